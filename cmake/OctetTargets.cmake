@@ -1,0 +1,28 @@
+# octet_library(NAME SOURCES ... DEPS ...): one static library per folder, `octet_<name>`.
+function(octet_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
+  target_compile_options(${name} PRIVATE ${OCTET_WARNINGS})
+  target_link_libraries(${name} PUBLIC ${ARG_DEPS} PRIVATE ${ARG_PRIVATE_DEPS})
+endfunction()
+
+# octet_test(NAME SOURCES ... DEPS ... LABELS ... [TIMEOUT seconds]): a GoogleTest executable registered as
+# one ctest test. OCTET_SHARED_DATA (a folder of larger public data sets) is optional; tests that want
+# it skip loudly without it.
+function(octet_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_compile_options(${name} PRIVATE ${OCTET_WARNINGS})
+  target_compile_definitions(${name} PRIVATE OCTET_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+                                             OCTET_DEFAULT_MODEL="${OCTET_DEFAULT_MODEL}")
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock_main)
+  add_test(NAME ${name} COMMAND ${name})
+  if(NOT ARG_LABELS)
+    set(ARG_LABELS unit)
+  endif()
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 1200)  # a hang must not hold the whole run; no test measures time with it
+  endif()
+  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+endfunction()

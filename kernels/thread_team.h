@@ -1,0 +1,35 @@
+// A persistent team of threads that works on one batch at a time. The caller of Run is thread 0; the rest
+// sleep between calls (they spin briefly first). oneDNN and OpenMP see one thread per calling thread.
+#ifndef OCTET_KERNELS_THREAD_TEAM_H_
+#define OCTET_KERNELS_THREAD_TEAM_H_
+
+#include <memory>
+
+#include "absl/functional/function_ref.h"
+
+namespace octet::kernels {
+
+// Not thread-safe: one caller at a time, always the same way.
+class ThreadTeam {
+ public:
+  explicit ThreadTeam(int num_threads);  // >= 1; starts num_threads - 1 threads
+  ~ThreadTeam();
+  ThreadTeam(const ThreadTeam&) = delete;
+  ThreadTeam& operator=(const ThreadTeam&) = delete;
+
+  int num_threads() const;
+
+  // Calls body(thread_idx) once on every thread, returns when all are done. body must not throw.
+  void Run(absl::FunctionRef<void(int thread_idx)> body);
+
+  // Inside body only: returns on every thread once all threads have called it.
+  void Barrier();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace octet::kernels
+
+#endif  // OCTET_KERNELS_THREAD_TEAM_H_

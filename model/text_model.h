@@ -1,0 +1,122 @@
+// A model directory made runnable: encoder, tokenizer and the sentence-transformers settings. An
+// immutable snapshot behind a shared pointer; thread-safe except for workspaces, of which every worker
+// has its own. Knows nothing of queues, calls or protocols.
+#ifndef OCTET_MODEL_TEXT_MODEL_H_
+#define OCTET_MODEL_TEXT_MODEL_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/cpu_isa.h"
+#include "base/matrix_view.h"
+#include "kernels/thread_team.h"
+#include "model/encoder.h"
+#include "model/packed_batch.h"
+#include "model/precision.h"
+#include "model/sentence_config.h"
+#include "text/tokenizer.h"
+
+namespace octet::model {
+
+struct TextModelOptions {
+  Precision precision = Precision::kInt8;
+  Isa isa = Isa::kScalar;
+  // Refuse (ResourceExhausted "needs N MiB, limit M MiB") before reading weights when the encoder,
+  // its arenas and the load-time peak pass this. 0 = no limit.
+  uint64_t memory_limit_bytes = 0;
+  // The most tokens of one Forward call; arenas are sized for it. At least the model's max_tokens.
+  size_t max_batch_tokens = 8192;
+  int num_threads = 1;
+  // false: no tokenizer.json, no sentence-transformers files needed (token ids in, mean pooling).
+  bool needs_text = true;
+  // Called now and then while loading, for progress display. May be empty.
+  std::function<void(absl::string_view phase, uint64_t done_bytes, uint64_t total_bytes)> progress;
+};
+
+struct ModelInfo {
+  std::string family;        // "bert"
+  std::string version;       // first 12 hex digits of the SHA-256 over the weight files' bytes
+  Precision precision = Precision::kInt8;
+  Isa isa = Isa::kScalar;
+  uint32_t num_layers = 0, hidden_dim = 0, num_heads = 0, intermediate_dim = 0;
+  uint32_t vocab_size = 0;
+  uint32_t max_tokens = 0;   // special tokens included
+  Pooling pooling = Pooling::kMean;
+  bool normalize = false;    // what the model directory says
+  std::vector<std::string> prompt_names;
+  std::optional<std::string> default_prompt_name;
+};
+
+// Bytes, by what holds them.
+struct MemoryUse {
+  uint64_t weight_bytes = 0;     // packed linear layers, scales, biases, norms
+  uint64_t embedding_bytes = 0;  // embedding tables
+  uint64_t arena_bytes = 0;      // scratch of one workspace
+  uint64_t load_peak_bytes = 0;  // the most that loading holds beyond weights and embeddings
+  uint64_t total() const { return weight_bytes + embedding_bytes + arena_bytes; }
+};
+
+// What a caller may ask of the tokenization of one text.
+struct TokenizeOptions {
+  bool truncate = false;
+  text::TruncationSide side = text::TruncationSide::kRight;
+  // Absent: the model's default prompt, if it has one. "" = no prompt.
+  std::optional<std::string> prompt_name;
+};
+
+class TextModel {
+ public:
+  // Reads, checks, quantizes and packs. Errors are one clear line naming the file's tensor or key:
+  // InvalidArgument (bad model), NotFound (missing file), ResourceExhausted (memory limit).
+  static absl::StatusOr<std::shared_ptr<const TextModel>> Load(const std::string& directory,
+                                                               const TextModelOptions& options);
+
+  const ModelInfo& info() const { return info_; }
+  const MemoryUse& memory() const { return memory_; }
+
+  // InvalidArgument "<n> tokens, limit <max>" (without a field name: the caller knows its own) when the
+  // text is too long and options.truncate is false; InvalidArgument for an unknown prompt name.
+  // The encoding has at least one token.
+  absl::StatusOr<text::Encoding> Tokenize(absl::string_view text, const TokenizeOptions& options) const;
+
+  // Scratch for Embed on `team`; not thread-safe, one per worker. Memory is touched here, so that the
+  // first call is as fast as the tenth.
+  std::unique_ptr<EncoderWorkspace> NewWorkspace(kernels::ThreadTeam* team) const;
+
+  // Pooled, not normalized vectors. embeddings: [batch.num_texts(), hidden_dim], f32. A row has the same
+  // bits whatever else is in the batch and however many threads the team has. Rows may hold NaN or
+  // infinity if the model yields them: see IsFinite. InvalidArgument for ids outside the vocabulary,
+  // texts longer than max_tokens, or more than max_batch_tokens tokens.
+  absl::Status Embed(const PackedBatch& batch, EncoderWorkspace* workspace,
+                     MatrixView<float> embeddings) const;
+
+  const Encoder& encoder() const { return *encoder_; }
+  const text::Tokenizer* tokenizer() const { return tokenizer_.get(); }
+
+ private:
+  TextModel() = default;
+  ModelInfo info_;
+  MemoryUse memory_;
+  SentenceConfig sentence_;
+  std::unique_ptr<Encoder> encoder_;
+  std::unique_ptr<text::Tokenizer> tokenizer_;
+};
+
+// Cuts `embedding` to `dimensions` (1..size) and then, if asked, divides it by its Euclidean norm (a zero
+// vector stays zero). Returns the number of values kept.
+size_t FinishEmbedding(std::span<float> embedding, size_t dimensions, bool normalize);
+
+// True when no value is NaN or infinite.
+bool IsFinite(std::span<const float> values);
+
+}  // namespace octet::model
+
+#endif  // OCTET_MODEL_TEXT_MODEL_H_

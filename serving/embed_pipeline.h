@@ -1,0 +1,73 @@
+// The way of a request through the server, behind one call: admission by bytes -> tokenizing (own threads)
+// -> admission by tokens -> batching across calls by token budget -> a worker's forward pass -> done.
+// Errors (code, field-named message, reliability table section 2.1):
+//   NotFound            unknown model
+//   InvalidArgument     "texts: empty", "texts: 129 items, limit 128", "texts[3]: 70000 bytes, limit 65536",
+//                       "texts[0]: 300 tokens, limit 256", "dimensions: 0, ...", "prompt_name: ..."
+//   ResourceExhausted   a bounded queue is full; carries WithRetryAfter
+//   DeadlineExceeded    passed before compute; never computed
+//   Cancelled           client gone before compute; never computed
+//   Unavailable         draining
+//   Internal            "non-finite output", a worker's fault
+// Thread-safe.
+#ifndef OCTET_SERVING_EMBED_PIPELINE_H_
+#define OCTET_SERVING_EMBED_PIPELINE_H_
+
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "serving/embed_request.h"
+#include "serving/metrics.h"
+#include "serving/model_repository.h"
+
+namespace octet::serving {
+
+struct PipelineOptions {
+  int num_tokenizer_threads = 1;
+  int num_compute_threads = 1;           // of one worker's team
+  size_t max_texts_per_call = 128;
+  size_t max_text_bytes = 65536;
+  size_t max_batch_tokens = 8192;        // at least the longest model's max_tokens (C2)
+  size_t max_batch_texts = 512;
+  size_t max_pending_bytes = 16 << 20;   // of texts waiting for or in tokenizing
+  size_t max_queue_tokens = 65536;       // tokenized, waiting for a worker
+  size_t max_queue_texts = 4096;
+  absl::Duration max_batch_delay = absl::ZeroDuration();  // 0: a free worker takes what is waiting
+};
+
+// How the pipeline is, for health and metrics; cheap.
+struct PipelineHealth {
+  bool live = true;          // every thread has made progress recently, or has nothing to do
+  std::string reason;        // why not
+};
+
+class EmbedPipeline {
+ public:
+  // `repository`, `metrics` and `clock` must outlive it. Starts its threads; workspaces are made and
+  // warmed up for every model before Create returns. InvalidArgument for impossible options.
+  static absl::StatusOr<std::unique_ptr<EmbedPipeline>> Create(const PipelineOptions& options,
+                                                               const ModelRepository* repository,
+                                                               Metrics* metrics, const Clock* clock);
+  ~EmbedPipeline();  // as Drain(0), then joins
+
+  // Never blocks. `done` runs exactly once.
+  void Submit(EmbedRequest request, EmbedDone done);
+
+  // From now on Submit answers Unavailable; waits until every accepted request is done or `timeout` has
+  // passed, then answers the rest Unavailable. Returns how many were cut off.
+  size_t Drain(absl::Duration timeout);
+
+  PipelineHealth Health() const;
+  const PipelineOptions& options() const;
+
+ private:
+  struct State;
+  explicit EmbedPipeline(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace octet::serving
+
+#endif  // OCTET_SERVING_EMBED_PIPELINE_H_

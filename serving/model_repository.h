@@ -1,0 +1,48 @@
+// Loaded models by name. A model is an immutable snapshot behind a shared pointer; requests hold the one
+// they started with. Thread-safe.
+#ifndef OCTET_SERVING_MODEL_REPOSITORY_H_
+#define OCTET_SERVING_MODEL_REPOSITORY_H_
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/mutex.h"
+#include "model/text_model.h"
+
+namespace octet::serving {
+
+struct ServedModel {
+  std::string name;
+  std::shared_ptr<const model::TextModel> model;
+  absl::Duration load_time;
+};
+
+class ModelRepository {
+ public:
+  // `default_model` may be empty: then requests without a name are answered if there is just one model.
+  explicit ModelRepository(std::string default_model = "");
+
+  // AlreadyExists for a name in use; InvalidArgument for one that is not [A-Za-z0-9][A-Za-z0-9._/-]{0,127}.
+  absl::Status Add(ServedModel model);
+
+  // By name; "" means the default. NotFound "model: not found" (never echoing the name), or
+  // InvalidArgument "model: empty, and the server has N models and no default".
+  absl::StatusOr<std::shared_ptr<const ServedModel>> Find(absl::string_view name) const;
+
+  std::vector<std::shared_ptr<const ServedModel>> List() const;  // by name
+  const std::string& default_model() const { return default_model_; }
+
+ private:
+  const std::string default_model_;
+  mutable Mutex mu_;
+  std::map<std::string, std::shared_ptr<const ServedModel>, std::less<>> models_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace octet::serving
+
+#endif  // OCTET_SERVING_MODEL_REPOSITORY_H_
