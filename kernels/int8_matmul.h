@@ -1,0 +1,77 @@
+// The int8 matrix product: u8 activations x s8 weights -> exact s32, through oneDNN (the only file of the
+// project that uses it) or, at level scalar, the plain reference. One Int8Matmul per (depth, cols) serves
+// all layers of that shape: a primitive per row-block size, made at load. Weights are packed once, in a
+// layout that every block size accepts.
+//
+// Without VNNI oneDNN's u8 x s8 kernels saturate in 16 bits once |sum of two products| > 32767. There the
+// product is taken in two passes that cannot: a = 2 (a >> 1) + (a & 1), both factors at most 127, so that
+// two products are at most 2 * 127 * 127 = 32258.
+#ifndef OCTET_KERNELS_INT8_MATMUL_H_
+#define OCTET_KERNELS_INT8_MATMUL_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/cpu_isa.h"
+
+namespace octet::kernels {
+
+// Rows of the largest block: its accumulators stay in L2 for the epilogue (64 x 1536 x 4 bytes = 384 KB).
+inline constexpr size_t kMaxBlockRows = 64;
+
+// The smallest prepared block of at least `rows` rows (1..kMaxBlockRows): 4, then multiples of 8.
+size_t RoundUpToBlock(size_t rows);
+
+// Caps oneDNN at `isa` for the life of the process and checks that it took effect. Must come before any
+// other use of oneDNN; calling again with the same level is fine, with another is FailedPrecondition.
+absl::Status LimitOneDnn(Isa isa);
+
+// What oneDNN says it runs at, e.g. "avx512_core_vnni"; "none" before LimitOneDnn or at level scalar.
+std::string OneDnnIsaName();
+
+// Weights of one layer in the layout of its Int8Matmul. Immutable.
+class PackedInt8Weights {
+ public:
+  virtual ~PackedInt8Weights() = default;
+  virtual size_t bytes() const = 0;
+};
+
+// Immutable after Create and thread-safe; every thread runs with a Context of its own.
+class Int8Matmul {
+ public:
+  // Scratch and argument records of one thread.
+  class Context {
+   public:
+    virtual ~Context() = default;
+  };
+
+  // FailedPrecondition when LimitOneDnn was not called for `isa`; Internal when oneDNN offers only a
+  // reference kernel for the shape, or when block sizes disagree about the weight layout.
+  static absl::StatusOr<std::unique_ptr<Int8Matmul>> Create(Isa isa, size_t depth, size_t cols);
+  virtual ~Int8Matmul() = default;
+
+  // weights: [cols, depth] s8, dense; copied.
+  virtual absl::StatusOr<std::unique_ptr<PackedInt8Weights>> Pack(std::span<const int8_t> weights) const = 0;
+
+  virtual std::unique_ptr<Context> NewContext() const = 0;
+
+  // acc[r, j] = sum over k of a[r, k] * weights[j, k] for the `rows` first rows, 1..kMaxBlockRows.
+  // a: [RoundUpToBlock(rows), depth], 64-byte aligned; rows past `rows` may hold anything.
+  // acc: [RoundUpToBlock(rows), cols], 64-byte aligned; rows past `rows` are overwritten with anything.
+  virtual void Run(const uint8_t* a, const PackedInt8Weights& weights, size_t rows, Context* context,
+                   int32_t* acc) const = 0;
+
+  // The kernel behind each block size, e.g. "brg:avx512_core_vnni"; "scalar" at level scalar.
+  virtual std::string implementation_name() const = 0;
+  virtual size_t depth() const = 0;
+  virtual size_t cols() const = 0;
+};
+
+}  // namespace octet::kernels
+
+#endif  // OCTET_KERNELS_INT8_MATMUL_H_

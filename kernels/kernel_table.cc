@@ -1,0 +1,31 @@
+#include "kernels/kernel_table.h"
+
+#include "kernels/scalar_kernels.h"
+#include "kernels/simd_kernels.h"
+
+namespace octet::kernels {
+namespace {
+
+KernelTable MakeTable(Isa isa) {
+  KernelTable table = ScalarKernels();
+  table.gemm_bf16 = nullptr;
+  table.f32_to_bf16_row = nullptr;
+  if (isa == Isa::kScalar) return table;
+  const Isa vectors = isa >= Isa::kAvx512 ? Isa::kAvx512 : Isa::kAvx2;
+  FillRowKernels(vectors, &table);
+  FillGemmF32(vectors, &table);
+  if (isa >= Isa::kAvx512Bf16) FillGemmBf16(&table);
+  return table;
+}
+
+}  // namespace
+
+const KernelTable& KernelsFor(Isa isa) {
+  static const KernelTable tables[] = {
+      MakeTable(Isa::kScalar),     MakeTable(Isa::kAvx2),       MakeTable(Isa::kAvx512),
+      MakeTable(Isa::kAvx512Vnni), MakeTable(Isa::kAvx512Bf16), MakeTable(Isa::kAvx512Amx),
+  };
+  return tables[static_cast<int>(isa)];
+}
+
+}  // namespace octet::kernels

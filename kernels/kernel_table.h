@@ -1,0 +1,115 @@
+// The hand-written kernels, one table of them per instruction-set level. Most work on one row, so that no
+// result can depend on which other rows share a batch or a block; the matrix product gives every output
+// element its own sum in the order of `depth`, whatever the tile it falls in. Kernels do not allocate,
+// log or fail, and are thread-safe. Pointers are non-null and need no alignment unless said otherwise.
+#ifndef OCTET_KERNELS_KERNEL_TABLE_H_
+#define OCTET_KERNELS_KERNEL_TABLE_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/cpu_isa.h"
+
+namespace octet::kernels {
+
+// real = scale * (q - zero_point), q in [0, 255].
+struct RowQuantization {
+  float scale = 1;
+  int32_t zero_point = 0;
+};
+
+// Per-column constants of an int8 product, each [n].
+struct DequantizeColumns {
+  const int32_t* column_sums;   // sum of the s8 weights of output channel c
+  const float* weight_scales;
+  const float* bias;
+};
+
+struct LayerNormWeights {
+  const float* gamma;  // [n]
+  const float* beta;   // [n]
+  float epsilon;
+};
+
+// c[r, j] = sum over k of a[r, k] * b[k, j]; f32; strides (ld*) in elements.
+struct GemmF32 {
+  const float* a;  // [rows, depth]
+  size_t lda;
+  const float* b;  // [depth, cols]
+  size_t ldb;
+  float* c;  // [rows, cols]
+  size_t ldc;
+  size_t rows, cols, depth;
+};
+
+// As GemmF32 with BF16 factors: a is [rows, depth]; b is one panel of kGemmPanelCols columns, pairs of
+// depth interleaved: b[(k / 2) * kGemmPanelCols * 2 + j * 2 + k % 2]. depth is even.
+struct GemmBf16 {
+  const uint16_t* a;
+  size_t lda;
+  const uint16_t* b;
+  float* c;
+  size_t ldc;
+  size_t rows, cols, depth;  // cols <= kGemmPanelCols
+};
+
+// Columns of a packed weight panel: four 512-bit vectors of f32, the most that fit the register file
+// beside six rows of accumulators (6 x 4 + 4 + 1 of 32 registers).
+inline constexpr size_t kGemmPanelCols = 64;
+
+struct KernelTable {
+  // q[c] = clamp(round_half_even(x[c] / scale) + zero_point, 0, 255) over the row's own range, widened to
+  // hold 0: scale = max / 255 - min / 255, zero_point = round(-min / scale). A row of zeros gets scale 1.
+  // A row with a NaN or an infinity gets scale NaN, so that everything computed from it is NaN: seen, not
+  // swallowed.
+  RowQuantization (*quantize_row_u8)(const float* x, size_t n, uint8_t* q);
+
+  // y[c] = (acc[c] - zero_point * column_sums[c]) * (scale * weight_scales[c]) + bias[c], one rounding in
+  // each float operation, multiply-add fused. |acc - ...| < 2^31 for n up to 33,000 inputs.
+  void (*dequantize_row)(const int32_t* acc, RowQuantization row, const DequantizeColumns& columns,
+                         size_t n, float* y);
+
+  // y[c] = x[c] + bias[c]. x and y may be the same.
+  void (*add_row)(const float* x, const float* bias, size_t n, float* y);
+
+  // x[c] = 0.5 x (1 + erf(x / sqrt 2)), absolute error below 2e-6; in place. Hendrycks and Gimpel 2016.
+  void (*gelu_erf_row)(float* x, size_t n);
+  // The tanh form: 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
+  void (*gelu_tanh_row)(float* x, size_t n);
+  void (*relu_row)(float* x, size_t n);
+
+  // h = x + residual; y = (h - mean(h)) / sqrt(variance(h) + epsilon) * gamma + beta. Ba et al. 2016.
+  // residual may be null (zero). y may be x or residual.
+  void (*layer_norm_row)(const float* x, const float* residual, const LayerNormWeights& weights, size_t n,
+                         float* y);
+
+  // x[c] = exp((x[c] - max(x)) * scale), in place; returns the sum. n >= 1, scale > 0.
+  float (*exp_row)(float* x, float scale, size_t n);
+
+  // x[c] *= factor.
+  void (*scale_row)(float factor, float* x, size_t n);
+
+  // y[c] = max(y[c], x[c]).
+  void (*max_row)(const float* x, size_t n, float* y);
+
+  // IEEE binary16 to f32.
+  void (*f16_to_f32_row)(const uint16_t* x, size_t n, float* y);
+
+  // dst[c, r] = src[r, c]: rows x cols elements, strides in elements.
+  void (*transpose)(const float* src, size_t src_stride, size_t rows, size_t cols, float* dst,
+                    size_t dst_stride);
+
+  void (*gemm_f32)(const GemmF32& args);
+
+  // Null where the level has no BF16 dot products.
+  void (*gemm_bf16)(const GemmBf16& args);
+  // Round to nearest even; null with gemm_bf16.
+  void (*f32_to_bf16_row)(const float* x, size_t n, uint16_t* y);
+};
+
+// The kernels of a level. The machine must have it (base/cpu_isa.h).
+const KernelTable& KernelsFor(Isa isa);
+
+}  // namespace octet::kernels
+
+#endif  // OCTET_KERNELS_KERNEL_TABLE_H_

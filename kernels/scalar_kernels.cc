@@ -1,0 +1,186 @@
+#include "kernels/scalar_kernels.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+
+namespace octet::kernels {
+namespace {
+
+RowQuantization QuantizeRowU8(const float* x, size_t n, uint8_t* q) {
+  float min = 0, max = 0;
+  bool finite = true;
+  for (size_t c = 0; c < n; ++c) {
+    min = std::min(min, x[c]);
+    max = std::max(max, x[c]);
+    finite = finite && std::isfinite(x[c]);
+  }
+  if (!finite) {
+    std::fill(q, q + n, uint8_t{0});
+    return {.scale = std::numeric_limits<float>::quiet_NaN(), .zero_point = 0};
+  }
+  // Divided before the difference: the difference itself may overflow.
+  float scale = max / 255.0f - min / 255.0f;
+  // Below this 1 / scale would be infinite; such a row is zero for every purpose.
+  if (scale < 1e-37f) scale = 1;
+  const float factor = 1.0f / scale;
+  const int32_t zero_point = static_cast<int32_t>(std::nearbyint(-min * factor));
+  for (size_t c = 0; c < n; ++c) {
+    const int32_t value = static_cast<int32_t>(std::nearbyint(x[c] * factor)) + zero_point;
+    q[c] = static_cast<uint8_t>(std::clamp(value, 0, 255));
+  }
+  return {.scale = scale, .zero_point = zero_point};
+}
+
+void DequantizeRow(const int32_t* acc, RowQuantization row, const DequantizeColumns& columns, size_t n,
+                   float* y) {
+  for (size_t c = 0; c < n; ++c) {
+    const auto centred = static_cast<float>(acc[c] - row.zero_point * columns.column_sums[c]);
+    y[c] = std::fma(centred, row.scale * columns.weight_scales[c], columns.bias[c]);
+  }
+}
+
+void AddRow(const float* x, const float* bias, size_t n, float* y) {
+  for (size_t c = 0; c < n; ++c) y[c] = x[c] + bias[c];
+}
+
+void GeluErfRow(float* x, size_t n) {
+  for (size_t c = 0; c < n; ++c) x[c] = 0.5f * x[c] * (1.0f + std::erf(x[c] * 0.70710678f));
+}
+
+void GeluTanhRow(float* x, size_t n) {
+  for (size_t c = 0; c < n; ++c) {
+    const float inner = 0.79788456f * (x[c] + 0.044715f * x[c] * x[c] * x[c]);
+    x[c] = 0.5f * x[c] * (1.0f + std::tanh(inner));
+  }
+}
+
+void ReluRow(float* x, size_t n) {
+  // Written so that a NaN stays one.
+  for (size_t c = 0; c < n; ++c) x[c] = x[c] < 0 ? 0 : x[c];
+}
+
+void LayerNormRow(const float* x, const float* residual, const LayerNormWeights& weights, size_t n,
+                  float* y) {
+  float sum = 0;
+  for (size_t c = 0; c < n; ++c) {
+    y[c] = residual == nullptr ? x[c] : x[c] + residual[c];
+    sum += y[c];
+  }
+  const float mean = sum / static_cast<float>(n);
+  float squares = 0;
+  for (size_t c = 0; c < n; ++c) squares += (y[c] - mean) * (y[c] - mean);
+  const float factor = 1.0f / std::sqrt(squares / static_cast<float>(n) + weights.epsilon);
+  for (size_t c = 0; c < n; ++c) y[c] = (y[c] - mean) * factor * weights.gamma[c] + weights.beta[c];
+}
+
+float ExpRow(float* x, float scale, size_t n) {
+  float max = x[0];
+  for (size_t c = 1; c < n; ++c) max = std::max(max, x[c]);
+  float sum = 0;
+  for (size_t c = 0; c < n; ++c) {
+    x[c] = std::exp((x[c] - max) * scale);
+    sum += x[c];
+  }
+  return sum;
+}
+
+void ScaleRow(float factor, float* x, size_t n) {
+  for (size_t c = 0; c < n; ++c) x[c] *= factor;
+}
+
+void MaxRow(const float* x, size_t n, float* y) {
+  for (size_t c = 0; c < n; ++c) y[c] = x[c] > y[c] || std::isnan(x[c]) ? x[c] : y[c];
+}
+
+// IEEE 754 binary16: 1 sign, 5 exponent (bias 15), 10 fraction bits.
+float F16ToF32(uint16_t h) {
+  const uint32_t sign = (h & 0x8000u) << 16, exponent = (h >> 10) & 0x1F, fraction = h & 0x3FFu;
+  if (exponent == 0) {
+    const float magnitude = std::ldexp(static_cast<float>(fraction), -24);
+    return sign != 0 ? -magnitude : magnitude;
+  }
+  const uint32_t wide_exponent = exponent == 0x1F ? 0xFF : exponent + 112;
+  return std::bit_cast<float>(sign | (wide_exponent << 23) | (fraction << 13));
+}
+
+void F16ToF32Row(const uint16_t* x, size_t n, float* y) {
+  for (size_t c = 0; c < n; ++c) y[c] = F16ToF32(x[c]);
+}
+
+void Transpose(const float* src, size_t src_stride, size_t rows, size_t cols, float* dst,
+               size_t dst_stride) {
+  for (size_t c = 0; c < cols; ++c) {
+    for (size_t r = 0; r < rows; ++r) dst[c * dst_stride + r] = src[r * src_stride + c];
+  }
+}
+
+void GemmF32Scalar(const GemmF32& g) {
+  for (size_t r = 0; r < g.rows; ++r) {
+    float* c = g.c + r * g.ldc;
+    std::fill(c, c + g.cols, 0.0f);
+    for (size_t k = 0; k < g.depth; ++k) {
+      const float a = g.a[r * g.lda + k];
+      const float* b = g.b + k * g.ldb;
+      for (size_t j = 0; j < g.cols; ++j) c[j] += a * b[j];
+    }
+  }
+}
+
+float Bf16ToF32(uint16_t b) { return std::bit_cast<float>(static_cast<uint32_t>(b) << 16); }
+
+void GemmBf16Scalar(const GemmBf16& g) {
+  for (size_t r = 0; r < g.rows; ++r) {
+    for (size_t j = 0; j < g.cols; ++j) {
+      float sum = 0;
+      for (size_t k = 0; k < g.depth; ++k) {
+        const uint16_t b = g.b[(k / 2) * kGemmPanelCols * 2 + j * 2 + k % 2];
+        sum += Bf16ToF32(g.a[r * g.lda + k]) * Bf16ToF32(b);
+      }
+      g.c[r * g.ldc + j] = sum;
+    }
+  }
+}
+
+void F32ToBf16Row(const float* x, size_t n, uint16_t* y) {
+  for (size_t c = 0; c < n; ++c) {
+    const uint32_t bits = std::bit_cast<uint32_t>(x[c]);
+    if (std::isnan(x[c])) {
+      y[c] = static_cast<uint16_t>((bits >> 16) | 0x40u);  // quiet, whatever the payload
+    } else if ((bits & 0x7F800000u) == 0) {
+      y[c] = static_cast<uint16_t>((bits >> 16) & 0x8000u);  // denormals are zero, as VCVTNEPS2BF16
+    } else {
+      y[c] = static_cast<uint16_t>((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
+    }
+  }
+}
+
+}  // namespace
+
+const KernelTable& ScalarKernels() {
+  static constexpr KernelTable table = {
+      .quantize_row_u8 = QuantizeRowU8, .dequantize_row = DequantizeRow,
+      .add_row = AddRow,                .gelu_erf_row = GeluErfRow,
+      .gelu_tanh_row = GeluTanhRow,     .relu_row = ReluRow,
+      .layer_norm_row = LayerNormRow,   .exp_row = ExpRow,
+      .scale_row = ScaleRow,            .max_row = MaxRow,
+      .f16_to_f32_row = F16ToF32Row,    .transpose = Transpose,
+      .gemm_f32 = GemmF32Scalar,        .gemm_bf16 = GemmBf16Scalar,
+      .f32_to_bf16_row = F32ToBf16Row,
+  };
+  return table;
+}
+
+void MatmulU8S8Scalar(const uint8_t* a, const int8_t* b, size_t rows, size_t cols, size_t depth,
+                      int32_t* c) {
+  for (size_t r = 0; r < rows; ++r) {
+    for (size_t j = 0; j < cols; ++j) {
+      int32_t sum = 0;
+      for (size_t k = 0; k < depth; ++k) sum += int32_t{a[r * depth + k]} * b[j * depth + k];
+      c[r * cols + j] = sum;
+    }
+  }
+}
+
+}  // namespace octet::kernels

@@ -1,0 +1,101 @@
+#include "kernels/thread_team.h"
+
+#include <atomic>
+#include <cstdint>
+#include <thread>
+#include <vector>
+
+#include "base/check.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+#include <omp.h>
+
+namespace octet::kernels {
+namespace {
+
+// About 20 us at 3 GHz (a pause is 40 to 140 cycles): longer than the usual difference between two
+// threads' row blocks, far shorter than a scheduling quantum.
+constexpr int kSpins = 1000;
+
+// Returns once `word` is no longer `old`.
+void WaitWhileEqual(const std::atomic<uint32_t>& word, uint32_t old) {
+  for (int spin = 0; spin < kSpins; ++spin) {
+    if (word.load(std::memory_order_acquire) != old) return;
+    _mm_pause();
+  }
+  while (word.load(std::memory_order_acquire) == old) word.wait(old, std::memory_order_acquire);
+}
+
+}  // namespace
+
+struct ThreadTeam::State {
+  explicit State(int n) : num_threads(n) {}
+
+  const int num_threads;
+  std::vector<std::thread> threads;
+
+  // Run: the caller writes `body`, then raises `generation`; every thread runs it once per generation and
+  // passes the barrier, which ends the run.
+  const absl::FunctionRef<void(int)>* body = nullptr;
+  std::atomic<uint32_t> generation{0};
+  std::atomic<bool> stopping{false};
+
+  // Barrier: the last of num_threads arrivals resets the count and raises the phase.
+  std::atomic<int> arrived{0};
+  std::atomic<uint32_t> phase{0};
+
+  void Barrier() {
+    if (num_threads == 1) return;
+    const uint32_t old = phase.load(std::memory_order_relaxed);
+    if (arrived.fetch_add(1, std::memory_order_acq_rel) == num_threads - 1) {
+      arrived.store(0, std::memory_order_relaxed);
+      phase.store(old + 1, std::memory_order_release);
+      phase.notify_all();
+    } else {
+      WaitWhileEqual(phase, old);
+    }
+  }
+
+  void ThreadMain(int thread_idx) {
+    omp_set_num_threads(1);  // oneDNN must not start a team of its own inside ours
+    for (uint32_t seen = 0;; ++seen) {
+      WaitWhileEqual(generation, seen);
+      if (stopping.load(std::memory_order_acquire)) return;
+      (*body)(thread_idx);
+      Barrier();
+    }
+  }
+};
+
+ThreadTeam::ThreadTeam(int num_threads) : state_(std::make_unique<State>(num_threads)) {
+  OCTET_CHECK(num_threads >= 1);
+  for (int i = 1; i < num_threads; ++i) {
+    state_->threads.emplace_back([state = state_.get(), i] { state->ThreadMain(i); });
+  }
+}
+
+ThreadTeam::~ThreadTeam() {
+  state_->stopping.store(true, std::memory_order_release);
+  state_->generation.fetch_add(1, std::memory_order_acq_rel);
+  state_->generation.notify_all();
+  for (std::thread& thread : state_->threads) thread.join();
+}
+
+int ThreadTeam::num_threads() const { return state_->num_threads; }
+
+void ThreadTeam::Run(absl::FunctionRef<void(int thread_idx)> body) {
+  omp_set_num_threads(1);  // a setting of the calling thread, not of the process
+  if (state_->num_threads > 1) {
+    state_->body = &body;
+    state_->generation.fetch_add(1, std::memory_order_acq_rel);
+    state_->generation.notify_all();
+  }
+  body(0);
+  state_->Barrier();
+}
+
+void ThreadTeam::Barrier() { state_->Barrier(); }
+
+}  // namespace octet::kernels
