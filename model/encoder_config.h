@@ -1,11 +1,13 @@
 // The shape of a BERT-kind encoder, read from config.json and mapped to one structure that the engine
-// runs. A family (bert, later roberta, ...) is one small file: which config keys it reads and how its
-// tensors are named.
+// runs. A family (bert, later roberta, ...) is one small file in families/: which config keys it reads
+// and how its tensors are named.
 #ifndef OCTET_MODEL_ENCODER_CONFIG_H_
 #define OCTET_MODEL_ENCODER_CONFIG_H_
 
 #include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -33,17 +35,24 @@ struct EncoderConfig {
 
 // Reads config.json strictly (at most 1 MiB, depth 16, no duplicate keys). InvalidArgument naming key,
 // value and allowed range (reliability table F19) for anything out of range or unknown: model type,
-// activation, position_embedding_type other than absolute, is_decoder.
+// activation, position_embedding_type other than absolute, is_decoder. Keys that do not change what an
+// encoder computes (dropout, label names, versions) are not read.
 absl::StatusOr<EncoderConfig> ReadEncoderConfig(const ModelDirectory& directory);
 
 // Names of a family's tensors, without prefix. "{}" in layer names stands for the layer number.
 struct TensorNames {
   std::string prefix;  // optional in files: "bert."
-  std::string word_embeddings, position_embeddings, token_type_embeddings;
+  std::string word_embeddings, position_embeddings, token_type_embeddings;  // whole names
   std::string embedding_norm;  // ".weight" and ".bias" are appended here and below
   std::string query, key, value, attention_output, attention_norm;
   std::string intermediate, output, output_norm;
+  // Endings of old files and what they are called now: {"LayerNorm.gamma", "LayerNorm.weight"}.
+  std::vector<std::pair<std::string, std::string>> suffix_aliases;
+  // Beginnings of tensors that ordinary files hold and an encoder does not need; no warning for them.
+  std::vector<std::string> normal_extras;
 };
+
+// Precondition: `family` is an EncoderConfig::family.
 const TensorNames& TensorNamesOf(absl::string_view family);
 
 }  // namespace octet::model

@@ -4,6 +4,7 @@
 #ifndef OCTET_MODEL_MODEL_DIRECTORY_H_
 #define OCTET_MODEL_MODEL_DIRECTORY_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -27,21 +28,26 @@ class ModelFile {
 
   // Fills `out` from `offset`. DataLoss "<name>: file changed while loading" on a short read.
   absl::Status ReadAt(uint64_t offset, std::span<std::byte> out) const;
-  // DataLoss if size, modification time or inode differ from those at open. Call after the last read.
+  // DataLoss if size, modification time or inode differ from those at open, also when the name now leads
+  // to another file. Call after the last read.
   absl::Status CheckUnchanged() const;
 
  private:
   friend class ModelDirectory;
+  struct Root;  // the open root, shared with the directory
   ModelFile() = default;
+  std::shared_ptr<const Root> root_;
   int fd_ = -1;
-  uint64_t size_ = 0, inode_ = 0;
+  uint64_t size_ = 0, inode_ = 0, device_ = 0;
   int64_t mtime_ns_ = 0;
   std::string name_;
 };
 
 class ModelDirectory {
  public:
-  // NotFound / InvalidArgument when `path` is not a directory that can be read.
+  // NotFound / InvalidArgument when `path` is not a directory that can be read. Links may lead anywhere
+  // beneath `path`; when it is a snapshot of the Hugging Face cache (<repo>/snapshots/<revision> beside
+  // <repo>/blobs), anywhere beneath <repo>.
   static absl::StatusOr<std::unique_ptr<ModelDirectory>> Open(const std::string& path);
   ~ModelDirectory();
   ModelDirectory(const ModelDirectory&) = delete;
@@ -50,13 +56,15 @@ class ModelDirectory {
   // `name` is relative to the root, at most one folder deep. NotFound when absent; InvalidArgument for
   // anything but a readable regular file beneath the root (links inside it are followed).
   absl::StatusOr<std::unique_ptr<ModelFile>> OpenFile(absl::string_view name) const;
+  // True when there is anything of that name (a broken or refused link too: OpenFile then says why). Never
+  // opens its content.
   bool Exists(absl::string_view name) const;
   // The whole file; InvalidArgument when it is larger than `max_bytes`.
   absl::StatusOr<std::string> ReadSmallFile(absl::string_view name, uint64_t max_bytes) const;
 
  private:
   ModelDirectory() = default;
-  int root_fd_ = -1;
+  std::shared_ptr<const ModelFile::Root> root_;
 };
 
 }  // namespace octet::model
