@@ -26,6 +26,12 @@ struct TokenOffset {
   uint32_t end = 0;
 };
 
+struct TokenizerOptions {
+  // Whether special tokens written out in a text ("[CLS]") become those tokens, as in Hugging Face, or
+  // are ordinary characters.
+  bool match_special_tokens = true;
+};
+
 struct EncodeOptions {
   // Longest result, special tokens included. Longer encodings are cut on `side` (for a pair: from the
   // longer text first), always keeping the special tokens. 0 = no limit.
@@ -48,16 +54,21 @@ class Tokenizer {
  public:
   // `json`: the bytes of a tokenizer.json (operator-trusted for meaning, not for memory safety).
   // Ends with one warm-up encode, since some bad files fail only there.
+  // Dropout in the file is ignored: the same text always gives the same ids.
   // InvalidArgument naming the entry for files that are malformed, above 64 MiB, nested too deep, with
   // negative, repeated or out-of-range ids (reliability table F20-F23).
-  static absl::StatusOr<std::unique_ptr<Tokenizer>> FromJson(absl::string_view json);
+  static absl::StatusOr<std::unique_ptr<Tokenizer>> FromJson(absl::string_view json,
+                                                             const TokenizerOptions& options = {});
 
   ~Tokenizer();
   Tokenizer(const Tokenizer&) = delete;
   Tokenizer& operator=(const Tokenizer&) = delete;
 
-  // `text` must be valid UTF-8 (InvalidArgument with the byte position otherwise). Internal when the
-  // library fails on the text.
+  // `text` must be valid UTF-8 (InvalidArgument with the byte position otherwise) and below 4 GiB; time
+  // and memory grow with it whatever max_tokens is, so callers limit its bytes. InvalidArgument when
+  // max_tokens is below the number of special tokens. Internal when the library fails on the text; no
+  // message holds any of the text. A fancy pattern of the file that passes the library's limit of
+  // 1,000,000 backtracking steps on a text stops matching there: the rest stays one piece.
   absl::StatusOr<Encoding> Encode(absl::string_view text, const EncodeOptions& options) const;
   absl::StatusOr<Encoding> EncodePair(absl::string_view first, absl::string_view second,
                                       const EncodeOptions& options) const;
