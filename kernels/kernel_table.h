@@ -94,6 +94,8 @@ struct KernelTable {
 
   // IEEE binary16 to f32.
   void (*f16_to_f32_row)(const uint16_t* x, size_t n, float* y);
+  // And back, rounded to nearest even. |x| <= 65504.
+  void (*f32_to_f16_row)(const float* x, size_t n, uint16_t* y);
 
   // dst[c, r] = src[r, c]: rows x cols elements, strides in elements.
   void (*transpose)(const float* src, size_t src_stride, size_t rows, size_t cols, float* dst,

@@ -73,7 +73,7 @@ class Int8Linear final : public Linear {
     const float factor = 1.0f / scale;
     int32_t sum = 0;
     for (size_t k = 0; k < w.size(); ++k) {
-      q[k] = static_cast<int8_t>(std::clamp(std::nearbyint(w[k] * factor), -127.0f, 127.0f));
+      q[k] = static_cast<int8_t>(std::clamp(std::lrintf(w[k] * factor), -127L, 127L));
       sum += q[k];
     }
     scales_[channel] = scale;

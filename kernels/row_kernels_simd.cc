@@ -252,6 +252,22 @@ void F16ToF32Row(const uint16_t* x, size_t n, float* y) {
   }
 }
 
+void F32ToF16Row(const float* x, size_t n, uint16_t* y) {
+  const DF d;
+  const hn::Rebind<hwy::float16_t, DF> d16;
+  const hn::Rebind<uint16_t, DF> du16;
+  for (size_t c = 0; c < n; c += Lanes()) {
+    const auto half = hn::BitCast(du16, hn::DemoteTo(d16, LoadUpTo(d, x + c, n - c)));
+    if (c + Lanes() <= n) {
+      hn::StoreU(half, du16, y + c);
+    } else {
+      HWY_ALIGN uint16_t last[HWY_MAX_BYTES / sizeof(float)];
+      hn::Store(half, du16, last);
+      std::memcpy(y + c, last, (n - c) * sizeof(uint16_t));
+    }
+  }
+}
+
 void Transpose(const float* src, size_t src_stride, size_t rows, size_t cols, float* dst,
                size_t dst_stride) {
   const DF d;
@@ -282,6 +298,7 @@ void FillRowKernelsOfTarget(KernelTable* table) {
   table->scale_row = ScaleRow;
   table->max_row = MaxRow;
   table->f16_to_f32_row = F16ToF32Row;
+  table->f32_to_f16_row = F32ToF16Row;
   table->transpose = Transpose;
 }
 

@@ -105,6 +105,23 @@ float F16ToF32(uint16_t h) {
   return std::bit_cast<float>(sign | (wide_exponent << 23) | (fraction << 13));
 }
 
+// Adding a power of two whose last place is the wanted one lets the f32 adder round to nearest even.
+uint16_t F32ToF16(float x) {
+  const uint32_t bits = std::bit_cast<uint32_t>(x);
+  const auto sign = static_cast<uint16_t>((bits >> 16) & 0x8000u);
+  const float magnitude = std::abs(x);
+  if (magnitude < 0x1p-14f) {  // subnormal: multiples of 2^-24
+    const float shifted = magnitude + 0.5f;  // last place of [0.5, 1) is 2^-24
+    return static_cast<uint16_t>(sign | (std::bit_cast<uint32_t>(shifted) - std::bit_cast<uint32_t>(0.5f)));
+  }
+  const uint32_t rounded = (bits & 0x7FFFFFFFu) + 0xFFFu + ((bits >> 13) & 1u);
+  return static_cast<uint16_t>(sign | ((rounded >> 13) - (112u << 10)));
+}
+
+void F32ToF16Row(const float* x, size_t n, uint16_t* y) {
+  for (size_t c = 0; c < n; ++c) y[c] = F32ToF16(x[c]);
+}
+
 void F16ToF32Row(const uint16_t* x, size_t n, float* y) {
   for (size_t c = 0; c < n; ++c) y[c] = F16ToF32(x[c]);
 }
@@ -165,7 +182,7 @@ const KernelTable& ScalarKernels() {
       .gelu_tanh_row = GeluTanhRow,     .relu_row = ReluRow,
       .layer_norm_row = LayerNormRow,   .exp_row = ExpRow,
       .scale_row = ScaleRow,            .max_row = MaxRow,
-      .f16_to_f32_row = F16ToF32Row,    .transpose = Transpose,
+      .f16_to_f32_row = F16ToF32Row,    .f32_to_f16_row = F32ToF16Row,    .transpose = Transpose,
       .gemm_f32 = GemmF32Scalar,        .gemm_bf16 = GemmBf16Scalar,
       .f32_to_bf16_row = F32ToBf16Row,
   };

@@ -4,6 +4,7 @@
 #define OCTET_MODEL_ENCODER_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "base/matrix_view.h"
 #include "kernels/thread_team.h"
 #include "model/encoder_config.h"
+#include "model/encoder_workspace.h"
 #include "model/packed_batch.h"
 #include "model/precision.h"
 #include "model/weights.h"
@@ -27,7 +29,8 @@ struct EncoderOptions {
   int num_threads = 1;
 };
 
-class EncoderWorkspace;  // defined in encoder_workspace.h
+
+struct EncoderState;  // encoder_state.h
 
 class Encoder {
  public:
@@ -46,15 +49,20 @@ class Encoder {
   absl::StatusOr<MatrixView<const float>> Forward(const PackedBatch& batch,
                                                   EncoderWorkspace* workspace) const;
 
+  // Scratch for Forward on `team`, which must outlive it. All of its memory is touched here.
+  std::unique_ptr<EncoderWorkspace> NewWorkspace(kernels::ThreadTeam* team) const;
+
   uint64_t weight_bytes() const;
   uint64_t embedding_bytes() const;
   // Names of the matmul implementations in use, for info and tests ("brg:avx512_core_vnni", ...).
   std::vector<std::string> implementation_names() const;
 
+  const kernels::KernelTable& kernels() const;
+
  private:
-  struct State;
-  explicit Encoder(std::unique_ptr<State> state);
-  std::unique_ptr<State> state_;
+  explicit Encoder(std::unique_ptr<EncoderState> state);
+  absl::Status CheckBatch(const PackedBatch& batch) const;
+  std::unique_ptr<EncoderState> state_;
 };
 
 // Bytes an Encoder of this shape will keep and use, by arithmetic alone (checked; ResourceExhausted on

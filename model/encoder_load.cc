@@ -1,0 +1,160 @@
+// Encoder::Load: tensors to packed layers, one at a time.
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "base/status_macros.h"
+#include "model/encoder.h"
+#include "model/encoder_state.h"
+
+namespace octet::model {
+namespace {
+
+using kernels::LinearFactory;
+using kernels::LinearKind;
+
+// Reads the tensors of one encoder in the order in which they are packed.
+class Loader {
+ public:
+  Loader(EncoderState* state, Weights* weights, const std::function<void(uint64_t)>& progress)
+      : state_(*state), config_(state->config), names_(TensorNamesOf(config_.family)), weights_(*weights),
+        progress_(progress) {}
+
+  absl::Status LoadAll() {
+    ASSIGN_OR_RETURN(state_.word, Table(names_.word_embeddings, config_.vocab_size));
+    ASSIGN_OR_RETURN(state_.position, Table(names_.position_embeddings, config_.num_positions));
+    if (config_.num_token_types > 0) {
+      ASSIGN_OR_RETURN(state_.token_type, Table(names_.token_type_embeddings, config_.num_token_types));
+    }
+    RETURN_IF_ERROR(Norm(names_.embedding_norm, &state_.embedding_norm));
+    for (uint32_t i = 0; i < config_.num_layers; ++i) {
+      EncoderLayer layer;
+      RETURN_IF_ERROR(Layer(i, &layer));
+      state_.layers.push_back(std::move(layer));
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Status Read(const std::string& name, std::initializer_list<uint64_t> shape, std::span<float> out) {
+    RETURN_IF_ERROR(weights_.ReadF32(name, std::span(shape.begin(), shape.size()), out));
+    done_bytes_ += out.size_bytes();
+    if (progress_) progress_(done_bytes_);
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::unique_ptr<EmbeddingTable>> Table(const std::string& name, uint64_t rows) {
+    AlignedBuffer<float> values(rows * config_.hidden_dim);
+    RETURN_IF_ERROR(Read(name, {rows, config_.hidden_dim}, values.span()));
+    const bool half = state_.options.precision != Precision::kF32;
+    return std::make_unique<EmbeddingTable>(&state_.kernels(), values.span(), config_.hidden_dim, half);
+  }
+
+  absl::Status Norm(const std::string& name, LayerNorm* norm) {
+    norm->gamma = AlignedBuffer<float>(config_.hidden_dim);
+    norm->beta = AlignedBuffer<float>(config_.hidden_dim);
+    norm->epsilon = config_.layer_norm_eps;
+    RETURN_IF_ERROR(Read(absl::StrCat(name, ".weight"), {config_.hidden_dim}, norm->gamma.span()));
+    return Read(absl::StrCat(name, ".bias"), {config_.hidden_dim}, norm->beta.span());
+  }
+
+  // One layer from the output channels of several tensors, each [out_dim, in_dim], in their order.
+  absl::StatusOr<std::unique_ptr<kernels::Linear>> Linear(std::initializer_list<std::string> names,
+                                                          uint64_t in_dim, uint64_t out_dim) {
+    AlignedBuffer<float> weights(names.size() * out_dim * in_dim), bias(names.size() * out_dim);
+    size_t part = 0;
+    for (const std::string& name : names) {
+      RETURN_IF_ERROR(Read(absl::StrCat(name, ".weight"), {out_dim, in_dim},
+                           weights.span().subspan(part * out_dim * in_dim, out_dim * in_dim)));
+      RETURN_IF_ERROR(Read(absl::StrCat(name, ".bias"), {out_dim},
+                           bias.span().subspan(part * out_dim, out_dim)));
+      ++part;
+    }
+    return state_.linears->MakeLinear(weights.span(), bias.span(), in_dim, names.size() * out_dim);
+  }
+
+  absl::Status Layer(uint32_t layer_idx, EncoderLayer* layer) {
+    const uint64_t hidden = config_.hidden_dim, intermediate = config_.intermediate_dim;
+    const auto name = [layer_idx](const std::string& pattern) {
+      return absl::StrReplaceAll(pattern, {{"{}", absl::StrCat(layer_idx)}});
+    };
+    ASSIGN_OR_RETURN(layer->query_key_value,
+                     Linear({name(names_.query), name(names_.key), name(names_.value)}, hidden, hidden));
+    ASSIGN_OR_RETURN(layer->attention_output, Linear({name(names_.attention_output)}, hidden, hidden));
+    RETURN_IF_ERROR(Norm(name(names_.attention_norm), &layer->attention_norm));
+    ASSIGN_OR_RETURN(layer->intermediate, Linear({name(names_.intermediate)}, hidden, intermediate));
+    ASSIGN_OR_RETURN(layer->output, Linear({name(names_.output)}, intermediate, hidden));
+    return Norm(name(names_.output_norm), &layer->output_norm);
+  }
+
+  EncoderState& state_;
+  const EncoderConfig& config_;
+  const TensorNames& names_;
+  Weights& weights_;
+  const std::function<void(uint64_t)>& progress_;
+  uint64_t done_bytes_ = 0;
+};
+
+auto ActivationKernel(const kernels::KernelTable& kernels, Activation activation) {
+  switch (activation) {
+    case Activation::kGeluErf:
+      return kernels.gelu_erf_row;
+    case Activation::kGeluTanh:
+      return kernels.gelu_tanh_row;
+    case Activation::kRelu:
+      return kernels.relu_row;
+  }
+  return kernels.gelu_erf_row;
+}
+
+}  // namespace
+
+LinearKind LinearKindOf(Precision precision) {
+  switch (precision) {
+    case Precision::kInt8:
+      return LinearKind::kInt8;
+    case Precision::kBf16:
+      return LinearKind::kBf16;
+    case Precision::kF32:
+      return LinearKind::kF32;
+  }
+  return LinearKind::kInt8;
+}
+
+absl::StatusOr<std::unique_ptr<Encoder>> Encoder::Load(const EncoderConfig& config, Weights* weights,
+                                                       const EncoderOptions& options,
+                                                       const std::function<void(uint64_t)>& progress) {
+  auto state = std::make_unique<EncoderState>();
+  state->config = config;
+  state->options = options;
+  ASSIGN_OR_RETURN(state->linears, LinearFactory::Create(LinearKindOf(options.precision), options.isa));
+  state->activate_row = ActivationKernel(state->kernels(), config.activation);
+  RETURN_IF_ERROR(Loader(state.get(), weights, progress).LoadAll());
+  return std::unique_ptr<Encoder>(new Encoder(std::move(state)));
+}
+
+absl::StatusOr<EncoderMemory> EstimateEncoderMemory(const EncoderConfig& config,
+                                                    const EncoderOptions& options) {
+  // The bounds that ReadEncoderConfig enforces keep every product below 2^63; this one guards them.
+  constexpr uint64_t kMaxDim = 1 << 20, kMaxLayers = 1 << 12, kMaxRows = uint64_t{1} << 31;
+  if (config.hidden_dim > kMaxDim || config.intermediate_dim > kMaxDim || config.num_layers > kMaxLayers ||
+      config.vocab_size > kMaxRows || config.num_positions > kMaxRows ||
+      options.max_batch_tokens > kMaxRows) {
+    return absl::ResourceExhaustedError("the model's dimensions are beyond any machine's memory");
+  }
+  const LinearKind kind = LinearKindOf(options.precision);
+  const uint64_t hidden = config.hidden_dim, intermediate = config.intermediate_dim;
+  const uint64_t norm_bytes = 2 * hidden * sizeof(float);
+  const uint64_t layer_bytes = LinearFactory::LinearBytes(kind, hidden, 3 * hidden) +
+                               LinearFactory::LinearBytes(kind, hidden, hidden) +
+                               LinearFactory::LinearBytes(kind, hidden, intermediate) +
+                               LinearFactory::LinearBytes(kind, intermediate, hidden) + 2 * norm_bytes;
+  const uint64_t embedding_rows = uint64_t{config.vocab_size} + config.num_positions + config.num_token_types;
+  const uint64_t element_bytes = options.precision == Precision::kF32 ? sizeof(float) : sizeof(uint16_t);
+  return EncoderMemory{
+      .weight_bytes = config.num_layers * layer_bytes + norm_bytes,
+      .embedding_bytes = embedding_rows * hidden * element_bytes,
+      .arena_bytes = EncoderWorkspace::Bytes(config, kind, options.max_batch_tokens, options.num_threads)};
+}
+
+}  // namespace octet::model

@@ -1,0 +1,72 @@
+// What a loaded encoder holds. Internal to the encoder's files.
+#ifndef OCTET_MODEL_ENCODER_STATE_H_
+#define OCTET_MODEL_ENCODER_STATE_H_
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/aligned_buffer.h"
+#include "kernels/kernel_table.h"
+#include "kernels/linear.h"
+#include "model/encoder.h"
+#include "model/encoder_config.h"
+
+namespace octet::model {
+
+kernels::LinearKind LinearKindOf(Precision precision);
+
+// Rows of vectors looked up by index. F32, or binary16 where int8 or BF16 arithmetic follows anyway: half
+// the memory, and its rounding (2^-11) is far below theirs (docs/decisions/0002).
+class EmbeddingTable {
+ public:
+  // values: [rows, dim]. `half` asks for binary16, which is used if every value fits into it.
+  EmbeddingTable(const kernels::KernelTable* kernels, std::span<const float> values, size_t dim, bool half);
+
+  // y: [dim]. row_idx must be inside the table.
+  void Lookup(size_t row_idx, float* y) const;
+  uint64_t bytes() const { return f32_.bytes() + f16_.bytes(); }
+
+ private:
+  const kernels::KernelTable* kernels_;
+  size_t dim_;
+  AlignedBuffer<float> f32_;
+  AlignedBuffer<uint16_t> f16_;
+};
+
+struct LayerNorm {
+  AlignedBuffer<float> gamma, beta;
+  float epsilon = 0;
+
+  kernels::LayerNormWeights weights() const {
+    return {.gamma = gamma.data(), .beta = beta.data(), .epsilon = epsilon};
+  }
+  uint64_t bytes() const { return gamma.bytes() + beta.bytes(); }
+};
+
+struct EncoderLayer {
+  std::unique_ptr<kernels::Linear> query_key_value;   // hidden -> 3 hidden, one product
+  std::unique_ptr<kernels::Linear> attention_output;  // hidden -> hidden
+  LayerNorm attention_norm;
+  std::unique_ptr<kernels::Linear> intermediate;      // hidden -> intermediate
+  std::unique_ptr<kernels::Linear> output;            // intermediate -> hidden
+  LayerNorm output_norm;
+};
+
+// Immutable once Encoder::Load has returned.
+struct EncoderState {
+  EncoderConfig config;
+  EncoderOptions options;
+  std::unique_ptr<kernels::LinearFactory> linears;
+  void (*activate_row)(float* x, size_t n) = nullptr;
+  std::unique_ptr<EmbeddingTable> word, position, token_type;
+  LayerNorm embedding_norm;
+  std::vector<EncoderLayer> layers;
+
+  const kernels::KernelTable& kernels() const { return linears->kernels(); }
+};
+
+}  // namespace octet::model
+
+#endif  // OCTET_MODEL_ENCODER_STATE_H_

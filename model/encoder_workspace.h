@@ -1,0 +1,71 @@
+// Scratch memory of forward passes: what crosses row blocks (the residual stream and what attention reads
+// of other rows), and each thread's block-sized buffers. One per worker; not thread-safe.
+#ifndef OCTET_MODEL_ENCODER_WORKSPACE_H_
+#define OCTET_MODEL_ENCODER_WORKSPACE_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/aligned_buffer.h"
+#include "kernels/linear.h"
+#include "kernels/thread_team.h"
+#include "model/encoder_config.h"
+
+namespace octet::model {
+
+struct EncoderState;
+
+// What attention reads of a whole text. Two of them take turns: a layer reads one while its successor's is
+// being written.
+struct KeysAndValues {
+  KeysAndValues(size_t max_tokens, size_t hidden_dim);
+
+  size_t k_stride;                     // elements between rows of k_transposed
+  AlignedBuffer<float> k_transposed;   // [hidden_dim, k_stride]
+  AlignedBuffer<float> v;              // [max_tokens, hidden_dim]
+};
+
+// Buffers of one thread for one row block.
+struct ThreadScratch {
+  explicit ThreadScratch(const EncoderState& encoder);
+
+  kernels::InputBlock narrow;          // input of the layers that take hidden_dim values
+  kernels::InputBlock wide;            // input of the layer that takes intermediate_dim values
+  kernels::OutputBlock product;
+  AlignedBuffer<float> row;            // [max(3 * hidden_dim, intermediate_dim)]
+  AlignedBuffer<float> block;          // [kMaxBlockRows, hidden_dim]: attention's output, then new keys
+  AlignedBuffer<float> attention;      // kernels::AttentionScratchSize
+};
+
+class EncoderWorkspace {
+ public:
+  // Touches all of its memory. `team` must outlive it.
+  EncoderWorkspace(const EncoderState& encoder, kernels::ThreadTeam* team);
+
+  // Bytes that a workspace of this encoder holds, by arithmetic; no overflow for checked configurations.
+  static uint64_t Bytes(const EncoderConfig& config, kernels::LinearKind kind, uint64_t max_batch_tokens,
+                        int num_threads);
+
+  // Rows of a block, 1..kernels::kMaxBlockRows, instead of the computed number. Results do not depend on
+  // it; tests show that. 0 = computed.
+  void SetBlockRows(size_t block_rows) { block_rows_ = block_rows; }
+
+ private:
+  friend class Encoder;
+  friend class ForwardPass;
+
+  kernels::ThreadTeam* const team_;
+  size_t block_rows_ = 0;
+  AlignedBuffer<float> x_;  // [max_batch_tokens, hidden_dim]: the residual stream
+  AlignedBuffer<float> q_;  // [max_batch_tokens, hidden_dim]
+  KeysAndValues keys_values_[2];
+  std::vector<std::unique_ptr<ThreadScratch>> threads_;
+  std::vector<std::atomic<uint32_t>> next_block_;  // one per phase
+};
+
+}  // namespace octet::model
+
+#endif  // OCTET_MODEL_ENCODER_WORKSPACE_H_
