@@ -1,0 +1,85 @@
+// The floating-point products: near the reference, and bit-equal for a row in whatever tile it falls.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <string>
+
+#include "base/cpu_isa.h"
+#include "kernels/kernel_table.h"
+#include "kernels/scalar_kernels.h"
+#include "tests/kernels/test_matrix.h"
+
+namespace octet::kernels {
+namespace {
+
+class GemmTest : public testing::TestWithParam<Isa> {
+ protected:
+  const KernelTable& kernels_ = KernelsFor(GetParam());
+};
+
+INSTANTIATE_TEST_SUITE_P(Isas, GemmTest, testing::ValuesIn(SupportedIsas()),
+                         [](const auto& isa_info) { return std::string(IsaName(isa_info.param)); });
+
+TEST_P(GemmTest, F32MatchesReferenceForEveryTileTail) {
+  constexpr size_t kDepth = 37;
+  for (size_t rows = 1; rows <= 13; ++rows) {
+    for (size_t cols = 1; cols <= 131; cols += (cols < 70 ? 1 : 13)) {
+      const auto a = RandomFloats(rows * kDepth, 1), b = RandomFloats(kDepth * cols, 2);
+      std::vector<float> expected(rows * cols + 1, 9), actual(rows * cols + 1, 9);
+      GemmF32 g{.a = a.data(), .lda = kDepth, .b = b.data(), .ldb = cols, .c = expected.data(), .ldc = cols,
+                .rows = rows, .cols = cols, .depth = kDepth};
+      ScalarKernels().gemm_f32(g);
+      g.c = actual.data();
+      kernels_.gemm_f32(g);
+      // 37 roundings of partial sums of size up to ~20: 37 * 20 * 2^-24.
+      for (size_t i = 0; i < expected.size(); ++i) {
+        ASSERT_NEAR(actual[i], expected[i], 5e-5f) << rows << "x" << cols << " at " << i;
+      }
+    }
+  }
+}
+
+TEST_P(GemmTest, F32RowHasTheSameBitsAloneAndInAnyPlace) {
+  constexpr size_t kDepth = 64, kCols = 83, kRows = 14;
+  const auto a = RandomFloats(kRows * kDepth, 3), b = RandomFloats(kDepth * kCols, 4);
+  std::vector<float> together(kRows * kCols), alone(kCols);
+  kernels_.gemm_f32({a.data(), kDepth, b.data(), kCols, together.data(), kCols, kRows, kCols, kDepth});
+  for (size_t r = 0; r < kRows; ++r) {
+    kernels_.gemm_f32({a.data() + r * kDepth, kDepth, b.data(), kCols, alone.data(), kCols, 1, kCols, kDepth});
+    EXPECT_EQ(std::memcmp(alone.data(), together.data() + r * kCols, kCols * sizeof(float)), 0) << r;
+  }
+  // And a column in a narrower product.
+  std::vector<float> narrow(kRows);
+  for (size_t c = 0; c < kCols; ++c) {
+    kernels_.gemm_f32({a.data(), kDepth, b.data() + c, kCols, narrow.data(), 1, kRows, 1, kDepth});
+    for (size_t r = 0; r < kRows; ++r) ASSERT_EQ(narrow[r], together[r * kCols + c]);
+  }
+}
+
+TEST_P(GemmTest, Bf16MatchesReferenceForEveryTileTail) {
+  if (kernels_.gemm_bf16 == nullptr) GTEST_SKIP() << "no BF16 at this level";
+  constexpr size_t kDepth = 38;
+  const auto bf = [](size_t size, uint32_t seed) {
+    const auto f = RandomFloats(size, seed);
+    std::vector<uint16_t> out(size);
+    ScalarKernels().f32_to_bf16_row(f.data(), size, out.data());
+    return out;
+  };
+  const auto b = bf(kDepth * kGemmPanelCols, 2);
+  for (size_t rows = 1; rows <= 13; ++rows) {
+    for (size_t cols = 1; cols <= kGemmPanelCols; ++cols) {
+      const auto a = bf(rows * kDepth, 1);
+      std::vector<float> expected(rows * cols + 1, 9), actual(rows * cols + 1, 9);
+      GemmBf16 g{.a = a.data(), .lda = kDepth, .b = b.data(), .c = expected.data(), .ldc = cols, .rows = rows,
+                 .cols = cols, .depth = kDepth};
+      ScalarKernels().gemm_bf16(g);
+      g.c = actual.data();
+      kernels_.gemm_bf16(g);
+      for (size_t i = 0; i < expected.size(); ++i) ASSERT_NEAR(actual[i], expected[i], 5e-5f) << rows << "x" << cols;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace octet::kernels

@@ -1,0 +1,220 @@
+// Every row kernel of every level this machine has, against the plain reference, with every tail length.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "base/cpu_isa.h"
+#include "kernels/kernel_table.h"
+#include "kernels/scalar_kernels.h"
+#include "tests/kernels/test_matrix.h"
+
+namespace octet::kernels {
+namespace {
+
+constexpr size_t kMaxCols = 130;  // eight 512-bit vectors and a tail
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+class RowKernelsTest : public testing::TestWithParam<Isa> {
+ protected:
+  const KernelTable& kernels_ = KernelsFor(GetParam());
+  const KernelTable& reference_ = ScalarKernels();
+};
+
+INSTANTIATE_TEST_SUITE_P(Isas, RowKernelsTest, testing::ValuesIn(SupportedIsas()),
+                         [](const auto& isa_info) { return std::string(IsaName(isa_info.param)); });
+
+void ExpectSameQuantization(const KernelTable& kernels, const std::vector<float>& x) {
+  std::vector<uint8_t> expected(x.size() + 1, 77), actual(x.size() + 1, 77);
+  const RowQuantization want = ScalarKernels().quantize_row_u8(x.data(), x.size(), expected.data());
+  const RowQuantization got = kernels.quantize_row_u8(x.data(), x.size(), actual.data());
+  EXPECT_EQ(actual, expected) << "cols=" << x.size();  // the byte past the end included
+  if (std::isnan(want.scale)) {
+    EXPECT_TRUE(std::isnan(got.scale));
+  } else {
+    EXPECT_EQ(got.scale, want.scale);
+  }
+  EXPECT_EQ(got.zero_point, want.zero_point);
+}
+
+TEST_P(RowKernelsTest, QuantizeRowU8IsBitEqualForEveryTailLength) {
+  for (size_t cols = 1; cols <= kMaxCols; ++cols) ExpectSameQuantization(kernels_, RandomFloats(cols, cols, 3));
+}
+
+TEST_P(RowKernelsTest, QuantizeRowU8HandlesOneSidedHugeTinyAndZeroRows) {
+  for (const float v : {0.0f, 1.0f, -1.0f, 3e38f, -3e38f, 1e-38f, 1e-45f, 65504.0f}) {
+    ExpectSameQuantization(kernels_, std::vector<float>(37, v));
+  }
+  std::vector<float> both(37, 3e38f);
+  both[5] = -3e38f;
+  ExpectSameQuantization(kernels_, both);
+  std::vector<uint8_t> q(37);
+  const RowQuantization zero = kernels_.quantize_row_u8(std::vector<float>(37, 0).data(), 37, q.data());
+  EXPECT_EQ(zero.scale, 1.0f);
+}
+
+TEST_P(RowKernelsTest, QuantizeRowU8RoundTripsWithinHalfAStep) {
+  const auto x = RandomFloats(kMaxCols, 7, 5);
+  std::vector<uint8_t> q(x.size());
+  const RowQuantization row = kernels_.quantize_row_u8(x.data(), x.size(), q.data());
+  for (size_t c = 0; c < x.size(); ++c) {
+    // Half a step from rounding x, half from rounding the zero point.
+    EXPECT_NEAR(row.scale * (q[c] - row.zero_point), x[c], row.scale * 1.001f);
+  }
+}
+
+TEST_P(RowKernelsTest, QuantizeRowU8MarksRowsThatAreNotFinite) {
+  for (const float bad : {kNan, kInfinity, -kInfinity}) {
+    for (size_t at : {size_t{0}, size_t{15}, size_t{16}, size_t{36}}) {
+      auto x = RandomFloats(37, 3);
+      x[at] = bad;
+      ExpectSameQuantization(kernels_, x);
+      std::vector<uint8_t> q(37);
+      EXPECT_TRUE(std::isnan(kernels_.quantize_row_u8(x.data(), 37, q.data()).scale)) << bad << " at " << at;
+    }
+  }
+}
+
+TEST_P(RowKernelsTest, DequantizeRowIsBitEqual) {
+  for (size_t cols = 1; cols <= kMaxCols; ++cols) {
+    const auto acc = RandomInts<int32_t>(cols, cols, -40000000, 40000000);
+    const auto sums = RandomInts<int32_t>(cols, cols + 1, -100000, 100000);
+    const auto scales = RandomFloats(cols, cols + 2, 0.01f), bias = RandomFloats(cols, cols + 3);
+    const DequantizeColumns columns{sums.data(), scales.data(), bias.data()};
+    std::vector<float> expected(cols), actual(cols);
+    reference_.dequantize_row(acc.data(), {0.03f, 131}, columns, cols, expected.data());
+    kernels_.dequantize_row(acc.data(), {0.03f, 131}, columns, cols, actual.data());
+    EXPECT_EQ(actual, expected) << "cols=" << cols;
+  }
+}
+
+// |error| <= absolute + relative * |expected| for every column count.
+template <typename F>
+void ExpectRowsNear(const KernelTable& kernels, float deviation, float absolute, float relative, const F& run) {
+  for (size_t cols = 1; cols <= kMaxCols; ++cols) {
+    auto expected = RandomFloats(cols, cols, deviation), actual = expected;
+    run(ScalarKernels(), cols, expected.data());
+    run(kernels, cols, actual.data());
+    for (size_t c = 0; c < cols; ++c) {
+      ASSERT_NEAR(actual[c], expected[c], absolute + relative * std::abs(expected[c]))
+          << "cols=" << cols << " c=" << c;
+    }
+  }
+}
+
+TEST_P(RowKernelsTest, GeluErfMatchesErf) {
+  // 9.1e-7 from the polynomial, as much from the reference's own f32 arithmetic.
+  ExpectRowsNear(kernels_, 3, 2e-6f, 2e-7f, [](const KernelTable& k, size_t n, float* x) { k.gelu_erf_row(x, n); });
+  std::vector<float> edges = {-1e30f, -100, -5.0001f, -5, -0.0f, 0, 1e-30f, 5, 5.0001f, 100, 1e30f};
+  auto expected = edges;
+  reference_.gelu_erf_row(expected.data(), expected.size());
+  kernels_.gelu_erf_row(edges.data(), edges.size());
+  for (size_t i = 0; i < edges.size(); ++i) EXPECT_NEAR(edges[i], expected[i], 2e-6f + 2e-7f * std::abs(expected[i]));
+}
+
+TEST_P(RowKernelsTest, GeluTanhMatchesTanh) {
+  // tanh and exp forms: a few ulp of the larger term each.
+  ExpectRowsNear(kernels_, 3, 1e-6f, 1e-6f, [](const KernelTable& k, size_t n, float* x) { k.gelu_tanh_row(x, n); });
+}
+
+TEST_P(RowKernelsTest, ReluIsExact) {
+  ExpectRowsNear(kernels_, 3, 0, 0, [](const KernelTable& k, size_t n, float* x) { k.relu_row(x, n); });
+}
+
+TEST_P(RowKernelsTest, ActivationsKeepNan) {
+  for (auto activate : {kernels_.gelu_erf_row, kernels_.gelu_tanh_row, kernels_.relu_row}) {
+    std::vector<float> x(19, 1.0f);
+    x[3] = x[18] = kNan;
+    activate(x.data(), x.size());
+    EXPECT_TRUE(std::isnan(x[3]) && std::isnan(x[18]) && !std::isnan(x[4]));
+  }
+}
+
+TEST_P(RowKernelsTest, LayerNormMatchesReference) {
+  const auto gamma = RandomFloats(kMaxCols, 1), beta = RandomFloats(kMaxCols, 2), residual = RandomFloats(kMaxCols, 3);
+  for (const float* res : {static_cast<const float*>(nullptr), residual.data()}) {
+    // Sums of up to 130 f32 terms in another order: relative 130 * 2^-24, twice, on values of size ~1-10.
+    ExpectRowsNear(kernels_, 2, 4e-5f, 2e-5f, [&](const KernelTable& k, size_t n, float* x) {
+      k.layer_norm_row(x, res, {gamma.data(), beta.data(), 1e-12f}, n, x);
+    });
+  }
+}
+
+TEST_P(RowKernelsTest, ExpRowMatchesAndSums) {
+  for (size_t cols = 1; cols <= kMaxCols; ++cols) {
+    auto expected = RandomFloats(cols, cols, 20), actual = expected;
+    const float want = reference_.exp_row(expected.data(), 0.7f, cols);
+    const float got = kernels_.exp_row(actual.data(), 0.7f, cols);
+    EXPECT_NEAR(got, want, want * 2e-5f);
+    // exp of an argument rounded at |x| < 128: 128 * 2^-24 relative, both sides.
+    for (size_t c = 0; c < cols; ++c) ASSERT_NEAR(actual[c], expected[c], 2e-5f * expected[c] + 1e-37f);
+  }
+}
+
+TEST_P(RowKernelsTest, ExpRowYieldsNanForNan) {
+  std::vector<float> x(21, 1.0f);
+  x[20] = kNan;
+  EXPECT_TRUE(std::isnan(kernels_.exp_row(x.data(), 1.0f, x.size())));
+}
+
+TEST_P(RowKernelsTest, F16RoundTripIsExactForEveryFiniteF16) {
+  std::vector<uint16_t> all;
+  for (uint32_t h = 0; h < 65536; ++h) {
+    if ((h & 0x7C00) != 0x7C00) all.push_back(static_cast<uint16_t>(h));
+  }
+  std::vector<float> wide(all.size()), expected(all.size());
+  kernels_.f16_to_f32_row(all.data(), all.size(), wide.data());
+  reference_.f16_to_f32_row(all.data(), all.size(), expected.data());
+  EXPECT_EQ(wide, expected);
+  std::vector<uint16_t> back(all.size());
+  kernels_.f32_to_f16_row(wide.data(), wide.size(), back.data());
+  EXPECT_EQ(back, all);
+}
+
+TEST_P(RowKernelsTest, F32ToF16RoundsAsReference) {
+  for (float deviation : {1e-7f, 1e-4f, 1.0f, 1000.0f}) {
+    const auto x = RandomFloats(1003, 5, deviation);
+    std::vector<uint16_t> expected(x.size()), actual(x.size());
+    reference_.f32_to_f16_row(x.data(), x.size(), expected.data());
+    kernels_.f32_to_f16_row(x.data(), x.size(), actual.data());
+    EXPECT_EQ(actual, expected) << deviation;
+  }
+}
+
+TEST_P(RowKernelsTest, F32ToBf16RoundsAsReference) {
+  if (kernels_.f32_to_bf16_row == nullptr) GTEST_SKIP() << "no BF16 at this level";
+  auto x = RandomFloats(1003, 5, 3);
+  x[0] = kInfinity, x[1] = -kInfinity, x[2] = 3.4e38f, x[3] = 0, x[4] = -0.0f, x[5] = 1e-40f;
+  std::vector<uint16_t> expected(x.size()), actual(x.size());
+  reference_.f32_to_bf16_row(x.data(), x.size(), expected.data());
+  kernels_.f32_to_bf16_row(x.data(), x.size(), actual.data());
+  EXPECT_EQ(actual, expected);
+}
+
+TEST_P(RowKernelsTest, TransposeMovesEveryElement) {
+  for (size_t rows : {1, 15, 16, 17, 33}) {
+    for (size_t cols : {1, 7, 32}) {
+      const size_t src_stride = cols + 3, dst_stride = rows + 5;
+      const auto src = RandomFloats(rows * src_stride, 9);
+      std::vector<float> dst(cols * dst_stride, 42.0f);
+      kernels_.transpose(src.data(), src_stride, rows, cols, dst.data(), dst_stride);
+      for (size_t c = 0; c < cols; ++c) {
+        for (size_t r = 0; r < dst_stride; ++r) {
+          ASSERT_EQ(dst[c * dst_stride + r], r < rows ? src[r * src_stride + c] : 42.0f);
+        }
+      }
+    }
+  }
+}
+
+TEST_P(RowKernelsTest, AddScaleAndMaxRowsAreExact) {
+  const auto other = RandomFloats(kMaxCols, 77);
+  ExpectRowsNear(kernels_, 1, 0, 0, [&](const KernelTable& k, size_t n, float* x) { k.add_row(x, other.data(), n, x); });
+  ExpectRowsNear(kernels_, 1, 0, 0, [](const KernelTable& k, size_t n, float* x) { k.scale_row(0.3f, x, n); });
+  ExpectRowsNear(kernels_, 1, 0, 0, [&](const KernelTable& k, size_t n, float* x) { k.max_row(other.data(), n, x); });
+}
+
+}  // namespace
+}  // namespace octet::kernels

@@ -1,0 +1,40 @@
+#include "kernels/thread_team.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <vector>
+
+namespace octet::kernels {
+namespace {
+
+TEST(ThreadTeamTest, RunsBodyOncePerThreadAndReturnsWhenAllAreDone) {
+  for (int num_threads : {1, 2, 3, 7}) {
+    ThreadTeam team(num_threads);
+    EXPECT_EQ(team.num_threads(), num_threads);
+    for (int round = 0; round < 200; ++round) {
+      std::vector<int> calls(num_threads, 0);  // not atomic: a race would be one
+      team.Run([&](int thread_idx) { ++calls[thread_idx]; });
+      EXPECT_EQ(calls, std::vector<int>(num_threads, 1));
+    }
+  }
+}
+
+TEST(ThreadTeamTest, BarrierOrdersWritesOfAllThreads) {
+  constexpr int kThreads = 3, kRounds = 300;
+  ThreadTeam team(kThreads);
+  std::vector<int> values(kThreads, 0);
+  std::atomic<int> wrong{0};
+  team.Run([&](int thread_idx) {
+    for (int round = 1; round <= kRounds; ++round) {
+      values[thread_idx] = round;
+      team.Barrier();
+      for (int v : values) wrong += v != round;
+      team.Barrier();
+    }
+  });
+  EXPECT_EQ(wrong.load(), 0);
+}
+
+}  // namespace
+}  // namespace octet::kernels
