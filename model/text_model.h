@@ -5,13 +5,14 @@
 #define OCTET_MODEL_TEXT_MODEL_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -19,6 +20,7 @@
 #include "base/matrix_view.h"
 #include "kernels/thread_team.h"
 #include "model/encoder.h"
+#include "model/memory_budget.h"
 #include "model/packed_batch.h"
 #include "model/precision.h"
 #include "model/sentence_config.h"
@@ -38,12 +40,12 @@ struct TextModelOptions {
   // false: no tokenizer.json, no sentence-transformers files needed (token ids in, mean pooling).
   bool needs_text = true;
   // Called now and then while loading, for progress display. May be empty.
-  std::function<void(absl::string_view phase, uint64_t done_bytes, uint64_t total_bytes)> progress;
+  std::function<void(absl::string_view phase, uint64_t done_bytes, uint64_t total_bytes)> progress = nullptr;
 };
 
 struct ModelInfo {
   std::string family;        // "bert"
-  std::string version;       // first 12 hex digits of the SHA-256 over the weight files' bytes
+  std::string version;       // 12 hex digits that name the weights' content: Weights::Finish
   Precision precision = Precision::kInt8;
   Isa isa = Isa::kScalar;
   uint32_t num_layers = 0, hidden_dim = 0, num_heads = 0, intermediate_dim = 0;
@@ -53,15 +55,6 @@ struct ModelInfo {
   bool normalize = false;    // what the model directory says
   std::vector<std::string> prompt_names;
   std::optional<std::string> default_prompt_name;
-};
-
-// Bytes, by what holds them.
-struct MemoryUse {
-  uint64_t weight_bytes = 0;     // packed linear layers, scales, biases, norms
-  uint64_t embedding_bytes = 0;  // embedding tables
-  uint64_t arena_bytes = 0;      // scratch of one workspace
-  uint64_t load_peak_bytes = 0;  // the most that loading holds beyond weights and embeddings
-  uint64_t total() const { return weight_bytes + embedding_bytes + arena_bytes; }
 };
 
 // What a caller may ask of the tokenization of one text.
@@ -74,13 +67,17 @@ struct TokenizeOptions {
 
 class TextModel {
  public:
-  // Reads, checks, quantizes and packs. Errors are one clear line naming the file's tensor or key:
-  // InvalidArgument (bad model), NotFound (missing file), ResourceExhausted (memory limit).
+  // Reads, checks, quantizes and packs, then embeds one fixed sentence as a self-test. Errors are one clear
+  // line naming the file's tensor or key: InvalidArgument (bad model or options), NotFound (missing file),
+  // DataLoss (file changed while loading, digest mismatch), ResourceExhausted (memory limit).
   static absl::StatusOr<std::shared_ptr<const TextModel>> Load(const std::string& directory,
                                                                const TextModelOptions& options);
 
   const ModelInfo& info() const { return info_; }
   const MemoryUse& memory() const { return memory_; }
+  // Things in the directory that were understood but not used or not followed to the letter (a
+  // classification head, a length limit above the position table), one line each, for the log.
+  const std::vector<std::string>& warnings() const { return warnings_; }
 
   // InvalidArgument "<n> tokens, limit <max>" (without a field name: the caller knows its own) when the
   // text is too long and options.truncate is false; InvalidArgument for an unknown prompt name.
@@ -103,8 +100,14 @@ class TextModel {
 
  private:
   TextModel() = default;
+  absl::Status LoadTokenizer(const ModelDirectory& directory, const EncoderConfig& config);
+  absl::Status LoadEncoder(const EncoderConfig& config, Weights* weights,
+                           const TextModelOptions& options);
+  absl::Status SelfTest() const;
+
   ModelInfo info_;
   MemoryUse memory_;
+  std::vector<std::string> warnings_;
   SentenceConfig sentence_;
   std::unique_ptr<Encoder> encoder_;
   std::unique_ptr<text::Tokenizer> tokenizer_;

@@ -1,0 +1,20 @@
+// The machine's practical int8 peak: a loop of VPDPBUSD on registers only, on every thread of a team. What
+// matrix products are compared with.
+#ifndef OCTET_KERNELS_INT8_PEAK_H_
+#define OCTET_KERNELS_INT8_PEAK_H_
+
+#include <optional>
+
+#include "base/cpu_isa.h"
+#include "kernels/thread_team.h"
+
+namespace octet::kernels {
+
+// Operations per second (a multiply-add is two) of all threads of `team` together, over a run of a few
+// milliseconds. Nothing when `isa` has no VNNI. On machines with AMX products may pass it: the figure is
+// that of the vector units on all machines, so that shares can be compared.
+std::optional<double> MeasureInt8PeakOpsPerSecond(Isa isa, ThreadTeam* team);
+
+}  // namespace octet::kernels
+
+#endif  // OCTET_KERNELS_INT8_PEAK_H_
