@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import urllib.parse
 import urllib.request
@@ -16,7 +17,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 import octet_server
 from octet_server import OctetServer
-from stubs import octet_pb2, tei_grpc, tei_pb2
+from stubs import ROOT, octet_pb2, tei_grpc, tei_pb2
 from vectors import array_of, cosines
 
 
@@ -124,15 +125,15 @@ def test_reflection_lists_the_services(server):
     assert {"octet.v1.TextEncoder", "tei.v1.Embed", "tei.v1.Info", "grpc.health.v1.Health"} <= names
 
 
-def find_program(name, *more):
-    for candidate in (shutil.which(name), *more):
-        if candidate and os.access(candidate, os.X_OK):
-            return candidate
-    return pytest.skip(f"SKIPPED: no program {name}")
+def find_program(name):
+    """Where the set-up puts it (environment, .cache/prometheus), or on the path."""
+    folders = [os.path.join(sys.prefix, "bin"), os.path.join(ROOT, ".cache", "prometheus", "usr", "bin"),
+               *os.environ.get("PATH", "").split(os.pathsep)]
+    return shutil.which(name, path=os.pathsep.join(folders)) or pytest.skip(f"SKIPPED: no program {name}")
 
 
 def grpcurl(server, *args):
-    program = find_program("grpcurl", os.environ.get("GRPCURL"))
+    program = find_program("grpcurl")
     done = subprocess.run([program, "-plaintext", *args[:-1], server.grpc_address, *args[-1:]],
                           capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -146,7 +147,7 @@ def test_grpcurl_list(server):
 @pytest.mark.parametrize("symbol", ["octet.v1.TextEncoder", "octet.v1.EmbedRequest", "tei.v1.Embed",
                                     "grpc.health.v1.Health"])
 def test_grpcurl_describe(server, symbol):
-    program = find_program("grpcurl", os.environ.get("GRPCURL"))
+    program = find_program("grpcurl")
     done = subprocess.run([program, "-plaintext", server.grpc_address, "describe", symbol], capture_output=True,
                           text=True, timeout=60)
     assert done.returncode == 0 and symbol in done.stdout, done.stderr
@@ -213,10 +214,11 @@ def free_port():
         return s.getsockname()[1]
 
 
-@pytest.fixture
-def prometheus(server, tmp_path):
+@pytest.fixture(scope="module")
+def prometheus(server, tmp_path_factory):
     """Address of a real Prometheus that scrapes the server every 100 ms."""
     program = find_program("prometheus")
+    tmp_path = tmp_path_factory.mktemp("prometheus")
     config = tmp_path / "prometheus.yml"
     config.write_text("global: {scrape_interval: 100ms, scrape_timeout: 100ms}\n"
                       "scrape_configs:\n- job_name: octet\n  static_configs:\n"

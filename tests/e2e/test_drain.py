@@ -61,7 +61,7 @@ def test_second_signal_exits_at_once():
 
 
 def test_lame_duck_serves_and_says_not_ready(tmp_path):
-    server = OctetServer(config="server:\n  lame_duck: 5s\n", tmp_path=str(tmp_path))
+    server = OctetServer(config="shutdown:\n  lame_duck_ms: 60s\n", tmp_path=str(tmp_path))
     health = health_pb2_grpc.HealthStub(server.channel())
     watch = health.Watch(health_pb2.HealthCheckRequest(service=""), timeout=60)
     assert next(watch).status == SERVING

@@ -109,9 +109,9 @@ def serve(model, **env):
                      "127.0.0.1:0", env=env)
 
 
-def assert_one_line(done, words, model):
+def assert_one_line(done, words):
     assert done.returncode == 3, (done.returncode, done.stderr)
-    errors = [line for line in done.stderr.splitlines() if "error" in line.lower()]
+    errors = [line for line in done.stderr.splitlines() if line.startswith("octet: ")]
     assert len(errors) == 1, done.stderr
     for word in words:
         assert word in errors[0]
@@ -120,11 +120,11 @@ def assert_one_line(done, words, model):
 @pytest.mark.parametrize("damage,words", ROWS.values(), ids=ROWS.keys())
 def test_refused_with_code_3(model, damage, words):
     damage(model)
-    assert_one_line(serve(model), words, model)
+    assert_one_line(serve(model), words)
 
 
 def test_no_such_directory(tmp_path):
-    assert_one_line(serve(tmp_path / "nothing"), [], tmp_path)
+    assert_one_line(serve(tmp_path / "nothing"), [])
 
 
 def test_F14_files_may_change_after_the_load(model):
@@ -137,7 +137,32 @@ def test_F14_files_may_change_after_the_load(model):
         assert server.embed(["private memory"]).embeddings[0].values == before
 
 
-def test_F26_model_larger_than_the_memory_limit(model):
+MEMORY_GROUPS = [("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")]
+
+
+@pytest.fixture
+def memory_limit_20_mib():
+    """Puts a child process into a memory group of its own, where this user may make one."""
+    for root, limit in MEMORY_GROUPS:
+        group = os.path.join(root, f"octet-test-{os.getpid()}")
+        try:
+            os.mkdir(group)
+        except OSError:
+            continue
+        try:
+            try:
+                with open(os.path.join(group, limit), "w", encoding="ascii") as f:
+                    f.write(str(20 << 20))
+            except OSError:
+                continue
+            yield lambda: open(os.path.join(group, "cgroup.procs"), "w", encoding="ascii").write(str(os.getpid()))
+            return
+        finally:
+            os.rmdir(group)
+    pytest.skip("SKIPPED: no memory group can be made here; tests/model has F26 against the loader")
+
+
+def test_F26_model_larger_than_the_memory_limit(model, memory_limit_20_mib):
     done = run_octet("serve", "--model", f"m={model}", "--grpc-address", "127.0.0.1:0", "--metrics-address",
-                     "127.0.0.1:0", "--memory-limit", "20MiB")
-    assert_one_line(done, ["needs", "MiB, limit"], model)
+                     "127.0.0.1:0", preexec_fn=memory_limit_20_mib)
+    assert_one_line(done, ["needs", "MiB, limit"])
