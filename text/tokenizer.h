@@ -34,7 +34,7 @@ struct TokenizerOptions {
 
 struct EncodeOptions {
   // Longest result, special tokens included. Longer encodings are cut on `side` (for a pair: from the
-  // longer text first), always keeping the special tokens. 0 = no limit.
+  // longer text first, by whole lengths), always keeping the special tokens. 0 = no limit.
   size_t max_tokens = 0;
   TruncationSide side = TruncationSide::kRight;
   bool add_special_tokens = true;

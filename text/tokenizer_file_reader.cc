@@ -14,7 +14,7 @@ constexpr size_t kMaxDepth = 32;
 // Values outside vocabulary and merges: nine for each added token, a hundred or so for the rest.
 constexpr size_t kMaxTreeValues = 1'000'000;
 
-// Of a vocabulary map, whose keys VocabularyCheck keeps, too. Ids above any limit are refused there.
+// Ids beyond int64 are as far above the limit as INT64_MAX is; VocabularyCheck refuses both.
 int64_t ClampToInt64(uint64_t value) {
   return value > static_cast<uint64_t>(INT64_MAX) ? INT64_MAX : static_cast<int64_t>(value);
 }
