@@ -9,11 +9,13 @@
 //   Cancelled           client gone before compute; never computed
 //   Unavailable         draining
 //   Internal            "non-finite output", a worker's fault
-// Thread-safe.
+// What is refused before tokenizing is in request_check.h, what is refused for load in admission.h, and who
+// shares a batch in batch_policy.h. Thread-safe.
 #ifndef OCTET_SERVING_EMBED_PIPELINE_H_
 #define OCTET_SERVING_EMBED_PIPELINE_H_
 
 #include <memory>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -35,6 +37,14 @@ struct PipelineOptions {
   size_t max_queue_tokens = 65536;       // tokenized, waiting for a worker
   size_t max_queue_texts = 4096;
   absl::Duration max_batch_delay = absl::ZeroDuration();  // 0: a free worker takes what is waiting
+  // A thread that is on one item for longer is stuck. Must exceed the time of the largest batch, which on
+  // the scalar reference kernels is minutes.
+  absl::Duration busy_limit = absl::Seconds(10);
+  // Calls of at most this many bytes of text are tokenized by the compute worker itself when it is idle:
+  // one thread fewer to wake up for a lone call. 2 KiB is about 0.4 ms of tokenizing.
+  size_t max_handed_bytes = 2048;
+  // Warm-up passes have 1, 2, 4, ... up to this many tokens (at most max_batch_tokens).
+  size_t warm_up_tokens = 512;
 };
 
 // How the pipeline is, for health and metrics; cheap.
@@ -50,7 +60,9 @@ class EmbedPipeline {
   static absl::StatusOr<std::unique_ptr<EmbedPipeline>> Create(const PipelineOptions& options,
                                                                const ModelRepository* repository,
                                                                Metrics* metrics, const Clock* clock);
-  ~EmbedPipeline();  // as Drain(0), then joins
+  // As Drain(0), then joins. A forward pass that never ends holds it up: after a Drain that cut calls off,
+  // a process that has to end should exit without it.
+  ~EmbedPipeline();
 
   // Never blocks. `done` runs exactly once.
   void Submit(EmbedRequest request, EmbedDone done);

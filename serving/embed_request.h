@@ -43,12 +43,21 @@ struct EmbedResponse {
 // Called exactly once, on a pipeline thread (or inside Submit for a refusal); must not block or throw.
 using EmbedDone = absl::AnyInvocable<void(absl::StatusOr<EmbedResponse>) &&>;
 
+// The reasons that octet gives; stable, clients may program against them.
+inline constexpr char kReasonQueueFull[] = "QUEUE_FULL";
+inline constexpr char kReasonInvalid[] = "INVALID";
+inline constexpr char kReasonTooLong[] = "TEXT_TOO_LONG";
+inline constexpr char kReasonUnknownModel[] = "UNKNOWN_MODEL";
+inline constexpr char kReasonDeadline[] = "DEADLINE";
+inline constexpr char kReasonCancelled[] = "CANCELLED";
+inline constexpr char kReasonDraining[] = "DRAINING";
+
 // A refusal under load carries how long to wait before trying again, as a payload of the status that
 // only server/status_map.cc turns into google.rpc.RetryInfo.
 absl::Status WithRetryAfter(absl::Status status, absl::Duration retry_after);
 std::optional<absl::Duration> RetryAfterOf(const absl::Status& status);
-// Likewise a stable upper-snake reason ("QUEUE_FULL", "TEXT_TOO_LONG", ...) for google.rpc.ErrorInfo and
-// the label `reason` of octet_rejected_total.
+// Likewise a stable upper-snake reason, one of the above, for google.rpc.ErrorInfo and the label `reason`
+// of octet_rejected_total.
 absl::Status WithReason(absl::Status status, absl::string_view reason);
 std::string ReasonOf(const absl::Status& status);  // "" when it has none
 

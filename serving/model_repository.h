@@ -11,14 +11,15 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "base/mutex.h"
-#include "model/text_model.h"
+#include "serving/servable.h"
 
 namespace octet::serving {
 
 struct ServedModel {
   std::string name;
-  std::shared_ptr<const model::TextModel> model;
+  std::shared_ptr<const Servable> model;  // MakeServable(a loaded model::TextModel)
   absl::Duration load_time;
 };
 
@@ -34,10 +35,17 @@ class ModelRepository {
   // InvalidArgument "model: empty, and the server has N models and no default".
   absl::StatusOr<std::shared_ptr<const ServedModel>> Find(absl::string_view name) const;
 
+  // The name under which a call for `name` is counted: itself, the model that "" stands for, or
+  // "unknown". Valid as long as the repository (models are never taken out).
+  absl::string_view LabelOf(absl::string_view name) const;
+
   std::vector<std::shared_ptr<const ServedModel>> List() const;  // by name
   const std::string& default_model() const { return default_model_; }
 
  private:
+  std::shared_ptr<const ServedModel> FindOrNull(absl::string_view name) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
   const std::string default_model_;
   mutable Mutex mu_;
   std::map<std::string, std::shared_ptr<const ServedModel>, std::less<>> models_ ABSL_GUARDED_BY(mu_);

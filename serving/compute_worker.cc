@@ -1,0 +1,211 @@
+#include "serving/compute_worker.h"
+
+#include <algorithm>
+#include <exception>
+#include <future>
+#include <span>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "model/text_model.h"
+
+namespace octet::serving {
+namespace {
+
+// Answers are built and sent by `done`. Up to this many are sent from the worker's own thread, which is
+// the fastest way for the caller; more are shared out, so that the team computes again at once.
+constexpr size_t kAnswersSentHere = 2;
+constexpr size_t kAnswersPerPost = 16;
+
+absl::Status WorkerFault() { return absl::InternalError("worker: fault while computing this batch"); }
+
+}  // namespace
+
+ComputeWorker::ComputeWorker(const ComputeWorkerOptions& options, const Parts& parts)
+    : options_(options), parts_(parts) {
+  ids_.reserve(options.max_batch_tokens);
+  type_ids_.reserve(options.max_batch_tokens);
+  starts_.reserve(options.max_batch_texts + 1);
+  ready_.reserve(options.max_batch_texts);
+}
+
+ComputeWorker::~ComputeWorker() {
+  if (thread_.joinable()) thread_.join();
+}
+
+absl::Status ComputeWorker::Start(const std::vector<std::shared_ptr<const Servable>>& models) {
+  Heartbeat* beat = parts_.heartbeats->Add("compute worker");
+  std::promise<absl::Status> prepared;
+  std::future<absl::Status> result = prepared.get_future();
+  // The team is made and warmed up on the thread that will use it: oneDNN and OpenMP keep state by thread.
+  thread_ = std::thread([this, beat, &models, promise = std::move(prepared)]() mutable {
+    const absl::Status status = Prepare(models);
+    promise.set_value(status);
+    if (status.ok()) Run(beat);
+    stations_.clear();  // before the team they refer to
+    team_.reset();
+  });
+  return result.get();
+}
+
+absl::Status ComputeWorker::Prepare(const std::vector<std::shared_ptr<const Servable>>& models) {
+  try {
+    team_ = std::make_unique<kernels::ThreadTeam>(options_.num_threads);
+    for (const auto& model : models) {
+      if (absl::Status status = WarmUp(StationOf(model)); !status.ok()) return status;
+    }
+    return absl::OkStatus();
+  } catch (const std::exception& error) {
+    return absl::InternalError(absl::StrCat("warm-up: ", error.what()));
+  }
+}
+
+ComputeWorker::Station* ComputeWorker::StationOf(const std::shared_ptr<const Servable>& model) {
+  const auto it = stations_.find(model.get());
+  if (it != stations_.end()) return &it->second;
+  Station station;
+  station.model = model;
+  station.workspace = model->NewWorkspace(team_.get());
+  station.embeddings = AlignedBuffer<float>(options_.max_batch_texts * model->info().hidden_dim);
+  std::fill_n(station.embeddings.data(), station.embeddings.size(), 0.0f);  // touches the pages
+  return &stations_.emplace(model.get(), std::move(station)).first->second;
+}
+
+// Token counts in powers of two meet every row-block size and every way of splitting work over the team;
+// the workspace has touched its own pages. Larger passes run the same primitives on more rows.
+absl::Status ComputeWorker::WarmUp(Station* station) {
+  const size_t max_tokens = station->model->info().max_tokens;
+  for (size_t num_tokens = 1; num_tokens <= options_.warm_up_tokens; num_tokens *= 2) {
+    ids_.assign(num_tokens, 0);
+    type_ids_.assign(num_tokens, 0);
+    starts_.assign(1, 0);
+    while (starts_.back() < num_tokens && starts_.size() <= options_.max_batch_texts) {
+      starts_.push_back(static_cast<uint32_t>(std::min(starts_.back() + max_tokens, num_tokens)));
+    }
+    if (starts_.back() < num_tokens) break;  // only with a very small limit of texts
+    const model::PackedBatch batch = {ids_, type_ids_, starts_};
+    const MatrixView<float> rows(station->embeddings.data(), batch.num_texts(),
+                                 station->model->info().hidden_dim);
+    if (absl::Status status = station->model->Embed(batch, station->workspace.get(), rows);
+        !status.ok()) {
+      return absl::Status(status.code(), absl::StrCat("warm-up: ", status.message()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void ComputeWorker::Run(Heartbeat* beat) {
+  while (true) {
+    BatchWork work = parts_.queue->Take();
+    if (work.stopped) return;
+    BusyScope busy(beat);
+    for (const auto& call : work.dropped) call->Finish(call->CheckWanted(work.cut_at));
+    if (work.to_tokenize != nullptr) parts_.tokenize_stage->TokenizeHere(work.to_tokenize, &text_buffer_);
+    if (work.texts.empty()) continue;
+    // L12: whatever is thrown costs this batch, not the worker.
+    try {
+      Process(work.texts, work.cut_at);
+    } catch (const std::exception&) {
+      parts_.metrics->worker_faults->Increment();
+      ready_.clear();
+      for (const BatchText& text : work.texts) text.call->Finish(WorkerFault());
+    }
+  }
+}
+
+void ComputeWorker::Process(const std::vector<BatchText>& texts, MonotonicTime batch_start) {
+  Call& first = *texts.front().call;
+  for (const BatchText& text : texts) {
+    // The queue has just dropped what is expired: this counts a failure of that rule.
+    if (text.call->deadline() <= batch_start) parts_.metrics->computed_after_expiry->Increment();
+  }
+  Station* const station = StationOf(first.served().model);
+  const MonotonicTime start = parts_.clock->Now();
+  const absl::Status status = Embed(station, texts);
+  const absl::Duration compute_time = parts_.clock->Now() - start;
+  parts_.admission->RecordBatch(ids_.size(), compute_time);
+  first.metrics()->batch_tokens->Observe(static_cast<double>(ids_.size()));
+  first.metrics()->batch_texts->Observe(static_cast<double>(texts.size()));
+  if (status.ok()) {
+    Deliver(station, texts, start, compute_time);
+  } else {
+    parts_.metrics->worker_faults->Increment();
+    EmbedOneByOne(station, texts, start);
+  }
+  SendAnswers();
+}
+
+void ComputeWorker::Pack(std::span<const BatchText> texts) {
+  ids_.clear();
+  type_ids_.clear();
+  starts_.assign(1, 0);
+  for (const BatchText& text : texts) {
+    const text::Encoding& encoding = text.call->encoding(text.text_idx);
+    ids_.insert(ids_.end(), encoding.ids.begin(), encoding.ids.end());
+    type_ids_.insert(type_ids_.end(), encoding.type_ids.begin(), encoding.type_ids.end());
+    type_ids_.resize(ids_.size(), 0);
+    starts_.push_back(static_cast<uint32_t>(ids_.size()));
+  }
+}
+
+absl::Status ComputeWorker::Embed(Station* station, std::span<const BatchText> texts) {
+  Pack(texts);
+  const MatrixView<float> rows(station->embeddings.data(), texts.size(),
+                               station->model->info().hidden_dim);
+  return station->model->Embed({ids_, type_ids_, starts_}, station->workspace.get(), rows);
+}
+
+// After a refusal of the whole batch: finds the texts at fault, so that their neighbours are answered.
+void ComputeWorker::EmbedOneByOne(Station* station, std::span<const BatchText> texts,
+                                  MonotonicTime batch_start) {
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const std::span<const BatchText> one = texts.subspan(i, 1);
+    const absl::Status status = texts.size() > 1 ? Embed(station, one) : WorkerFault();
+    if (status.ok()) {
+      Deliver(station, one, batch_start, parts_.clock->Now() - batch_start);
+    } else {
+      ready_.push_back({one[0].call, WorkerFault()});
+    }
+  }
+}
+
+void ComputeWorker::Deliver(Station* station, std::span<const BatchText> texts, MonotonicTime batch_start,
+                            absl::Duration compute_time) {
+  const size_t hidden_dim = station->model->info().hidden_dim;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    Call& call = *texts[i].call;
+    if (call.finished()) continue;
+    const std::span<float> row(station->embeddings.data() + i * hidden_dim, hidden_dim);
+    bool finite = model::IsFinite(row);
+    const size_t kept = model::FinishEmbedding(row, call.plan().dimensions, call.plan().normalize);
+    // Dividing can overflow as well: nothing that is not finite leaves.
+    finite = finite && model::IsFinite(row.first(kept));
+    if (!finite) {
+      call.metrics()->non_finite->Increment();
+      ready_.push_back({texts[i].call, absl::InternalError("non-finite output")});
+    } else if (call.SetEmbedding(texts[i].text_idx, row.first(kept), batch_start, compute_time)) {
+      ready_.push_back({texts[i].call, call.TakeResponse()});
+    }
+  }
+}
+
+void ComputeWorker::SendAnswers() {
+  size_t begin = 0;
+  const size_t num_ready = ready_.size();
+  // With nothing waiting the team would idle anyway.
+  if (num_ready > kAnswersSentHere && !parts_.queue->Empty()) {
+    while (begin < num_ready) {
+      const size_t end = std::min(begin + kAnswersPerPost, num_ready);
+      std::vector<ReadyAnswer> part(std::make_move_iterator(ready_.begin() + begin),
+                                    std::make_move_iterator(ready_.begin() + end));
+      parts_.tokenize_stage->PostAnswer([part = std::move(part)]() mutable {
+        for (ReadyAnswer& answer : part) answer.call->Finish(std::move(answer.result));
+      });
+      begin = end;
+    }
+  }
+  for (; begin < num_ready; ++begin) ready_[begin].call->Finish(std::move(ready_[begin].result));
+  ready_.clear();
+}
+
+}  // namespace octet::serving

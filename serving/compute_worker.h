@@ -1,0 +1,91 @@
+// The one thread that runs forward passes, with its team, one batch at a time across all models. Faults
+// (exceptions, model errors, non-finite outputs) fail the texts they belong to and nothing else.
+#ifndef OCTET_SERVING_COMPUTE_WORKER_H_
+#define OCTET_SERVING_COMPUTE_WORKER_H_
+
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "base/aligned_buffer.h"
+#include "base/clock.h"
+#include "kernels/thread_team.h"
+#include "serving/admission.h"
+#include "serving/batch_queue.h"
+#include "serving/heartbeat.h"
+#include "serving/metrics.h"
+#include "serving/servable.h"
+#include "serving/tokenize_stage.h"
+
+namespace octet::serving {
+
+struct ComputeWorkerOptions {
+  int num_threads = 1;  // of the team, this one included
+  size_t max_batch_tokens = 0, max_batch_texts = 0;
+  size_t warm_up_tokens = 0;  // largest warm-up pass
+};
+
+class ComputeWorker {
+ public:
+  // All pointers must outlive the worker.
+  struct Parts {
+    BatchQueue* queue;
+    TokenizeStage* tokenize_stage;
+    Admission* admission;
+    Metrics* metrics;
+    Heartbeats* heartbeats;
+    const Clock* clock;
+  };
+  ComputeWorker(const ComputeWorkerOptions& options, const Parts& parts);
+  ~ComputeWorker();  // joins; stop the queue first
+
+  // Starts the thread, makes workspaces and runs the warm-up passes there. Returns when the worker is
+  // ready or with the first model's error.
+  absl::Status Start(const std::vector<std::shared_ptr<const Servable>>& models);
+
+ private:
+  // Scratch of one model. Keeps the model alive, so that its address stays a valid key.
+  struct Station {
+    std::shared_ptr<const Servable> model;
+    std::unique_ptr<ServableWorkspace> workspace;
+    AlignedBuffer<float> embeddings;  // [max_batch_texts, hidden_dim]
+  };
+
+  void Run(Heartbeat* beat);
+  absl::Status Prepare(const std::vector<std::shared_ptr<const Servable>>& models);
+  absl::Status WarmUp(Station* station);
+  Station* StationOf(const std::shared_ptr<const Servable>& model);
+
+  void Process(const std::vector<BatchText>& texts, MonotonicTime batch_start);
+  void Pack(std::span<const BatchText> texts);
+  absl::Status Embed(Station* station, std::span<const BatchText> texts);
+  void EmbedOneByOne(Station* station, std::span<const BatchText> texts, MonotonicTime batch_start);
+  // Gives the rows of `station` to their calls.
+  void Deliver(Station* station, std::span<const BatchText> texts, MonotonicTime batch_start,
+               absl::Duration compute_time);
+  void SendAnswers();
+
+  const ComputeWorkerOptions options_;
+  const Parts parts_;
+  std::thread thread_;
+
+  // Only on the worker's thread.
+  std::unique_ptr<kernels::ThreadTeam> team_;
+  std::map<const Servable*, Station> stations_;
+  std::vector<int32_t> ids_, type_ids_;  // [num_tokens] of the batch
+  std::vector<uint32_t> starts_;         // [num_texts + 1]
+  std::string text_buffer_;
+  struct ReadyAnswer {
+    std::shared_ptr<Call> call;
+    absl::StatusOr<EmbedResponse> result;
+  };
+  std::vector<ReadyAnswer> ready_;
+};
+
+}  // namespace octet::serving
+
+#endif  // OCTET_SERVING_COMPUTE_WORKER_H_

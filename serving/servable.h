@@ -1,0 +1,50 @@
+// What the pipeline needs of a model, and no more: the seam between serving and model, so that queues,
+// policies and failures are tested with fakes. Immutable and thread-safe except for workspaces, of which
+// every worker has its own.
+#ifndef OCTET_SERVING_SERVABLE_H_
+#define OCTET_SERVING_SERVABLE_H_
+
+#include <cstddef>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/matrix_view.h"
+#include "kernels/thread_team.h"
+#include "model/packed_batch.h"
+#include "model/text_model.h"
+#include "text/tokenizer.h"
+
+namespace octet::serving {
+
+// Scratch of one worker for one model, made by the Servable that uses it.
+class ServableWorkspace {
+ public:
+  virtual ~ServableWorkspace() = default;
+};
+
+// Errors and shapes as model::TextModel, whose face this is.
+class Servable {
+ public:
+  virtual ~Servable() = default;
+
+  virtual const model::ModelInfo& info() const = 0;
+  virtual const model::MemoryUse& memory() const = 0;
+  // The most tokens of one Embed call.
+  virtual size_t max_batch_tokens() const = 0;
+  virtual absl::StatusOr<text::Encoding> Tokenize(absl::string_view text,
+                                                  const model::TokenizeOptions& options) const = 0;
+  // `team` must outlive the workspace.
+  virtual std::unique_ptr<ServableWorkspace> NewWorkspace(kernels::ThreadTeam* team) const = 0;
+  // `workspace` comes from this object's NewWorkspace. embeddings: [batch.num_texts(), hidden_dim], f32.
+  virtual absl::Status Embed(const model::PackedBatch& batch, ServableWorkspace* workspace,
+                             MatrixView<float> embeddings) const = 0;
+};
+
+// A loaded model as a Servable.
+std::shared_ptr<const Servable> MakeServable(std::shared_ptr<const model::TextModel> model);
+
+}  // namespace octet::serving
+
+#endif  // OCTET_SERVING_SERVABLE_H_
