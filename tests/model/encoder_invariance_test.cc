@@ -1,0 +1,58 @@
+// Same text, same bits: alone, in any batch, at any place, with any neighbours, on any number of threads, in
+// any row blocks. One process runs at one instruction-set level; ctest starts one per level.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+
+#include "base/cpu_isa.h"
+#include "tests/model/encoder_invariance.h"
+#include "tests/model/tiny_model.h"
+
+namespace octet::model {
+namespace {
+
+class EncoderInvarianceTest : public ::testing::TestWithParam<Precision> {
+ protected:
+  void SetUp() override {
+    const auto isa = IsaFromEnvironment();
+    if (!isa.ok()) GTEST_SKIP() << "SKIPPED LEVEL: " << isa.status();
+    isa_ = *isa;
+    if (GetParam() == Precision::kBf16 && isa_ < Isa::kAvx512Bf16) GTEST_SKIP() << "no BF16 at this level";
+  }
+
+  void ExpectSameBits(const std::string& directory, size_t num_texts, size_t max_batch_tokens) {
+    const InvarianceResult result = RunInvariance({.directory = directory, .precision = GetParam(), .isa = isa_,
+                                                   .num_texts = num_texts, .max_batch_tokens = max_batch_tokens});
+    std::printf("%s, %s: %zu comparisons\n", std::string(PrecisionName(GetParam())).c_str(),
+                std::string(IsaName(isa_)).c_str(), result.compared_texts);
+    EXPECT_GT(result.compared_texts, num_texts);
+    EXPECT_EQ(result.differing_bytes, 0u);
+  }
+
+  Isa isa_ = Isa::kScalar;
+};
+
+INSTANTIATE_TEST_SUITE_P(Precisions, EncoderInvarianceTest,
+                         ::testing::Values(Precision::kInt8, Precision::kBf16, Precision::kF32),
+                         [](const auto& precision) { return std::string(PrecisionName(precision.param)); });
+
+TEST_P(EncoderInvarianceTest, TinyModelOfEvenDimensions) {
+  octet::testing::TempDir dir;
+  octet::testing::WriteTinyModel(dir.path(), {.num_positions = 130, .max_seq_length = 0});
+  ExpectSameBits(dir.path(), 60, 700);
+}
+
+TEST_P(EncoderInvarianceTest, TinyModelWithTailsInEveryDimension) {
+  octet::testing::TempDir dir;
+  octet::testing::WriteTinyModel(dir.path(), {.hidden_dim = 78, .num_heads = 3, .intermediate_dim = 150,
+                                              .num_positions = 75, .max_seq_length = 0});
+  ExpectSameBits(dir.path(), 60, 300);
+}
+
+TEST_P(EncoderInvarianceTest, DefaultModel) {
+  if (isa_ < Isa::kAvx512) GTEST_SKIP() << "the tiny models cover this slow level";
+  ExpectSameBits(OCTET_DEFAULT_MODEL, 24, 1100);
+}
+
+}  // namespace
+}  // namespace octet::model
