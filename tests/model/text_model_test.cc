@@ -54,7 +54,7 @@ TEST(TextModelTest, LoadsWithTheLimitAndPromptsOfItsFiles) {
   const std::string nine_words = "a a a a a a a a a";
   EXPECT_EQ(std::string((*model)->Tokenize(nine_words, {.prompt_name = ""}).status().message()),
             "11 tokens, limit 9");
-  EXPECT_EQ((*model)->Tokenize(nine_words, {.truncate = true})->ids.size(), 9u);
+  EXPECT_EQ((*model)->Tokenize(nine_words, {.truncate = true, .prompt_name = {}})->ids.size(), 9u);
 }
 
 TEST(TextModelTest, StorageTypePrefixAndShardsDoNotChangeTheVectors) {
