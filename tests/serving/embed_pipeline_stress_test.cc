@@ -36,7 +36,9 @@ TEST_P(EmbedPipelineStressTest, EveryCallHasExactlyOneAnswer) {
   ModelRepository repository;
   ASSERT_TRUE(repository.Add({"mini", model, {}}).ok());
   ASSERT_TRUE(repository.Add({"other", std::make_shared<FakeServable>(), {}}).ok());
-  Metrics metrics({.methods = {"Embed"}});
+  MetricsOptions metrics_options;
+  metrics_options.methods = {"Embed"};
+  Metrics metrics(metrics_options);
   PipelineOptions options;
   options.num_tokenizer_threads = 2;
   options.max_batch_tokens = 600;
@@ -83,7 +85,9 @@ TEST_P(EmbedPipelineStressTest, EveryCallHasExactlyOneAnswer) {
       });
       if (random() % 4 == 0) cancels[random() % cancels.size()]->store(true);
       if (i % 200 == 0) metrics.Render();
-      if (i % 200 == 100) EXPECT_TRUE(pipeline->Health().live);
+      if (i % 200 == 100) {
+        EXPECT_TRUE(pipeline->Health().live);
+      }
     }
   };
   std::vector<std::thread> threads;

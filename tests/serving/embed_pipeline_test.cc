@@ -64,7 +64,7 @@ class EmbedPipelineTest : public ::testing::Test {
     pipeline_->Submit(std::move(request), answers_.Next());
     return num_submitted_++;
   }
-  size_t Submit(std::vector<std::string> texts) { return Submit(Request(std::move(texts))); }
+  size_t SubmitTexts(std::vector<std::string> texts) { return Submit(Request(std::move(texts))); }
 
   absl::Status StatusOf(EmbedRequest request) { return answers_.Get(Submit(std::move(request))).status(); }
 
@@ -100,7 +100,7 @@ class EmbedPipelineTest : public ::testing::Test {
 
 TEST_F(EmbedPipelineTest, AnswersEveryTextOfACallInOrder) {
   Start();
-  const auto result = answers_.Get(Submit({"abc", "", "zz"}));
+  const auto result = answers_.Get(SubmitTexts({"abc", "", "zz"}));
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->model, "mini");
   EXPECT_EQ(result->model_version, "0123456789ab");
@@ -141,7 +141,7 @@ TEST_F(EmbedPipelineTest, ManyTextsOfOneCallComeBackInOrder) {
   Start();
   std::vector<std::string> texts;
   for (int i = 0; i < 128; ++i) texts.push_back(std::string(1 + i, static_cast<char>('!' + i % 90)));
-  const auto result = answers_.Get(Submit(texts));
+  const auto result = answers_.Get(SubmitTexts(texts));
   ASSERT_TRUE(result.ok());
   for (int i = 0; i < 128; ++i) {
     EXPECT_EQ(result->embeddings[i * 4], 1 + i);
@@ -232,9 +232,9 @@ TEST_F(EmbedPipelineTest, CallsThatWaitBehindABatchShareTheNext) {
   Gate gate;
   GateOn(&gate);
   Start();
-  Submit({"Gate"});
+  SubmitTexts({"Gate"});
   gate.WaitForArrivals(1);
-  for (int i = 0; i < 64; ++i) Submit({absl::StrCat("text ", i)});
+  for (int i = 0; i < 64; ++i) SubmitTexts({absl::StrCat("text ", i)});
   WaitForQueuedTexts(64);
   clock_.Advance(absl::Seconds(2));
   EXPECT_EQ(GaugeValue("octet_queue_oldest_age_seconds"), 2);
@@ -251,8 +251,8 @@ TEST_F(EmbedPipelineTest, CallsThatWaitBehindABatchShareTheNext) {
 TEST_F(EmbedPipelineTest, ADelayGathersCallsUntilItIsOver) {
   options_.max_batch_delay = absl::Seconds(30);  // of the fake clock
   Start();
-  Submit({"a"});
-  Submit({"b"});
+  SubmitTexts({"a"});
+  SubmitTexts({"b"});
   WaitForQueuedTexts(2);
   clock_.Advance(absl::Seconds(30));  // seen at the worker's next look around
   EXPECT_EQ(answers_.WaitForAllCountDoubles(), 0u);
@@ -288,9 +288,9 @@ TEST_F(EmbedPipelineTest, O2ExactlyTheExcessIsRejected) {
   Gate gate;
   GateOn(&gate);
   Start();
-  Submit({"Gate"});
+  SubmitTexts({"Gate"});
   gate.WaitForArrivals(1);
-  for (int i = 0; i < 10; ++i) Submit({"waiting"});
+  for (int i = 0; i < 10; ++i) SubmitTexts({"waiting"});
   while (answers_.CountCode(absl::StatusCode::kResourceExhausted) < 2) std::this_thread::yield();
   WaitForQueuedTexts(8);
   gate.Open();
@@ -310,9 +310,9 @@ TEST_F(EmbedPipelineTest, BytesAreRefusedAtOnceBeforeTokenizing) {
     return absl::OkStatus();
   };
   Start();
-  Submit({"first"});
+  SubmitTexts({"first"});
   gate.WaitForArrivals(1);
-  const size_t refused = Submit({"second"});
+  const size_t refused = SubmitTexts({"second"});
   ASSERT_TRUE(answers_.Has(refused));  // inside Submit
   const absl::Status status = answers_.Get(refused).status();
   EXPECT_EQ(status.message(), "queue: full");
@@ -327,7 +327,7 @@ TEST_F(EmbedPipelineTest, B1B5UnwantedCallsInTheQueueAreAnsweredAndNeverComputed
   Gate gate;
   GateOn(&gate);
   Start();
-  Submit({"Gate"});
+  SubmitTexts({"Gate"});
   gate.WaitForArrivals(1);
   const auto cancelled = std::make_shared<std::atomic<bool>>(false);
   EmbedRequest leaving = Request({"cancelled"});
@@ -336,7 +336,7 @@ TEST_F(EmbedPipelineTest, B1B5UnwantedCallsInTheQueueAreAnsweredAndNeverComputed
   EmbedRequest late = Request({"late"});
   late.deadline = clock_.Now() + absl::Seconds(1);
   Submit(std::move(late));
-  Submit({"patient"});
+  SubmitTexts({"patient"});
   WaitForQueuedTexts(3);
   cancelled->store(true);
   EXPECT_TRUE(absl::IsCancelled(answers_.Get(1).status()));
@@ -363,7 +363,7 @@ TEST_F(EmbedPipelineTest, UnwantedCallsAreNotTokenized) {
     return absl::OkStatus();
   };
   Start();
-  Submit({"first"});
+  SubmitTexts({"first"});
   gate.WaitForArrivals(1);
   EmbedRequest late = Request({"late"});
   late.deadline = clock_.Now() + absl::Seconds(1);
@@ -386,12 +386,12 @@ TEST_F(EmbedPipelineTest, R25NonFiniteOutputFailsItsCallOnly) {
     return absl::OkStatus();
   };
   Start();
-  Submit({"Gate"});
+  SubmitTexts({"Gate"});
   gate.WaitForArrivals(1);
-  Submit({"ok"});
-  Submit({"fine", "nan"});
-  Submit({"inf"});
-  Submit({"ok too"});
+  SubmitTexts({"ok"});
+  SubmitTexts({"fine", "nan"});
+  SubmitTexts({"inf"});
+  SubmitTexts({"ok too"});
   WaitForQueuedTexts(5);
   gate.Open();
   EXPECT_TRUE(answers_.Get(1).ok());
@@ -426,9 +426,9 @@ TEST_F(EmbedPipelineTest, ATextThatTheModelRefusesDoesNotFailItsNeighbours) {
     return absl::OkStatus();
   };
   Start();
-  Submit({"Gate"});
+  SubmitTexts({"Gate"});
   gate.WaitForArrivals(1);
-  for (const char* text : {"left", "bad!", "right"}) Submit({text});
+  for (const char* text : {"left", "bad!", "right"}) SubmitTexts({text});
   WaitForQueuedTexts(3);
   gate.Open();
   EXPECT_THAT(answers_.Get(1)->embeddings, ElementsAre(4, 'l', 't', 1));
@@ -441,7 +441,7 @@ TEST_F(EmbedPipelineTest, L12AHungWorkerIsNotLiveAndSaysWhy) {
   GateOn(&gate);
   Start();
   EXPECT_TRUE(pipeline_->Health().live);
-  Submit({"Gate"});
+  SubmitTexts({"Gate"});
   gate.WaitForArrivals(1);
   clock_.Advance(absl::Seconds(10));
   EXPECT_TRUE(pipeline_->Health().live);
@@ -462,7 +462,7 @@ TEST_F(EmbedPipelineTest, AHungTokenizerIsNotLive) {
     return absl::OkStatus();
   };
   Start();
-  Submit({"text"});
+  SubmitTexts({"text"});
   gate.WaitForArrivals(1);
   clock_.Advance(absl::Seconds(11));
   EXPECT_EQ(pipeline_->Health().reason, "tokenizer 0: busy for 11s, limit 10s");
@@ -474,15 +474,15 @@ TEST_F(EmbedPipelineTest, L1DrainFinishesWhatIsAcceptedAndRefusesTheRest) {
   Gate gate;
   GateOn(&gate);
   Start();
-  Submit({"Gate"});
+  SubmitTexts({"Gate"});
   gate.WaitForArrivals(1);
-  for (int i = 0; i < 5; ++i) Submit({"waiting"});
+  for (int i = 0; i < 5; ++i) SubmitTexts({"waiting"});
   size_t cut_off = 99;
   std::thread drain([&] { cut_off = pipeline_->Drain(absl::InfiniteDuration()); });
   // Until Drain has begun, calls are still accepted; they are finished as well.
   absl::Status status;
   do {
-    const size_t idx = Submit({"late"});
+    const size_t idx = SubmitTexts({"late"});
     if (answers_.Has(idx)) status = answers_.Get(idx).status();
   } while (status.ok());
   EXPECT_TRUE(absl::IsUnavailable(status));
@@ -499,9 +499,9 @@ TEST_F(EmbedPipelineTest, L3DrainCutsOffStuckCalls) {
   Gate gate;
   GateOn(&gate);
   Start();
-  Submit({"Gate"});
+  SubmitTexts({"Gate"});
   gate.WaitForArrivals(1);
-  Submit({"waiting"});
+  SubmitTexts({"waiting"});
   WaitForQueuedTexts(1);
   EXPECT_EQ(pipeline_->Drain(absl::ZeroDuration()), 2u);
   EXPECT_TRUE(absl::IsUnavailable(answers_.Get(0).status()));
@@ -537,9 +537,9 @@ TEST_F(EmbedPipelineTest, DestructionAnswersWhatIsLeft) {
   Gate gate;
   GateOn(&gate);
   Start();
-  Submit({"Gate"});
+  SubmitTexts({"Gate"});
   gate.WaitForArrivals(1);
-  for (int i = 0; i < 10; ++i) Submit({"waiting"});
+  for (int i = 0; i < 10; ++i) SubmitTexts({"waiting"});
   std::thread opener([&] {
     for (size_t i = 0; i < 11; ++i) (void)answers_.Get(i);  // all are answered before the batch ends
     gate.Open();

@@ -122,7 +122,9 @@ TEST(MetricsTest, R15HostileLabelsFoldIntoUnknown) {
   }
   EXPECT_THAT(metrics.Render(), Not(HasSubstr("evil")));
   for (const auto& family : metrics.Collect()) {
-    if (family.name == "octet_request_duration_seconds") EXPECT_EQ(family.metric.size(), 1u);
+    if (family.name == "octet_request_duration_seconds") {
+      EXPECT_EQ(family.metric.size(), 1u);
+    }
     EXPECT_LE(family.metric.size(), 8u) << family.name;
   }
   EXPECT_EQ(metrics.TotalStarted(), 1000);

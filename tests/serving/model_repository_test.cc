@@ -47,7 +47,9 @@ TEST(ModelRepositoryTest, R15HostileNamesAreNotFoundAndNotEchoed) {
     EXPECT_EQ(status.message(), "model: not found");
     EXPECT_EQ(ReasonOf(status), kReasonUnknownModel);
     EXPECT_EQ(repository.LabelOf(name), "unknown");
-    if (name != "b") EXPECT_TRUE(absl::IsInvalidArgument(repository.Add(Named(name))));
+    if (name != "b") {
+      EXPECT_TRUE(absl::IsInvalidArgument(repository.Add(Named(name))));
+    }
   }
 }
 
