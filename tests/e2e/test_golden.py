@@ -18,7 +18,7 @@ INT8_MEAN_SLACK = 0.0003
 INT8_MIN_COSINE = 0.990
 F32_TOLERANCE = 1e-4
 # BF16 keeps 8 bits: half a unit in the last place is 2^-9 = 0.2 % of each factor, and errors average out.
-BF16_MIN_COSINE = 0.999
+BF16_MIN_COSINE = 0.9995
 
 LEVELS_AND_PRECISIONS = [(level, precision) for level in supported_levels() for precision in precisions(level)]
 
