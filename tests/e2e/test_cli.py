@@ -15,11 +15,11 @@ def test_version():
 
 
 def test_health_of_a_running_server(server):
-    assert run_octet("health", "--address", server.grpc_address).returncode == 0
+    assert run_octet("health", server.grpc_address).returncode == 0
 
 
 def test_health_of_nobody():
-    assert run_octet("health", "--address", "127.0.0.1:1").returncode != 0
+    assert run_octet("health", "127.0.0.1:1").returncode == 1
 
 
 def test_embed_lines_equals_the_server(server, tmp_path):
