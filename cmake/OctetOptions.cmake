@@ -10,11 +10,26 @@ add_compile_options(-ffp-contract=off -fno-math-errno -fno-omit-frame-pointer)
 add_compile_options(-fstack-protector-strong -fcf-protection)
 add_link_options(-Wl,-z,relro,-z,now -Wl,--as-needed)
 
+# A cached object serves every checkout: paths below the source folder count as relative.
+find_program(OCTET_CCACHE ccache)
+if(OCTET_CCACHE AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR}
+      CCACHE_NOHASHDIR=1 ${OCTET_CCACHE})
+endif()
+
+# How the sanitizers report, for every test.
+set(OCTET_TEST_ENVIRONMENT "")
 if(OCTET_SANITIZE)
   add_compile_options(-fsanitize=${OCTET_SANITIZE} -g1)
   add_link_options(-fsanitize=${OCTET_SANITIZE})
   if(OCTET_SANITIZE MATCHES "undefined")
     add_compile_options(-fno-sanitize-recover=undefined)
+    list(APPEND OCTET_TEST_ENVIRONMENT "UBSAN_OPTIONS=print_stacktrace=1"
+         "ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1")
+  endif()
+  if(OCTET_SANITIZE MATCHES "thread")
+    list(APPEND OCTET_TEST_ENVIRONMENT
+         "TSAN_OPTIONS=second_deadlock_stack=1:suppressions=${CMAKE_SOURCE_DIR}/cmake/tsan.supp")
   endif()
 endif()
 

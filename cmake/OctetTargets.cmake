@@ -1,3 +1,8 @@
+# Every library, for builds that only compile (the clang analysis); the tests labelled unit, for the
+# sanitizer builds.
+add_custom_target(libraries)
+add_custom_target(unit-tests)
+
 # octet_library(NAME SOURCES ... DEPS ...): one static library per folder, `octet_<name>`.
 function(octet_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
@@ -5,6 +10,7 @@ function(octet_library name)
   target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
   target_compile_options(${name} PRIVATE ${OCTET_WARNINGS})
   target_link_libraries(${name} PUBLIC ${ARG_DEPS} PRIVATE ${ARG_PRIVATE_DEPS})
+  add_dependencies(libraries ${name})
 endfunction()
 
 # octet_test(NAME SOURCES ... DEPS ... LABELS ... [TIMEOUT seconds]): a GoogleTest executable registered as
@@ -24,5 +30,9 @@ function(octet_test name)
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 1200)  # a hang must not hold the whole run; no test measures time with it
   endif()
-  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT}
+                                         ENVIRONMENT "${OCTET_TEST_ENVIRONMENT}")
+  if("unit" IN_LIST ARG_LABELS)
+    add_dependencies(unit-tests ${name})
+  endif()
 endfunction()
