@@ -50,8 +50,8 @@ TEST_P(EncoderInvarianceTest, TinyModelWithTailsInEveryDimension) {
 }
 
 TEST_P(EncoderInvarianceTest, DefaultModel) {
-  if (isa_ < Isa::kAvx512) GTEST_SKIP() << "the tiny models cover this slow level";
-  ExpectSameBits(OCTET_DEFAULT_MODEL, 24, 1100);
+  if (isa_ != DetectIsa()) GTEST_SKIP() << "at the machine's own level only; the tiny models cover the rest";
+  ExpectSameBits(OCTET_DEFAULT_MODEL, 10, 1100);
 }
 
 }  // namespace
