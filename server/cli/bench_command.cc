@@ -1,0 +1,72 @@
+#include "server/cli/bench_command.h"
+
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/container_limits.h"
+#include "model/encoder_config.h"
+#include "model/model_directory.h"
+#include "server/cli/bench.h"
+#include "server/cli/exit_code.h"
+
+namespace octet::cli {
+namespace {
+
+struct BenchFlags {
+  BenchOptions options;
+  std::string precision = "int8";
+  int threads = 0;
+  bool requests = false;
+};
+
+int RunBench(const BenchFlags& flags) {
+  BenchOptions options = flags.options;
+  const auto isa = IsaFromEnvironment();
+  if (!isa.ok()) {
+    PrintError(std::string(isa.status().message()));
+    return kExitConfig;
+  }
+  options.isa = *isa;
+  options.precision = *model::ParsePrecision(flags.precision);  // checked by its flag
+  options.num_threads = flags.threads > 0 ? flags.threads : ContainerLimits::Detect().NumThreads();
+  // The model's shape alone tells a refused model from a failed run.
+  const auto directory = model::ModelDirectory::Open(options.model_directory);
+  const absl::Status shape =
+      directory.ok() ? model::ReadEncoderConfig(**directory).status() : directory.status();
+  if (!shape.ok()) {
+    PrintError(absl::StrCat("model refused: ", shape.message()));
+    return kExitModel;
+  }
+  const absl::Status status = flags.requests ? RunBenchRequests(options, std::cin, std::cout)
+                                             : RunBenchTable(options, std::cout);
+  if (status.ok()) return kExitOk;
+  PrintError(std::string(status.message()));
+  return kExitFailure;
+}
+
+}  // namespace
+
+void AddBenchCommand(CLI::App& app, CommandBody* chosen) {
+  auto flags = std::make_shared<BenchFlags>();
+  CLI::App* command = app.add_subcommand("bench", "Measure latency and throughput of a model, without a server");
+  command->add_option("--model", flags->options.model_directory, "Model directory")->required();
+  command->add_option("--precision", flags->precision, "Arithmetic of the linear layers")
+      ->check(CLI::IsMember({"int8", "bf16", "f32"}))
+      ->capture_default_str();
+  command->add_option("--threads", flags->threads, "Default: the CPUs that the container may use")
+      ->check(CLI::Range(1, 1024));
+  command->add_option("--lengths", flags->options.lengths, "Tokens of a text, such as 16,128")->delimiter(',');
+  command->add_option("--batches", flags->options.batches, "Texts of a batch, such as 1,8")->delimiter(',');
+  command->add_option("--seconds", flags->options.seconds_per_case, "Time of one case")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_flag("--json", flags->options.json, "One JSON object instead of the table");
+  command->add_flag("--requests", flags->requests,
+                    "Read paths of request files from stdin, answer each with a line of JSON");
+  command->callback([flags, chosen] { *chosen = [flags] { return RunBench(*flags); }; });
+}
+
+}  // namespace octet::cli

@@ -1,0 +1,138 @@
+#include "server/cli/config.h"
+
+#include <set>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "server/cli/config_file.h"
+#include "server/cli/nearest_name.h"
+
+namespace octet::cli {
+namespace {
+
+void ApplyFlags(const std::vector<FlagValue>& flags, Config* config, std::vector<std::string>* problems) {
+  bool models_cleared = false;
+  for (const FlagValue& flag : flags) {
+    if (flag.key == "models") {
+      const auto model = ParseModel(flag.text);
+      if (!model.ok()) {
+        problems->push_back(absl::StrCat(flag.flag, ": ", model.status().message()));
+        continue;
+      }
+      // The flags' models replace those of file and variables: they are one value of one key.
+      if (!models_cleared) config->clear_models();
+      models_cleared = true;
+      *config->add_models() = *model;
+      continue;
+    }
+    const absl::Status status = SetKey(*FindConfigKeyOrNull(flag.key), flag.text, config);
+    if (!status.ok()) problems->push_back(absl::StrCat(flag.flag, ": ", status.message()));
+  }
+}
+
+void CheckAddresses(const Config& config, std::vector<std::string>* problems) {
+  const auto grpc = ParseHostPort(config.grpc().address());
+  if (!grpc.ok()) problems->push_back(absl::StrCat("grpc.address: ", grpc.status().message()));
+  if (config.metrics().address().empty()) return;
+  const auto metrics = ParseHostPort(config.metrics().address());
+  if (!metrics.ok()) problems->push_back(absl::StrCat("metrics.address: ", metrics.status().message()));
+  if (grpc.ok() && metrics.ok() && grpc->port != 0 && grpc->port == metrics->port) {
+    problems->push_back(absl::StrCat("metrics.address: port ", metrics->port,
+                                     " is that of grpc.address; take another"));
+  }
+}
+
+void CheckModels(const Config& config, std::vector<std::string>* problems) {
+  if (config.models().empty()) {
+    problems->push_back("models: none; give --model NAME=DIR, OCTET_MODELS or models in the file");
+  }
+  std::set<std::string> names;
+  for (const config::v1::Model& model : config.models()) {
+    if (!IsModelName(model.name())) {
+      problems->push_back(absl::StrCat("models: name ", Quoted(model.name()),
+                                       ", want letters, digits and . _ / -, at most 128"));
+    }
+    if (model.directory().empty()) {
+      problems->push_back(absl::StrCat("models: ", Quoted(model.name()), " has no directory"));
+    }
+    if (!names.insert(model.name()).second) {
+      problems->push_back(absl::StrCat("models: ", Quoted(model.name()),
+                                       " given twice; use --model NAME=DIR with names of your own"));
+    }
+  }
+  if (!config.default_model().empty() && names.count(config.default_model()) == 0) {
+    problems->push_back(absl::StrCat(
+        "default_model: ", Quoted(config.default_model()), " is not among the models; nearest is ",
+        Quoted(NearestName(config.default_model(), {names.begin(), names.end()}))));
+  }
+}
+
+void CheckLimits(const Config& config, std::vector<std::string>* problems) {
+  const auto& grpc = config.grpc();
+  const auto& limits = config.limits();
+  const uint64_t least_quota = 16 * grpc.max_receive_message_bytes();
+  if (grpc.memory_quota_bytes() != 0 && grpc.memory_quota_bytes() < least_quota) {
+    problems->push_back(absl::StrCat("grpc.memory_quota_bytes: ", grpc.memory_quota_bytes(),
+                                     ", want 0 or at least 16 x grpc.max_receive_message_bytes = ",
+                                     least_quota));
+  }
+  if (grpc.max_connection_age_grace_ms() < grpc.max_deadline_ms()) {
+    problems->push_back(absl::StrCat("grpc.max_connection_age_grace_ms: ", grpc.max_connection_age_grace_ms(),
+                                     ", want at least grpc.max_deadline_ms = ", grpc.max_deadline_ms()));
+  }
+  if (limits.max_pending_bytes() < limits.max_text_bytes()) {
+    problems->push_back(absl::StrCat("limits.max_pending_bytes: ", limits.max_pending_bytes(),
+                                     ", want at least limits.max_text_bytes = ", limits.max_text_bytes()));
+  }
+  if (limits.max_queue_texts() < limits.max_texts_per_call()) {
+    problems->push_back(absl::StrCat("limits.max_queue_texts: ", limits.max_queue_texts(),
+                                     ", want at least limits.max_texts_per_call = ",
+                                     limits.max_texts_per_call()));
+  }
+  if (limits.max_queue_tokens() < limits.max_batch_tokens()) {
+    problems->push_back(absl::StrCat("limits.max_queue_tokens: ", limits.max_queue_tokens(),
+                                     ", want at least limits.max_batch_tokens = ", limits.max_batch_tokens()));
+  }
+}
+
+}  // namespace
+
+LoadedConfig LoadConfig(const ConfigSources& sources) {
+  LoadedConfig loaded;
+  if (!sources.file.empty()) ApplyYamlFile(sources.file, &loaded.config, &loaded.problems);
+  ApplyEnvironment(sources.environment, &loaded.config, &loaded.problems, &loaded.warnings);
+  ApplyFlags(sources.flags, &loaded.config, &loaded.problems);
+  CheckConfig(loaded.config, &loaded.problems);
+  return loaded;
+}
+
+void CheckConfig(const Config& config, std::vector<std::string>* problems) {
+  CheckAddresses(config, problems);
+  CheckModels(config, problems);
+  CheckLimits(config, problems);
+}
+
+absl::StatusOr<HostPort> ParseHostPort(absl::string_view text) {
+  const size_t colon = text.rfind(':');
+  HostPort result;
+  const absl::string_view port = colon == text.npos ? "" : text.substr(colon + 1);
+  const absl::string_view host = colon == text.npos ? "" : text.substr(0, colon);
+  bool valid = !port.empty() && port.size() <= 5 && port.find_first_not_of("0123456789") == port.npos &&
+               absl::SimpleAtoi(port, &result.port) && result.port <= 65535;
+  // An IPv6 address needs its brackets, or the port could be a part of it.
+  if (!host.empty() && host.front() == '[') {
+    valid = valid && host.size() > 2 && host.back() == ']';
+  } else {
+    valid = valid && host.find_first_of(":[]/ ") == host.npos;
+  }
+  if (!valid) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("want HOST:PORT such as 127.0.0.1:50051 or [::1]:50051, got ", Quoted(text)));
+  }
+  result.host = host.empty() ? "0.0.0.0" : std::string(host);
+  return result;
+}
+
+}  // namespace octet::cli

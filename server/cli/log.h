@@ -1,0 +1,36 @@
+// The process log: spdlog's default logger on stderr, as text or JSON lines. Callers never wait: lines go
+// through a bounded queue, and a line is dropped and counted when the queue is full or stderr takes no
+// more. A closed stderr is no error. Never log the text of a request. Thread-safe.
+#ifndef OCTET_SERVER_CLI_LOG_H_
+#define OCTET_SERVER_CLI_LOG_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "spdlog/formatter.h"
+
+namespace octet::cli {
+
+// `level`: debug, info, warn, error, off. `json`: lines like
+// {"time":"2024-01-31T12:00:00.123Z","level":"info","message":"..."}. May be called again.
+void StartLogging(const std::string& level, bool json);
+
+// Writes what is queued, as far as stderr takes it, and stops. Logging afterwards does nothing.
+void StopLogging();
+
+// Switches between `level` and debug; safe on any thread (not in a signal handler).
+void ToggleDebugLogging();
+
+// Lines that were dropped since StartLogging.
+uint64_t DroppedLogLines();
+
+// For tests: the line format, one line with its newline.
+std::unique_ptr<spdlog::formatter> MakeLogFormatter(bool json);
+
+// `text` as the inside of a JSON string; bytes that are not UTF-8 become U+FFFD.
+std::string JsonEscaped(const std::string& text);
+
+}  // namespace octet::cli
+
+#endif  // OCTET_SERVER_CLI_LOG_H_

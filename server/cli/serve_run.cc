@@ -1,0 +1,131 @@
+#include "server/cli/serve_run.h"
+
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/cli/build_info.h"
+#include "server/cli/command.h"
+#include "server/cli/exit_code.h"
+#include "server/rpc/metrics_server.h"
+#include "server/rpc/server.h"
+#include "serving/metrics.h"
+#include "spdlog/spdlog.h"
+
+namespace octet::cli {
+namespace {
+
+rpc::RpcOptions RpcOptionsOf(const Config& config, const ServePlan& plan) {
+  const auto& grpc = config.grpc();
+  rpc::RpcOptions options;
+  options.address = grpc.address();
+  options.max_receive_message_bytes = grpc.max_receive_message_bytes();
+  options.max_send_message_bytes = grpc.max_send_message_bytes();
+  options.max_metadata_bytes = grpc.max_metadata_bytes();
+  options.memory_quota_bytes = plan.budget.connection_bytes;
+  options.max_concurrent_streams = grpc.max_concurrent_streams();
+  options.posted_calls = grpc.posted_calls();
+  options.completion_queues = grpc.completion_queues();
+  options.max_deadline = absl::Milliseconds(grpc.max_deadline_ms());
+  options.keepalive_time = absl::Milliseconds(grpc.keepalive_time_ms());
+  options.keepalive_timeout = absl::Milliseconds(grpc.keepalive_timeout_ms());
+  options.min_ping_interval = absl::Milliseconds(grpc.min_ping_interval_ms());
+  options.max_ping_strikes = grpc.max_ping_strikes();
+  options.max_connection_idle = absl::Milliseconds(grpc.max_connection_idle_ms());
+  options.max_connection_age = absl::Milliseconds(grpc.max_connection_age_ms());
+  options.max_connection_age_grace = absl::Milliseconds(grpc.max_connection_age_grace_ms());
+  options.handshake_timeout = absl::Milliseconds(grpc.handshake_timeout_ms());
+  options.reflection = grpc.reflection();
+  return options;
+}
+
+std::string WithPort(const std::string& address, int port) {
+  return absl::StrCat(address.substr(0, address.rfind(':')), ":", port);
+}
+
+// For people and scripts that started the server; the log is on stderr.
+void PrintReady(const Config& config, const ServePlan& plan, const std::string& grpc_address,
+                const std::string& metrics_address) {
+  std::string models;
+  for (const PlannedModel& model : plan.models) absl::StrAppend(&models, models.empty() ? "" : ", ", model.name);
+  const bool needs_name = plan.models.size() > 1 && config.default_model().empty();
+  const std::string name = needs_name ? absl::StrCat("\"model\": \"", plan.models[0].name, "\", ") : "";
+  const std::string source =
+      config.grpc().reflection() ? "" : "-import-path proto -proto octet/v1/text_encoder.proto ";
+  std::printf(
+      "octet is ready\n"
+      "  gRPC            %s\n"
+      "  metrics         %s\n"
+      "  models          %s\n"
+      "  precision       %s\n"
+      "  instruction set %s, %d threads\n"
+      "Try:\n"
+      "  grpcurl -plaintext %s-d '{%s\"texts\": [\"hello\"], \"as_floats\": true}' %s "
+      "octet.v1.TextEncoder/Embed\n",
+      grpc_address.c_str(), metrics_address.empty() ? "off" : absl::StrCat("http://", metrics_address).c_str(),
+      models.c_str(), config.engine().precision().c_str(), std::string(IsaName(plan.isa)).c_str(),
+      plan.num_threads, source.c_str(), name.c_str(), grpc_address.c_str());
+  std::fflush(stdout);
+}
+
+int Fail(const absl::Status& status, int exit_code) {
+  PrintError(std::string(status.message()));
+  return exit_code;
+}
+
+// Not ready, then (after the lame duck time) no new calls, then the calls in work, then the connections.
+void Drain(const Config& config, serving::EmbedPipeline* pipeline, rpc::GrpcServer* server,
+           SignalWatcher* signals) {
+  server->SetServing(false);
+  if (config.shutdown().lame_duck_ms() > 0) {
+    // A second signal ends the process, so this sleep is never in anyone's way.
+    absl::SleepFor(absl::Milliseconds(config.shutdown().lame_duck_ms()));
+  }
+  const absl::Duration timeout = absl::Milliseconds(config.shutdown().drain_timeout_ms());
+  const size_t num_cut_off = pipeline->Drain(timeout);
+  server->Shutdown(timeout);
+  if (num_cut_off > 0) spdlog::warn("drained; {} calls cut off after {} ms", num_cut_off,
+                                    config.shutdown().drain_timeout_ms());
+  else spdlog::info("drained; no call cut off");
+}
+
+}  // namespace
+
+int RunServer(const Config& config, const ServePlan& plan, const ContainerLimits& limits,
+              SignalWatcher* signals) {
+  const BuildInfo build = GetBuildInfo();
+  serving::Metrics metrics({.methods = rpc::MethodNames(),
+                            .version = build.version,
+                            .commit = build.commit,
+                            .isa = std::string(IsaName(plan.isa)),
+                            .num_threads = plan.num_threads,
+                            .container_limits = limits});
+  serving::ModelRepository repository(config.default_model());
+  const Refusal refusal = LoadModels(config, plan, limits, &repository);
+  for (const std::string& line : refusal.lines) PrintError(line);
+  if (refusal.exit_code != 0) return refusal.exit_code;
+  auto pipeline =
+      serving::EmbedPipeline::Create(PipelineOptionsOf(config, plan), &repository, &metrics, &SteadyClock::Get());
+  if (!pipeline.ok()) return Fail(pipeline.status(), kExitConfig);
+  auto server = rpc::GrpcServer::Create(RpcOptionsOf(config, plan), pipeline->get(), &repository, &metrics,
+                                        &SteadyClock::Get());
+  if (!server.ok()) return Fail(server.status(), kExitConfig);  // cannot bind
+  std::unique_ptr<rpc::MetricsServer> metrics_server;
+  std::string metrics_address;
+  if (!config.metrics().address().empty()) {
+    auto created = rpc::MetricsServer::Create(config.metrics().address(), &metrics, pipeline->get(), server->get());
+    if (!created.ok()) return Fail(created.status(), kExitConfig);
+    metrics_server = *std::move(created);
+    metrics_address = WithPort(config.metrics().address(), metrics_server->port());
+  }
+  signals->SetReady();
+  (*server)->SetServing(true);
+  PrintReady(config, plan, WithPort(config.grpc().address(), (*server)->port()), metrics_address);
+  signals->WaitForStop();
+  Drain(config, pipeline->get(), server->get(), signals);
+  return kExitOk;
+}
+
+}  // namespace octet::cli

@@ -1,0 +1,74 @@
+// What `octet serve` settles before it opens a port: threads, instruction set, the memory that all parts
+// may take together, and the loaded models. Refusals carry the exit code.
+#ifndef OCTET_SERVER_CLI_SERVE_START_H_
+#define OCTET_SERVER_CLI_SERVE_START_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/container_limits.h"
+#include "base/cpu_isa.h"
+#include "model/encoder.h"
+#include "model/text_model.h"
+#include "server/cli/config.h"
+#include "serving/embed_pipeline.h"
+#include "serving/model_repository.h"
+
+namespace octet::cli {
+
+struct PlannedModel {
+  std::string name, directory;
+  uint32_t hidden_dim = 0, max_tokens = 0;
+  model::EncoderMemory memory;  // arena_bytes: of one workspace
+};
+
+// Bytes at the worst moment, by what holds them.
+struct MemoryBudget {
+  uint64_t weight_bytes = 0, embedding_bytes = 0, arena_bytes = 0;
+  uint64_t queue_bytes = 0;       // all queues full
+  uint64_t connection_bytes = 0;  // the transport's quota
+  uint64_t process_bytes = 0;     // code, tokenizers, threads, metrics
+  uint64_t total() const {
+    return weight_bytes + embedding_bytes + arena_bytes + queue_bytes + connection_bytes + process_bytes;
+  }
+};
+std::string FormatBudget(const MemoryBudget& budget);  // "weights 11 MiB + ... = 300 MiB"
+
+struct ServePlan {
+  int num_threads = 1, num_tokenizer_threads = 1;
+  Isa isa = Isa::kScalar;
+  model::Precision precision = model::Precision::kInt8;
+  std::vector<PlannedModel> models;
+  MemoryBudget budget;
+  std::vector<std::string> warnings;
+};
+
+// A start that is refused: what --check-config and serve print, one line each.
+struct Refusal {
+  int exit_code = 0;  // 0: none
+  std::vector<std::string> lines;
+};
+
+// Reads shapes, not weights: takes milliseconds. Refuses an instruction set or precision that this machine
+// lacks (C8), a batch smaller than a model's longest text (C2), and a budget above 90 % of the container's
+// memory limit, with the arithmetic: kExitConfig when it would fit without the queues (C3), kExitModel
+// otherwise (F26).
+Refusal PlanServing(const Config& config, const ContainerLimits& limits, ServePlan* plan);
+
+// The pipeline's options of this configuration and plan.
+serving::PipelineOptions PipelineOptionsOf(const Config& config, const ServePlan& plan);
+
+// Raises the soft limit of open files to the hard one; a warning line when it stays below what 4096
+// connections need, else "".
+std::string RaiseOpenFilesLimit();
+
+// Loads every model of the plan into `repository`, with progress on stderr.
+Refusal LoadModels(const Config& config, const ServePlan& plan, const ContainerLimits& limits,
+                   serving::ModelRepository* repository);
+
+}  // namespace octet::cli
+
+#endif  // OCTET_SERVER_CLI_SERVE_START_H_

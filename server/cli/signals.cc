@@ -1,0 +1,79 @@
+#include "server/cli/signals.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "server/cli/exit_code.h"
+#include "server/cli/log.h"
+#include "spdlog/spdlog.h"
+
+namespace octet::cli {
+namespace {
+
+sigset_t WatchedSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGUSR1);
+  sigaddset(&signals, SIGUSR2);  // wakes the thread for the end
+  return signals;
+}
+
+}  // namespace
+
+SignalWatcher::SignalWatcher() {
+  signal(SIGPIPE, SIG_IGN);
+  const sigset_t signals = WatchedSignals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  thread_ = std::thread([this] { Run(); });
+}
+
+SignalWatcher::~SignalWatcher() {
+  {
+    MutexLock lock(&mu_);
+    end_ = true;
+  }
+  pthread_kill(thread_.native_handle(), SIGUSR2);
+  thread_.join();
+}
+
+void SignalWatcher::Run() {
+  const sigset_t signals = WatchedSignals();
+  for (;;) {
+    int number = 0;
+    if (sigwait(&signals, &number) != 0) continue;
+    if (number == SIGUSR1) {
+      ToggleDebugLogging();
+      continue;
+    }
+    MutexLock lock(&mu_);
+    if (end_) return;
+    if (number == SIGUSR2) continue;
+    // _exit: other threads are in the middle of their work, destructors would pull it from under them.
+    if (!ready_) _exit(kExitOk);
+    if (stop_) _exit(kExitFailure);
+    stop_ = true;
+    spdlog::info("signal {}: draining; a second one stops at once", number == SIGTERM ? "TERM" : "INT");
+    stopped_.SignalAll();
+  }
+}
+
+void SignalWatcher::SetReady() {
+  MutexLock lock(&mu_);
+  ready_ = true;
+}
+
+void SignalWatcher::WaitForStop() {
+  MutexLock lock(&mu_);
+  while (!stop_) stopped_.Wait(&mu_);
+}
+
+bool SignalWatcher::WaitForStop(absl::Duration timeout) {
+  MutexLock lock(&mu_);
+  if (!stop_) stopped_.WaitWithTimeout(&mu_, timeout);
+  return stop_;
+}
+
+}  // namespace octet::cli

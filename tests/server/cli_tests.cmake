@@ -1,0 +1,9 @@
+# Tests of server/cli; included by this folder's CMakeLists.txt.
+octet_test(cli_config_test SOURCES cli_config_test.cc DEPS octet_config yaml-cpp LABELS unit)
+octet_test(cli_io_test SOURCES cli_io_test.cc
+  DEPS octet_cli spdlog::spdlog nlohmann_json::nlohmann_json LABELS unit)
+if(TARGET octet AND EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/cli_process_test.cc)
+  octet_test(cli_process_test SOURCES cli_process_test.cc
+    DEPS octet_config nlohmann_json::nlohmann_json LABELS e2e)
+  target_compile_definitions(cli_process_test PRIVATE OCTET_BINARY="$<TARGET_FILE:octet>")
+endif()
