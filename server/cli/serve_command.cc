@@ -49,7 +49,11 @@ int Refuse(const Refusal& refusal) {
 int RunServe(const ServeFlags& flags) {
   const LoadedConfig loaded = LoadConfig(
       {.file = flags.file, .environment = ProcessEnvironment(), .flags = flags.values});
-  if (!loaded.problems.empty()) return Refuse({kExitConfig, loaded.problems});
+  if (!loaded.problems.empty()) {
+    // A misspelled variable may be the reason for a problem.
+    for (const std::string& warning : loaded.warnings) PrintError(absl::StrCat("warning: ", warning));
+    return Refuse({kExitConfig, loaded.problems});
+  }
   const ContainerLimits limits = ContainerLimits::Detect();
   ServePlan plan;
   const Refusal refusal = PlanServing(loaded.config, limits, &plan);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "server/cli/build_info.h"
 #include "server/cli/command.h"
 #include "server/cli/exit_code.h"
@@ -76,8 +77,7 @@ int Fail(const absl::Status& status, int exit_code) {
 }
 
 // Not ready, then (after the lame duck time) no new calls, then the calls in work, then the connections.
-void Drain(const Config& config, serving::EmbedPipeline* pipeline, rpc::GrpcServer* server,
-           SignalWatcher* signals) {
+void Drain(const Config& config, serving::EmbedPipeline* pipeline, rpc::GrpcServer* server) {
   server->SetServing(false);
   if (config.shutdown().lame_duck_ms() > 0) {
     // A second signal ends the process, so this sleep is never in anyone's way.
@@ -86,9 +86,11 @@ void Drain(const Config& config, serving::EmbedPipeline* pipeline, rpc::GrpcServ
   const absl::Duration timeout = absl::Milliseconds(config.shutdown().drain_timeout_ms());
   const size_t num_cut_off = pipeline->Drain(timeout);
   server->Shutdown(timeout);
-  if (num_cut_off > 0) spdlog::warn("drained; {} calls cut off after {} ms", num_cut_off,
-                                    config.shutdown().drain_timeout_ms());
-  else spdlog::info("drained; no call cut off");
+  if (num_cut_off > 0) {
+    spdlog::warn("drained; {} calls cut off after {} ms", num_cut_off, config.shutdown().drain_timeout_ms());
+  } else {
+    spdlog::info("drained; no call cut off");
+  }
 }
 
 }  // namespace
@@ -124,7 +126,7 @@ int RunServer(const Config& config, const ServePlan& plan, const ContainerLimits
   (*server)->SetServing(true);
   PrintReady(config, plan, WithPort(config.grpc().address(), (*server)->port()), metrics_address);
   signals->WaitForStop();
-  Drain(config, pipeline->get(), server->get(), signals);
+  Drain(config, pipeline->get(), server->get());
   return kExitOk;
 }
 

@@ -70,10 +70,4 @@ void SignalWatcher::WaitForStop() {
   while (!stop_) stopped_.Wait(&mu_);
 }
 
-bool SignalWatcher::WaitForStop(absl::Duration timeout) {
-  MutexLock lock(&mu_);
-  if (!stop_) stopped_.WaitWithTimeout(&mu_, timeout);
-  return stop_;
-}
-
 }  // namespace octet::cli

@@ -7,7 +7,6 @@
 
 #include <thread>
 
-#include "absl/time/time.h"
 #include "base/mutex.h"
 
 namespace octet::cli {
@@ -21,8 +20,6 @@ class SignalWatcher {
   void SetReady();
   // Returns once a stop signal has come after SetReady.
   void WaitForStop();
-  // As WaitForStop, but for at most `timeout`. True when a signal has come.
-  bool WaitForStop(absl::Duration timeout);
 
  private:
   void Run();
