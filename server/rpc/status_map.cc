@@ -8,7 +8,7 @@
 #include "google/rpc/status.pb.h"
 #include "serving/embed_request.h"
 
-namespace octet::server {
+namespace octet::rpc {
 namespace {
 
 constexpr char kErrorDomain[] = "octet";
@@ -90,4 +90,4 @@ absl::string_view CodeName(grpc::StatusCode code) {
   return value >= 0 && value <= 16 ? kNames[value] : kNames[grpc::StatusCode::UNKNOWN];
 }
 
-}  // namespace octet::server
+}  // namespace octet::rpc

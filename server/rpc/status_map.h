@@ -13,7 +13,7 @@
 #include "grpcpp/support/status.h"
 #include "octet/v1/text_encoder.pb.h"
 
-namespace octet::server {
+namespace octet::rpc {
 
 // A longer message may pass the peer's metadata limit and reach it as another error.
 inline constexpr size_t kMaxMessageBytes = 256;
@@ -31,6 +31,6 @@ std::optional<std::string> RetryPushback(const absl::Status& status);
 // "OK", "INVALID_ARGUMENT", ...: the label `code` of the metrics.
 absl::string_view CodeName(grpc::StatusCode code);
 
-}  // namespace octet::server
+}  // namespace octet::rpc
 
 #endif  // OCTET_SERVER_RPC_STATUS_MAP_H_

@@ -5,7 +5,7 @@
 #include "gtest/gtest.h"
 #include "serving/embed_request.h"
 
-namespace octet::server {
+namespace octet::rpc {
 namespace {
 
 TEST(StatusMapTest, RefusalCarriesReasonAndWaitRoundedUp) {
@@ -55,4 +55,4 @@ TEST(StatusMapTest, CodesKeepTheirNames) {
 }
 
 }  // namespace
-}  // namespace octet::server
+}  // namespace octet::rpc

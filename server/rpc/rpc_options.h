@@ -1,0 +1,36 @@
+// Settings of the gRPC server. Why each is what it is: docs/decisions/0004.
+#ifndef OCTET_SERVER_RPC_RPC_OPTIONS_H_
+#define OCTET_SERVER_RPC_RPC_OPTIONS_H_
+
+#include <cstddef>
+#include <string>
+
+#include "absl/time/time.h"
+
+namespace octet::rpc {
+
+struct RpcOptions {
+  std::string address = "127.0.0.1:50051";  // port 0 takes a free one
+  size_t max_receive_message_bytes = 2 << 20;
+  size_t max_send_message_bytes = 16 << 20;
+  size_t max_metadata_bytes = 16 << 10;
+  size_t memory_quota_bytes = 128 << 20;  // for the messages of all connections together
+  size_t max_concurrent_streams = 256;    // per connection
+  size_t posted_calls = 64;               // per method and completion queue
+  size_t completion_queues = 2;           // each with its own thread
+  size_t max_stream_messages = 64;        // of one stream that are in work; reading pauses beyond
+  absl::Duration max_deadline = absl::Seconds(60);  // of a call or a stream's message; also the default
+  absl::Duration keepalive_time = absl::Seconds(30);
+  absl::Duration keepalive_timeout = absl::Seconds(10);
+  absl::Duration min_ping_interval = absl::Seconds(10);
+  size_t max_ping_strikes = 2;
+  absl::Duration max_connection_idle = absl::Seconds(900);
+  absl::Duration max_connection_age = absl::Seconds(300);
+  absl::Duration max_connection_age_grace = absl::Seconds(70);
+  absl::Duration handshake_timeout = absl::Seconds(10);
+  bool reflection = true;
+};
+
+}  // namespace octet::rpc
+
+#endif  // OCTET_SERVER_RPC_RPC_OPTIONS_H_
