@@ -72,7 +72,7 @@ class OctetServer:
                 self.grpc_address = self.grpc_address or match[1]
             if match := _METRICS_ADDRESS.search(line):
                 self.metrics_address = self.metrics_address or match[1]
-            if self.grpc_address and self.metrics_address:
+            if self.grpc_address and self.metrics_address and "grpcurl" in line:  # the last of the ready lines
                 self._ready.set()
         self._ready.set()  # end of output: it has exited
 
