@@ -88,7 +88,7 @@ def test_a_full_queue_answers_at_once_with_a_hint(small_queue):
 
 def test_expired_and_cancelled_calls_are_not_computed(server):
     stub = server.stub()
-    heavy = octet_pb2.EmbedRequest(texts=[" ".join(["heavy"] * 254)] * 128, truncate=True)
+    heavy = octet_pb2.EmbedRequest(texts=[" ".join(["heavy"] * 254)] * 64, truncate=True)
     blockers = [stub.Embed.future(heavy, timeout=120) for _ in range(2)]
     expiring = [stub.Embed.future(octet_pb2.EmbedRequest(texts=["too late"]), timeout=0.001) for _ in range(20)]
     leaving = [stub.Embed.future(octet_pb2.EmbedRequest(texts=["gone"]), timeout=60) for _ in range(20)]

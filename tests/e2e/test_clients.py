@@ -190,7 +190,7 @@ def test_metrics_count(server):
     before = server.metrics()
     server.embed(["count me", "and me"])
     after = server.metrics()
-    method = "/octet.v1.TextEncoder/Embed"
+    method = "octet.v1.TextEncoder/Embed"
     for name, labels, difference in [
             ("octet_request_duration_seconds_count", {"method": method, "model": "minilm", "code": "OK"}, 1),
             ("octet_texts_total", {"model": "minilm"}, 2), ("octet_tokens_total", {"model": "minilm"}, 8),
