@@ -39,6 +39,7 @@ rpc::RpcOptions RpcOptionsOf(const Config& config, const ServePlan& plan) {
   options.max_connection_age_grace = absl::Milliseconds(grpc.max_connection_age_grace_ms());
   options.handshake_timeout = absl::Milliseconds(grpc.handshake_timeout_ms());
   options.reflection = grpc.reflection();
+  options.server_version = GetBuildInfo().version;
   return options;
 }
 

@@ -29,6 +29,7 @@ struct RpcOptions {
   absl::Duration max_connection_age_grace = absl::Seconds(70);
   absl::Duration handshake_timeout = absl::Seconds(10);
   bool reflection = true;
+  std::string server_version;  // for tei.v1.Info
 };
 
 }  // namespace octet::rpc

@@ -1,0 +1,70 @@
+// Calls of the completion-queue transport, from being posted to their last event. Internal to the transport.
+#ifndef OCTET_SERVER_RPC_CQ_CALLS_H_
+#define OCTET_SERVER_RPC_CQ_CALLS_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "grpcpp/completion_queue.h"
+#include "grpcpp/impl/service_type.h"
+#include "server/rpc/transport.h"
+#include "serving/metrics.h"
+
+namespace octet::rpc {
+
+// A service whose methods take and give raw bytes: what generated code makes with its raw options, for any
+// method names. One per gRPC service, since reflection lists services by it.
+class RawService final : public grpc::Service {
+ public:
+  // Takes the methods of one service; each keeps its place as index.
+  explicit RawService(std::vector<Method> methods);
+
+  const std::vector<Method>& methods() const { return methods_; }
+
+  using grpc::Service::RequestAsyncBidiStreaming;
+  using grpc::Service::RequestAsyncUnary;
+
+ private:
+  const std::vector<Method> methods_;
+  std::vector<std::string> paths_;  // "/service/method"; gRPC keeps pointers to them
+};
+
+// Whether calls may still be posted. Posting to a queue that has been shut down is fatal in gRPC, so a post
+// and the closing exclude each other.
+struct PostGate {
+  Mutex mu;
+  bool is_open ABSL_GUARDED_BY(mu) = true;
+};
+
+// What every call of a method and queue needs. Lives as long as the transport.
+struct CallSource {
+  RawService* service = nullptr;
+  int method_idx = 0;
+  grpc::ServerCompletionQueue* queue = nullptr;
+  serving::Metrics* metrics = nullptr;
+  const Clock* clock = nullptr;
+  absl::Duration max_deadline;
+  size_t max_stream_messages = 0;
+  PostGate* gate = nullptr;
+
+  const Method& method() const { return service->methods()[method_idx]; }
+};
+
+// What a completion queue hands back. One operation is pending per Event and time.
+class Event {
+ public:
+  virtual ~Event() = default;
+  virtual void Happen(bool ok) = 0;
+};
+
+// Asks the transport for one call of the source's method. When it comes it is served, and another is asked
+// for once it has ended, so that the number in work stays bounded. Nothing happens when the gate is closed.
+void PostCall(const CallSource& source);
+
+}  // namespace octet::rpc
+
+#endif  // OCTET_SERVER_RPC_CQ_CALLS_H_

@@ -1,0 +1,170 @@
+#include "server/rpc/cq_transport.h"
+
+#include <chrono>
+#include <map>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "base/mutex.h"
+#include "grpc/impl/codegen/compression_types.h"
+#include "grpcpp/ext/proto_server_reflection_plugin.h"
+#include "grpcpp/grpcpp.h"
+#include "grpcpp/health_check_service_interface.h"
+#include "grpcpp/impl/server_builder_option.h"
+#include "grpcpp/resource_quota.h"
+#include "server/rpc/cq_calls.h"
+
+namespace octet::rpc {
+namespace {
+
+int Ms(absl::Duration duration) { return static_cast<int>(absl::ToInt64Milliseconds(duration)); }
+
+// Server reflection for one server; the library's own switch is for all servers of the process.
+class WithReflection final : public grpc::ServerBuilderOption {
+ public:
+  void UpdateArguments(grpc::ChannelArguments*) override {}
+  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
+    plugins->push_back(std::make_unique<grpc::reflection::ProtoServerReflectionPlugin>());
+  }
+};
+
+void SetArguments(const RpcOptions& options, grpc::ServerBuilder* builder) {
+  builder->SetMaxReceiveMessageSize(static_cast<int>(options.max_receive_message_bytes));
+  builder->SetMaxSendMessageSize(static_cast<int>(options.max_send_message_bytes));
+  // A compressed message may hold a thousand times its size: refused before it is inflated.
+  builder->SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
+  builder->SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
+  builder->SetDefaultCompressionAlgorithm(GRPC_COMPRESS_NONE);
+  builder->AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
+  // The only bound on buffered messages: the size limit above applies after a message is buffered.
+  builder->SetResourceQuota(grpc::ResourceQuota("octet").Resize(options.memory_quota_bytes));
+  builder->AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, static_cast<int>(options.max_metadata_bytes));
+  builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, static_cast<int>(options.max_concurrent_streams));
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, Ms(options.keepalive_time));
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Ms(options.keepalive_timeout));
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, Ms(options.min_ping_interval));
+  builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, static_cast<int>(options.max_ping_strikes));
+  builder->AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, Ms(options.max_connection_idle));
+  builder->AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, Ms(options.max_connection_age));
+  builder->AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, Ms(options.max_connection_age_grace));
+  builder->AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, Ms(options.handshake_timeout));
+  // Two servers on one port must not silently share its traffic.
+  builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder->AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, 0);
+  if (options.reflection) builder->SetOption(std::make_unique<WithReflection>());
+}
+
+class CqTransport final : public Transport {
+ public:
+  CqTransport(std::vector<Method> methods, serving::Metrics* metrics, const Clock* clock)
+      : metrics_(metrics), clock_(clock) {
+    std::map<std::string, std::vector<Method>> by_service;
+    for (Method& method : methods) {
+      by_service[method.name.substr(0, method.name.find('/'))].push_back(std::move(method));
+    }
+    for (auto& [name, own_methods] : by_service) {
+      services_.push_back(std::make_unique<RawService>(std::move(own_methods)));
+    }
+  }
+
+  ~CqTransport() override { Shutdown(absl::ZeroDuration()); }
+
+  absl::Status Start(const RpcOptions& options) {
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::ServerBuilder builder;
+    SetArguments(options, &builder);
+    builder.AddListeningPort(options.address, grpc::InsecureServerCredentials(), &port_);
+    for (const auto& service : services_) builder.RegisterService(service.get());
+    for (size_t i = 0; i < options.completion_queues; ++i) queues_.push_back(builder.AddCompletionQueue());
+    server_ = builder.BuildAndStart();
+    if (server_ == nullptr || port_ == 0) {
+      for (const auto& queue : queues_) ShutDownQueue(queue.get());
+      server_ = nullptr;
+      return absl::FailedPreconditionError(absl::StrCat(
+          "cannot bind ", options.address, ": the address is in use or cannot be resolved"));
+    }
+    MakeSources(options);
+    for (const auto& source : sources_) {
+      for (size_t i = 0; i < options.posted_calls; ++i) PostCall(*source);
+    }
+    for (const auto& queue : queues_) threads_.emplace_back([q = queue.get()] { Serve(q); });
+    return absl::OkStatus();
+  }
+
+  int port() const override { return port_; }
+
+  void SetHealth(const std::string& service, bool serving) override {
+    server_->GetHealthCheckService()->SetServingStatus(service, serving);
+  }
+
+  void Shutdown(absl::Duration timeout) override {
+    MutexLock lock(&shutdown_mu_);
+    if (server_ == nullptr || is_shut_down_) return;
+    is_shut_down_ = true;
+    {
+      MutexLock gate_lock(&gate_.mu);
+      gate_.is_open = false;
+    }
+    // Wall-clock time is what the library takes; the wait is short, and a jump only ends it early or late.
+    server_->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(timeout));
+    for (const auto& queue : queues_) queue->Shutdown();
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+ private:
+  void MakeSources(const RpcOptions& options) {
+    for (const auto& service : services_) {
+      for (size_t method_idx = 0; method_idx < service->methods().size(); ++method_idx) {
+        for (const auto& queue : queues_) {
+          sources_.push_back(std::make_unique<CallSource>(
+              CallSource{.service = service.get(),
+                         .method_idx = static_cast<int>(method_idx),
+                         .queue = queue.get(),
+                         .metrics = metrics_,
+                         .clock = clock_,
+                         .max_deadline = options.max_deadline,
+                         .max_stream_messages = options.max_stream_messages,
+                         .gate = &gate_}));
+        }
+      }
+    }
+  }
+
+  static void Serve(grpc::ServerCompletionQueue* queue) {
+    void* tag;
+    bool ok;
+    while (queue->Next(&tag, &ok)) static_cast<Event*>(tag)->Happen(ok);
+  }
+
+  // A queue must be drained before it goes, also one that never served.
+  static void ShutDownQueue(grpc::ServerCompletionQueue* queue) {
+    queue->Shutdown();
+    Serve(queue);
+  }
+
+  serving::Metrics* const metrics_;
+  const Clock* const clock_;
+  std::vector<std::unique_ptr<RawService>> services_;
+  std::vector<std::unique_ptr<grpc::ServerCompletionQueue>> queues_;
+  std::vector<std::unique_ptr<CallSource>> sources_;
+  PostGate gate_;
+  std::unique_ptr<grpc::Server> server_;
+  std::vector<std::thread> threads_;
+  int port_ = 0;
+
+  Mutex shutdown_mu_;
+  bool is_shut_down_ ABSL_GUARDED_BY(shutdown_mu_) = false;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Transport>> StartCqTransport(const RpcOptions& options,
+                                                            std::vector<Method> methods,
+                                                            serving::Metrics* metrics, const Clock* clock) {
+  auto transport = std::make_unique<CqTransport>(std::move(methods), metrics, clock);
+  if (absl::Status status = transport->Start(options); !status.ok()) return status;
+  return transport;
+}
+
+}  // namespace octet::rpc

@@ -1,0 +1,110 @@
+#include "server/rpc/server.h"
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+#include <utility>
+
+#include "base/mutex.h"
+#include "server/rpc/cq_transport.h"
+#include "server/rpc/services.h"
+
+namespace octet::rpc {
+namespace {
+
+// How stale the health name `liveness` may be; probes ask every few seconds.
+constexpr absl::Duration kLivenessPeriod = absl::Milliseconds(500);
+constexpr char kLiveness[] = "liveness";
+
+size_t LargestDimension(const serving::ModelRepository& repository) {
+  size_t largest = 0;
+  for (const auto& served : repository.List()) {
+    largest = std::max<size_t>(largest, served->model->info().hidden_dim);
+  }
+  return largest;
+}
+
+}  // namespace
+
+struct GrpcServer::State {
+  ServiceContext context;
+  std::unique_ptr<Transport> transport;
+  std::atomic<bool> serving{false};
+
+  std::thread liveness_thread;
+  Mutex mu;
+  CondVar stopped;
+  bool stopping ABSL_GUARDED_BY(mu) = false;
+
+  // Every name but `liveness` says whether calls are welcome.
+  void PublishServing() {
+    const bool value = serving.load();
+    transport->SetHealth("", value);
+    for (const std::string& name : ServiceNames()) transport->SetHealth(name, value);
+    for (const auto& served : context.repository->List()) transport->SetHealth(served->name, value);
+  }
+
+  void WatchLiveness() {
+    MutexLock lock(&mu);
+    while (!stopping) {
+      transport->SetHealth(kLiveness, context.pipeline->Health().live);
+      stopped.WaitWithTimeout(&mu, kLivenessPeriod);
+    }
+  }
+
+  void Stop(absl::Duration timeout) {
+    {
+      MutexLock lock(&mu);
+      stopping = true;
+    }
+    stopped.SignalAll();
+    if (liveness_thread.joinable()) liveness_thread.join();
+    if (transport != nullptr) transport->Shutdown(timeout);
+  }
+};
+
+std::vector<std::string> MethodNames() {
+  std::vector<std::string> names;
+  for (Method& method : MakeMethods(nullptr)) names.push_back(std::move(method.name));
+  return names;
+}
+
+absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Create(const RpcOptions& options,
+                                                               serving::EmbedPipeline* pipeline,
+                                                               const serving::ModelRepository* repository,
+                                                               serving::Metrics* metrics,
+                                                               const Clock* clock) {
+  auto state = std::make_unique<State>();
+  state->context = {.pipeline = pipeline,
+                    .repository = repository,
+                    .metrics = metrics,
+                    .clock = clock,
+                    .limits = {.max_texts = pipeline->options().max_texts_per_call,
+                               .max_text_bytes = pipeline->options().max_text_bytes,
+                               .max_response_bytes = options.max_send_message_bytes,
+                               .max_dimensions = LargestDimension(*repository)},
+                    .server_version = options.server_version,
+                    .max_concurrent_calls = options.posted_calls * options.completion_queues};
+  auto transport = StartCqTransport(options, MakeMethods(&state->context), metrics, clock);
+  if (!transport.ok()) return transport.status();
+  state->transport = *std::move(transport);
+  state->PublishServing();
+  state->liveness_thread = std::thread([s = state.get()] { s->WatchLiveness(); });
+  return std::unique_ptr<GrpcServer>(new GrpcServer(std::move(state)));
+}
+
+GrpcServer::GrpcServer(std::unique_ptr<State> state) : state_(std::move(state)) {}
+GrpcServer::~GrpcServer() { state_->Stop(absl::ZeroDuration()); }
+
+int GrpcServer::port() const { return state_->transport->port(); }
+
+void GrpcServer::SetServing(bool serving) {
+  state_->serving.store(serving);
+  state_->PublishServing();
+}
+
+bool GrpcServer::serving() const { return state_->serving.load(); }
+
+void GrpcServer::Shutdown(absl::Duration timeout) { state_->Stop(timeout); }
+
+}  // namespace octet::rpc

@@ -1,0 +1,37 @@
+// The methods that octet answers: octet.v1.TextEncoder and the part of tei.v1 that embeds. Each turns a Call
+// into a request of the pipeline and the pipeline's answer into bytes; none of them waits.
+#ifndef OCTET_SERVER_RPC_SERVICES_H_
+#define OCTET_SERVER_RPC_SERVICES_H_
+
+#include <string>
+#include <vector>
+
+#include "server/rpc/request_codec.h"
+#include "server/rpc/rpc_options.h"
+#include "server/rpc/transport.h"
+#include "serving/embed_pipeline.h"
+#include "serving/metrics.h"
+#include "serving/model_repository.h"
+
+namespace octet::rpc {
+
+// What handlers share. All pointers outlive the transport that the methods are given to.
+struct ServiceContext {
+  serving::EmbedPipeline* pipeline = nullptr;
+  const serving::ModelRepository* repository = nullptr;
+  serving::Metrics* metrics = nullptr;
+  const Clock* clock = nullptr;
+  RequestLimits limits;
+  std::string server_version;
+  size_t max_concurrent_calls = 0;  // for tei.v1.Info
+};
+
+// Names of the services, for health.
+std::vector<std::string> ServiceNames();
+
+// All methods, with handlers that keep a pointer to `context`.
+std::vector<Method> MakeMethods(const ServiceContext* context);
+
+}  // namespace octet::rpc
+
+#endif  // OCTET_SERVER_RPC_SERVICES_H_
