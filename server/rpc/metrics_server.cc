@@ -1,0 +1,111 @@
+#include "server/rpc/metrics_server.h"
+
+#include <CivetServer.h>
+
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
+namespace octet::rpc {
+namespace {
+
+struct Answer {
+  int code;
+  std::string body;
+};
+
+// Answers GET and HEAD with what `get` gives; civetweb answers other methods 405.
+class Page final : public CivetHandler {
+ public:
+  Page(std::string content_type, std::function<Answer()> get)
+      : content_type_(std::move(content_type)), get_(std::move(get)) {}
+
+  bool handleGet(CivetServer*, mg_connection* connection) override { return Send(connection, true); }
+  bool handleHead(CivetServer*, mg_connection* connection) override { return Send(connection, false); }
+
+ private:
+  bool Send(mg_connection* connection, bool with_body) {
+    const Answer answer = get_();
+    mg_printf(connection,
+              "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
+              answer.code, answer.code == 200 ? "OK" : "Service Unavailable", content_type_.c_str(),
+              answer.body.size());
+    if (with_body) mg_write(connection, answer.body.data(), answer.body.size());
+    return true;
+  }
+
+  const std::string content_type_;
+  const std::function<Answer()> get_;
+};
+
+constexpr char kPlainText[] = "text/plain; charset=utf-8";
+
+// "127.0.0.1:9464" as it is; ":9464" listens on all interfaces, which civetweb spells without the colon.
+std::string ListeningPorts(const std::string& address) {
+  return !address.empty() && address[0] == ':' ? address.substr(1) : address;
+}
+
+}  // namespace
+
+struct MetricsServer::State {
+  State(serving::Metrics* m, const serving::EmbedPipeline* p, const GrpcServer* s)
+      : metrics(m), pipeline(p), server(s) {}
+
+  serving::Metrics* const metrics;
+  const serving::EmbedPipeline* const pipeline;
+  const GrpcServer* const server;
+
+  Answer Health() const {
+    const serving::PipelineHealth health = pipeline->Health();
+    if (health.live) return {200, "ok\n"};
+    return {503, absl::StrCat(health.reason, "\n")};
+  }
+  Answer Readiness() const {
+    if (!server->serving()) return {503, "not serving\n"};
+    const Answer health = Health();
+    return health.code == 200 ? Answer{200, "ready\n"} : health;
+  }
+
+  Page metrics_page{"text/plain; version=0.0.4; charset=utf-8", [this] { return Answer{200, metrics->Render()}; }};
+  Page health_page{kPlainText, [this] { return Health(); }};
+  Page ready_page{kPlainText, [this] { return Readiness(); }};
+  std::unique_ptr<CivetServer> http;  // last: its threads use the pages
+  int port = 0;
+};
+
+MetricsServer::MetricsServer(std::unique_ptr<State> state) : state_(std::move(state)) {}
+MetricsServer::~MetricsServer() = default;
+
+int MetricsServer::port() const { return state_->port; }
+
+absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Create(const std::string& address,
+                                                                     serving::Metrics* metrics,
+                                                                     const serving::EmbedPipeline* pipeline,
+                                                                     const GrpcServer* server) {
+  auto state = std::make_unique<State>(metrics, pipeline, server);
+  const std::vector<std::string> options = {
+      "listening_ports",        ListeningPorts(address),
+      "num_threads",            "4",     // a slow client holds one for the timeout below, not the port
+      "connection_queue",       "16",
+      "request_timeout_ms",     "5000",
+      "max_request_size",       "8192",  // request line and headers
+      "enable_keep_alive",      "no",
+      "enable_directory_listing", "no",
+  };
+  try {
+    state->http = std::make_unique<CivetServer>(options);
+  } catch (const CivetException&) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("cannot bind ", address, ": the address is in use or cannot be resolved"));
+  }
+  state->http->addHandler("/metrics$", state->metrics_page);
+  state->http->addHandler("/healthz$", state->health_page);
+  state->http->addHandler("/readyz$", state->ready_page);
+  state->port = state->http->getListeningPorts().at(0);
+  return std::unique_ptr<MetricsServer>(new MetricsServer(std::move(state)));
+}
+
+}  // namespace octet::rpc

@@ -1,0 +1,152 @@
+// The encoding half of request_codec.h: sizes first, then one slice, written once.
+#include <bit>
+#include <cstring>
+
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "server/rpc/request_codec.h"
+#include "tei/v1/tei.pb.h"
+
+namespace octet::rpc {
+namespace {
+
+using google::protobuf::io::CodedOutputStream;
+
+static_assert(std::endian::native == std::endian::little, "vectors are sent as they lie in memory");
+
+constexpr int kVarint = 0, kLengthDelimited = 2;
+
+uint32_t Tag(int field_number, int wire_type) {
+  return static_cast<uint32_t>(field_number) << 3 | static_cast<uint32_t>(wire_type);
+}
+
+size_t BytesFieldSize(int field_number, size_t size) {
+  return CodedOutputStream::VarintSize32(Tag(field_number, kLengthDelimited)) +
+         CodedOutputStream::VarintSize32(static_cast<uint32_t>(size)) + size;
+}
+
+// The message without its vectors, which are written behind it.
+v1::EmbedResponse Frame(const serving::EmbedResponse& response) {
+  v1::EmbedResponse frame;
+  frame.set_model(response.model);
+  frame.set_model_version(response.model_version);
+  frame.set_dimensions(response.dimensions);
+  uint32_t num_tokens = 0;
+  for (const uint32_t n : response.num_tokens) num_tokens += n;
+  frame.set_num_tokens(num_tokens);
+  frame.mutable_timing()->set_tokenize_ns(static_cast<uint64_t>(absl::ToInt64Nanoseconds(response.tokenize_time)));
+  frame.mutable_timing()->set_queue_ns(static_cast<uint64_t>(absl::ToInt64Nanoseconds(response.queue_time)));
+  frame.mutable_timing()->set_compute_ns(static_cast<uint64_t>(absl::ToInt64Nanoseconds(response.compute_time)));
+  return frame;
+}
+
+// One Embedding without its vector.
+v1::Embedding EmbeddingFrame(const serving::EmbedResponse& response, size_t text_idx) {
+  v1::Embedding frame;
+  frame.set_num_tokens(response.num_tokens[text_idx]);
+  frame.set_truncated(response.truncated[text_idx]);
+  return frame;
+}
+
+// Writes an EmbedResponse field by field; the order of fields is free in the format.
+class ResponseWriter {
+ public:
+  ResponseWriter(const serving::EmbedResponse& response, bool as_floats)
+      : response_(response), frame_(Frame(response)),
+        vector_bytes_(response.dimensions * sizeof(float)),
+        // `values` as bytes and `floats` packed are the same on the wire, but for the number.
+        vector_field_(as_floats ? v1::Embedding::kFloatsFieldNumber : v1::Embedding::kValuesFieldNumber) {
+    size_ = frame_.ByteSizeLong();
+    for (size_t i = 0; i < response.num_tokens.size(); ++i) {
+      embeddings_.push_back(EmbeddingFrame(response, i));
+      size_ += BytesFieldSize(v1::EmbedResponse::kEmbeddingsFieldNumber, EmbeddingSize(i));
+    }
+  }
+
+  size_t size() const { return size_; }
+
+  void Write(CodedOutputStream* out) const {
+    frame_.SerializeWithCachedSizes(out);
+    for (size_t i = 0; i < embeddings_.size(); ++i) {
+      out->WriteTag(Tag(v1::EmbedResponse::kEmbeddingsFieldNumber, kLengthDelimited));
+      out->WriteVarint32(static_cast<uint32_t>(EmbeddingSize(i)));
+      embeddings_[i].SerializeWithCachedSizes(out);
+      out->WriteTag(Tag(vector_field_, kLengthDelimited));
+      out->WriteVarint32(static_cast<uint32_t>(vector_bytes_));
+      out->WriteRaw(response_.embeddings.data() + i * response_.dimensions, static_cast<int>(vector_bytes_));
+    }
+  }
+
+ private:
+  size_t EmbeddingSize(size_t text_idx) const {
+    return embeddings_[text_idx].ByteSizeLong() + BytesFieldSize(vector_field_, vector_bytes_);
+  }
+
+  const serving::EmbedResponse& response_;
+  const v1::EmbedResponse frame_;
+  const size_t vector_bytes_;
+  const int vector_field_;
+  std::vector<v1::Embedding> embeddings_;
+  size_t size_ = 0;
+};
+
+// A buffer of exactly `size` bytes, filled by `write`.
+template <typename Write>
+grpc::ByteBuffer MakeBuffer(size_t size, const Write& write) {
+  grpc::Slice slice(size);
+  google::protobuf::io::ArrayOutputStream array(const_cast<uint8_t*>(slice.begin()), static_cast<int>(size));
+  {
+    CodedOutputStream out(&array);
+    write(&out);
+  }
+  return grpc::ByteBuffer(&slice, 1);
+}
+
+grpc::ByteBuffer Serialize(const google::protobuf::MessageLite& message) {
+  return MakeBuffer(message.ByteSizeLong(),
+                    [&](CodedOutputStream* out) { message.SerializeWithCachedSizes(out); });
+}
+
+}  // namespace
+
+grpc::ByteBuffer EncodeEmbedResponse(const serving::EmbedResponse& response, bool as_floats) {
+  const ResponseWriter writer(response, as_floats);
+  return MakeBuffer(writer.size(), [&](CodedOutputStream* out) { writer.Write(out); });
+}
+
+grpc::ByteBuffer EncodeStreamResponse(uint64_t id, const serving::EmbedResponse& response, bool as_floats) {
+  const ResponseWriter writer(response, as_floats);
+  const size_t id_size = 1 + CodedOutputStream::VarintSize64(id);
+  const size_t size = id_size + BytesFieldSize(v1::EmbedStreamResponse::kResponseFieldNumber, writer.size());
+  return MakeBuffer(size, [&](CodedOutputStream* out) {
+    out->WriteTag(Tag(v1::EmbedStreamResponse::kIdFieldNumber, kVarint));
+    out->WriteVarint64(id);
+    out->WriteTag(Tag(v1::EmbedStreamResponse::kResponseFieldNumber, kLengthDelimited));
+    out->WriteVarint32(static_cast<uint32_t>(writer.size()));
+    writer.Write(out);
+  });
+}
+
+grpc::ByteBuffer EncodeStreamError(uint64_t id, const v1::StreamError& error) {
+  v1::EmbedStreamResponse message;
+  message.set_id(id);
+  *message.mutable_error() = error;
+  return Serialize(message);
+}
+
+grpc::ByteBuffer EncodeTeiEmbedResponse(const serving::EmbedResponse& response, uint32_t num_chars,
+                                        absl::Duration total_time) {
+  ::tei::v1::EmbedResponse message;
+  message.mutable_embeddings()->Add(response.embeddings.begin(), response.embeddings.end());
+  ::tei::v1::Metadata& metadata = *message.mutable_metadata();
+  metadata.set_compute_chars(num_chars);
+  metadata.set_compute_tokens(response.num_tokens.empty() ? 0 : response.num_tokens[0]);
+  const auto ns = [](absl::Duration d) { return static_cast<uint64_t>(absl::ToInt64Nanoseconds(d)); };
+  metadata.set_total_time_ns(ns(total_time));
+  metadata.set_tokenization_time_ns(ns(response.tokenize_time));
+  metadata.set_queue_time_ns(ns(response.queue_time));
+  metadata.set_inference_time_ns(ns(response.compute_time));
+  return Serialize(message);
+}
+
+}  // namespace octet::rpc

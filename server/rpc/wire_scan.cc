@@ -1,0 +1,176 @@
+#include "server/rpc/wire_scan.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "serving/embed_request.h"
+#include "text/utf8.h"
+
+namespace octet::rpc {
+namespace {
+
+// Wire types 0, 1, 2 and 5; groups (3 and 4) are only skipped over, tag by tag.
+constexpr uint32_t kVarint = 0, kFixed64 = 1, kLengthDelimited = 2, kStartGroup = 3, kEndGroup = 4, kFixed32 = 5;
+
+struct Field {
+  uint32_t number = 0, type = 0;
+  uint64_t varint = 0;        // of kVarint
+  absl::string_view payload;  // of kLengthDelimited
+};
+
+// Reads one field after the other; stops for good at the first malformed byte.
+class Reader {
+ public:
+  explicit Reader(absl::string_view bytes) : bytes_(bytes) {}
+
+  // The next field at the message's own level; fields inside groups are passed over.
+  bool Next(Field* field) {
+    while (ReadField(field)) {
+      if (field->type == kStartGroup) {
+        ++depth_;
+      } else if (field->type == kEndGroup) {
+        if (depth_ == 0) return Fail();
+        --depth_;
+      } else if (depth_ == 0) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  // After Next has returned false: whether that was the end of a well-formed message.
+  bool AtEnd() const { return !failed_ && bytes_.empty() && depth_ == 0; }
+
+ private:
+  bool Fail() {
+    failed_ = true;
+    return false;
+  }
+
+  bool ReadField(Field* field) {
+    uint64_t tag;
+    if (bytes_.empty()) return false;
+    if (!ReadVarint(&tag) || tag >> 3 == 0) return Fail();
+    field->number = static_cast<uint32_t>(tag >> 3);
+    field->type = static_cast<uint32_t>(tag & 7);
+    switch (field->type) {
+      case kVarint:
+        return ReadVarint(&field->varint);
+      case kFixed64:
+        return Take(8, &field->payload);
+      case kFixed32:
+        return Take(4, &field->payload);
+      case kLengthDelimited: {
+        uint64_t size;
+        return ReadVarint(&size) && Take(size, &field->payload);
+      }
+      case kStartGroup:
+      case kEndGroup:
+        return true;
+      default:
+        return Fail();
+    }
+  }
+
+  bool ReadVarint(uint64_t* value) {
+    *value = 0;
+    for (int shift = 0; shift < 70 && !bytes_.empty(); shift += 7) {
+      const auto byte = static_cast<unsigned char>(bytes_[0]);
+      bytes_.remove_prefix(1);
+      if (shift < 64) *value |= uint64_t{byte & 0x7Fu} << shift;
+      if (byte < 0x80) return true;
+    }
+    return Fail();
+  }
+
+  bool Take(uint64_t size, absl::string_view* out) {
+    if (size > bytes_.size()) return Fail();
+    *out = bytes_.substr(0, size);
+    bytes_.remove_prefix(size);
+    return true;
+  }
+
+  absl::string_view bytes_;
+  size_t depth_ = 0;
+  bool failed_ = false;
+};
+
+const WireField* FieldOrNull(std::span<const WireField> fields, const Field& field) {
+  if (field.type != kLengthDelimited) return nullptr;
+  for (const WireField& known : fields) {
+    if (static_cast<uint32_t>(known.number) == field.number) return &known;
+  }
+  return nullptr;
+}
+
+absl::Status Invalid(const std::string& message, absl::string_view reason) {
+  return serving::WithReason(absl::InvalidArgumentError(message), reason);
+}
+
+absl::Status CheckCount(absl::string_view bytes, std::span<const WireField> fields, size_t max_texts) {
+  size_t num_texts = 0;
+  const char* name = "";
+  Field field;
+  for (Reader reader(bytes); reader.Next(&field);) {
+    const WireField* const known = FieldOrNull(fields, field);
+    if (known == nullptr || !known->is_text) continue;
+    ++num_texts;
+    name = known->name;
+  }
+  if (num_texts <= max_texts) return absl::OkStatus();
+  return Invalid(absl::StrCat(name, ": ", num_texts, " items, limit ", max_texts), serving::kReasonInvalid);
+}
+
+}  // namespace
+
+absl::Status ScanMessage(absl::string_view bytes, std::span<const WireField> fields, const WireLimits& limits) {
+  if (absl::Status status = CheckCount(bytes, fields, limits.max_texts); !status.ok()) return status;
+  size_t text_idx = 0;
+  Field field;
+  for (Reader reader(bytes); reader.Next(&field);) {
+    const WireField* const known = FieldOrNull(fields, field);
+    if (known == nullptr) continue;
+    std::string name = known->name;
+    // A single-valued field has no index in messages to the client.
+    if (known->is_text && limits.max_texts > 1) absl::StrAppend(&name, "[", text_idx, "]");
+    if (known->is_text) {
+      ++text_idx;
+      if (field.payload.size() > limits.max_text_bytes) {
+        return Invalid(absl::StrCat(name, ": ", field.payload.size(), " bytes, limit ", limits.max_text_bytes),
+                       serving::kReasonTooLong);
+      }
+    }
+    if (const auto position = text::FindInvalidUtf8(field.payload)) {
+      return Invalid(absl::StrCat(name, ": not valid UTF-8 at byte ", *position), serving::kReasonInvalid);
+    }
+  }
+  return absl::OkStatus();
+}
+
+bool IsWellFormed(absl::string_view bytes) {
+  Reader reader(bytes);
+  Field field;
+  while (reader.Next(&field)) {
+  }
+  return reader.AtEnd();
+}
+
+std::optional<absl::string_view> FindField(absl::string_view bytes, int number) {
+  std::optional<absl::string_view> found;
+  Field field;
+  for (Reader reader(bytes); reader.Next(&field);) {
+    if (field.type == kLengthDelimited && field.number == static_cast<uint32_t>(number)) found = field.payload;
+  }
+  return found;
+}
+
+std::optional<uint64_t> FindVarint(absl::string_view bytes, int number) {
+  std::optional<uint64_t> found;
+  Field field;
+  for (Reader reader(bytes); reader.Next(&field);) {
+    if (field.type == kVarint && field.number == static_cast<uint32_t>(number)) found = field.varint;
+  }
+  return found;
+}
+
+}  // namespace octet::rpc
