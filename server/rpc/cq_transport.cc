@@ -19,13 +19,21 @@ namespace {
 
 int Ms(absl::Duration duration) { return static_cast<int>(absl::ToInt64Milliseconds(duration)); }
 
-// Server reflection for one server; the library's own switch is for all servers of the process.
-class WithReflection final : public grpc::ServerBuilderOption {
+// Server reflection on or off for one server. Linking the library already asks for it in every server of the
+// process, with some versions; so a plugin that is there is kept or taken out, not added twice.
+class Reflection final : public grpc::ServerBuilderOption {
  public:
+  explicit Reflection(bool enabled) : enabled_(enabled) {}
+
   void UpdateArguments(grpc::ChannelArguments*) override {}
   void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
-    plugins->push_back(std::make_unique<grpc::reflection::ProtoServerReflectionPlugin>());
+    auto plugin = std::make_unique<grpc::reflection::ProtoServerReflectionPlugin>();
+    std::erase_if(*plugins, [&](const auto& other) { return other->name() == plugin->name(); });
+    if (enabled_) plugins->push_back(std::move(plugin));
   }
+
+ private:
+  const bool enabled_;
 };
 
 void SetArguments(const RpcOptions& options, grpc::ServerBuilder* builder) {
@@ -52,7 +60,7 @@ void SetArguments(const RpcOptions& options, grpc::ServerBuilder* builder) {
   // Two servers on one port must not silently share its traffic.
   builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder->AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, 0);
-  if (options.reflection) builder->SetOption(std::make_unique<WithReflection>());
+  builder->SetOption(std::make_unique<Reflection>(options.reflection));
 }
 
 class CqTransport final : public Transport {
