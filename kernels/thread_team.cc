@@ -10,7 +10,10 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
-#include <omp.h>
+
+// Of the OpenMP run-time library that oneDNN uses. Declared here because only compilers that bring a library
+// of their own have the header.
+extern "C" void omp_set_num_threads(int num_threads);
 
 namespace octet::kernels {
 namespace {
