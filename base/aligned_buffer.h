@@ -1,8 +1,11 @@
 // A fixed-size array aligned to cache lines, for weights and scratch. Elements are trivially copyable
 // and start uninitialized: Linux gives pages only when they are first touched, so claimed but unused
-// scratch costs nothing. Not a container: it never grows.
+// scratch costs nothing. Large ones are mapped, not taken from the heap, so that their memory goes back to
+// the system when they go (glibc's heap kept 60 MB of a freed workspace). Not a container: it never grows.
 #ifndef OCTET_BASE_ALIGNED_BUFFER_H_
 #define OCTET_BASE_ALIGNED_BUFFER_H_
+
+#include <sys/mman.h>
 
 #include <cstddef>
 #include <cstdlib>
@@ -28,7 +31,7 @@ class AlignedBuffer {
     if (size == 0) return;
     const size_t bytes = (size * sizeof(T) + kCacheLineBytes - 1) / kCacheLineBytes * kCacheLineBytes;
     OCTET_CHECK(bytes / sizeof(T) >= size);
-    data_.reset(static_cast<T*>(std::aligned_alloc(kCacheLineBytes, bytes)));
+    data_ = std::unique_ptr<T, Free>(static_cast<T*>(Allocate(bytes)), Free{bytes});
     if (data_ == nullptr) throw std::bad_alloc();
   }
 
@@ -43,8 +46,29 @@ class AlignedBuffer {
   std::span<const T> span() const { return {data(), size_}; }
 
  private:
+  // Under AddressSanitizer everything is on the heap, where it sees what runs past the end.
+#if defined(__SANITIZE_ADDRESS__)
+  static bool IsMapped(size_t) { return false; }
+#else
+  static bool IsMapped(size_t bytes) { return bytes >= size_t{1} << 20; }
+#endif
+
+  // Null when there is no memory.
+  static void* Allocate(size_t bytes) {
+    if (!IsMapped(bytes)) return std::aligned_alloc(kCacheLineBytes, bytes);
+    void* const p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return p == MAP_FAILED ? nullptr : p;
+  }
+
   struct Free {
-    void operator()(T* p) const { std::free(p); }
+    size_t bytes = 0;
+    void operator()(T* p) const {
+      if (IsMapped(bytes)) {
+        munmap(p, bytes);
+      } else {
+        std::free(p);
+      }
+    }
   };
   std::unique_ptr<T, Free> data_;
   size_t size_ = 0;

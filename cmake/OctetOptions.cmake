@@ -24,8 +24,10 @@ if(OCTET_SANITIZE)
   add_link_options(-fsanitize=${OCTET_SANITIZE})
   if(OCTET_SANITIZE MATCHES "undefined")
     add_compile_options(-fno-sanitize-recover=undefined)
+    # Not detect_stack_use_after_return: the frames that g++ 12 and 13 put on its fake stack are aligned for
+    # 32 bytes, and 64-byte vectors in them fault (GCC bug 110027).
     list(APPEND OCTET_TEST_ENVIRONMENT "UBSAN_OPTIONS=print_stacktrace=1"
-         "ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1")
+         "ASAN_OPTIONS=strict_string_checks=1")
   endif()
   if(OCTET_SANITIZE MATCHES "thread")
     list(APPEND OCTET_TEST_ENVIRONMENT

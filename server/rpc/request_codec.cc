@@ -15,7 +15,7 @@ namespace {
 
 constexpr WireField kEmbedFields[] = {
     {v1::EmbedRequest::kModelFieldNumber, "model"},
-    {v1::EmbedRequest::kTextsFieldNumber, "texts", /*is_text=*/true},
+    {v1::EmbedRequest::kTextsFieldNumber, "texts", /*is_text=*/true, /*is_repeated=*/true},
     {v1::EmbedRequest::kPromptNameFieldNumber, "prompt_name"},
 };
 constexpr WireField kTeiEmbedFields[] = {
@@ -76,7 +76,7 @@ void SetOptions(const Message& message, serving::EmbedRequest* request) {
 
 absl::StatusOr<std::unique_ptr<ParsedEmbed>> ParseEmbedBytes(absl::string_view bytes,
                                                              const RequestLimits& limits) {
-  RETURN_IF_ERROR(ScanMessage(bytes, kEmbedFields,
+  RETURN_IF_ERROR(ScanMessage(bytes, "EmbedRequest", kEmbedFields,
                               {.max_texts = limits.max_texts, .max_text_bytes = limits.max_text_bytes}));
   auto parsed = std::make_unique<ArenaParsedEmbed<v1::EmbedRequest>>();
   if (!parsed->Parse(bytes)) return Invalid("request: not a valid EmbedRequest");
@@ -125,7 +125,7 @@ absl::StatusOr<StreamMessage> ParseEmbedStream(const grpc::ByteBuffer& bytes, co
 absl::StatusOr<std::unique_ptr<ParsedEmbed>> ParseTeiEmbed(const grpc::ByteBuffer& bytes,
                                                            const RequestLimits& limits) {
   ASSIGN_OR_RETURN(const grpc::Slice slice, Flatten(bytes));
-  RETURN_IF_ERROR(ScanMessage(View(slice), kTeiEmbedFields,
+  RETURN_IF_ERROR(ScanMessage(View(slice), "EmbedRequest", kTeiEmbedFields,
                               {.max_texts = 1, .max_text_bytes = limits.max_text_bytes}));
   auto parsed = std::make_unique<ArenaParsedEmbed<::tei::v1::EmbedRequest>>();
   if (!parsed->Parse(View(slice))) return Invalid("request: not a valid EmbedRequest");

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
 #include "serving/embed_request.h"
 #include "text/utf8.h"
 
@@ -40,6 +41,8 @@ class Reader {
 
   // After Next has returned false: whether that was the end of a well-formed message.
   bool AtEnd() const { return !failed_ && bytes_.empty() && depth_ == 0; }
+  // Read so far, those inside groups and the groups themselves included.
+  size_t num_fields() const { return num_fields_; }
 
  private:
   bool Fail() {
@@ -50,7 +53,9 @@ class Reader {
   bool ReadField(Field* field) {
     uint64_t tag;
     if (bytes_.empty()) return false;
-    if (!ReadVarint(&tag) || tag >> 3 == 0) return Fail();
+    // A parser may cut a longer tag to 32 bits and see another field than this one.
+    if (!ReadVarint(&tag) || tag >> 3 == 0 || tag > UINT32_MAX) return Fail();
+    ++num_fields_;
     field->number = static_cast<uint32_t>(tag >> 3);
     field->type = static_cast<uint32_t>(tag & 7);
     switch (field->type) {
@@ -92,6 +97,7 @@ class Reader {
 
   absl::string_view bytes_;
   size_t depth_ = 0;
+  size_t num_fields_ = 0;
   bool failed_ = false;
 };
 
@@ -107,32 +113,40 @@ absl::Status Invalid(const std::string& message, absl::string_view reason) {
   return serving::WithReason(absl::InvalidArgumentError(message), reason);
 }
 
-absl::Status CheckCount(absl::string_view bytes, std::span<const WireField> fields, size_t max_texts) {
+// The whole message before any field of it: form, and numbers of texts and of other fields.
+absl::Status CheckForm(absl::string_view bytes, absl::string_view message_name,
+                       std::span<const WireField> fields, size_t max_texts) {
   size_t num_texts = 0;
   const char* name = "";
   Field field;
-  for (Reader reader(bytes); reader.Next(&field);) {
+  Reader reader(bytes);
+  while (reader.Next(&field)) {
     const WireField* const known = FieldOrNull(fields, field);
     if (known == nullptr || !known->is_text) continue;
     ++num_texts;
     name = known->name;
   }
-  if (num_texts <= max_texts) return absl::OkStatus();
-  return Invalid(absl::StrCat(name, ": ", num_texts, " items, limit ", max_texts), serving::kReasonInvalid);
+  if (num_texts > max_texts) {
+    return Invalid(absl::StrCat(name, ": ", num_texts, " items, limit ", max_texts), serving::kReasonInvalid);
+  }
+  if (!reader.AtEnd() || reader.num_fields() - num_texts > kMaxOtherFields) {
+    return Invalid(absl::StrCat("request: not a valid ", message_name), serving::kReasonInvalid);
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::Status ScanMessage(absl::string_view bytes, std::span<const WireField> fields, const WireLimits& limits) {
-  if (absl::Status status = CheckCount(bytes, fields, limits.max_texts); !status.ok()) return status;
+absl::Status ScanMessage(absl::string_view bytes, absl::string_view message_name,
+                         std::span<const WireField> fields, const WireLimits& limits) {
+  RETURN_IF_ERROR(CheckForm(bytes, message_name, fields, limits.max_texts));
   size_t text_idx = 0;
   Field field;
   for (Reader reader(bytes); reader.Next(&field);) {
     const WireField* const known = FieldOrNull(fields, field);
     if (known == nullptr) continue;
     std::string name = known->name;
-    // A single-valued field has no index in messages to the client.
-    if (known->is_text && limits.max_texts > 1) absl::StrAppend(&name, "[", text_idx, "]");
+    if (known->is_repeated) absl::StrAppend(&name, "[", text_idx, "]");
     if (known->is_text) {
       ++text_idx;
       if (field.payload.size() > limits.max_text_bytes) {
@@ -152,7 +166,7 @@ bool IsWellFormed(absl::string_view bytes) {
   Field field;
   while (reader.Next(&field)) {
   }
-  return reader.AtEnd();
+  return reader.AtEnd() && reader.num_fields() <= kMaxOtherFields;
 }
 
 std::optional<absl::string_view> FindField(absl::string_view bytes, int number) {

@@ -19,7 +19,12 @@ struct WireField {
   int number;
   const char* name;       // for messages to the client
   bool is_text = false;   // a text to embed: counted, and limited in bytes
+  bool is_repeated = false;  // messages say which one
 };
+
+// Fields of one message besides its texts, in groups included. A parser keeps unknown ones, each at tens of
+// times its bytes; no client sends nearly as many.
+inline constexpr size_t kMaxOtherFields = 1000;
 
 struct WireLimits {
   size_t max_texts;
@@ -27,10 +32,13 @@ struct WireLimits {
 };
 
 // InvalidArgument, with a reason, for: more texts than allowed (all are counted first), a text that is too
-// long, a listed field that is not UTF-8. Malformed bytes end the scan without an error.
-absl::Status ScanMessage(absl::string_view bytes, std::span<const WireField> fields, const WireLimits& limits);
+// long, a listed field that is not UTF-8, more than kMaxOtherFields others, and for whatever is not well
+// formed: what the scan cannot follow the parser must not see. `message_name` is for messages.
+absl::Status ScanMessage(absl::string_view bytes, absl::string_view message_name,
+                         std::span<const WireField> fields, const WireLimits& limits);
 
-// Whether `bytes` are a sequence of whole fields with groups closed; says nothing about what is in them.
+// Whether `bytes` are a sequence of whole fields with groups closed, at most kMaxOtherFields of them; says
+// nothing about what is in them.
 bool IsWellFormed(absl::string_view bytes);
 
 // The bytes of the last occurrence of length-delimited field `number`; nothing if it is absent.
