@@ -1,6 +1,5 @@
 #include "server/cli/serve_start.h"
 
-#include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "base/release_memory.h"
 #include "base/status_macros.h"
 #include "model/encoder_config.h"
 #include "model/model_directory.h"
@@ -203,8 +203,7 @@ Refusal LoadModels(const Config& config, const ServePlan& plan, const ContainerL
         {.name = planned.name, .model = serving::MakeServable(*std::move(model)), .load_time = load_time});
     if (!added.ok()) return {kExitConfig, {std::string(added.message())}};
   }
-  // What parsing and self-tests took from the heap goes back before serving starts.
-  malloc_trim(0);
+  ReleaseStartupMemory();
   return {};
 }
 
