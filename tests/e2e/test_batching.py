@@ -60,7 +60,7 @@ def test_a_lone_call_waits_for_no_timer(server):
 
 @pytest.fixture(scope="module")
 def small_queue(tmp_path_factory):
-    with OctetServer("--threads", 1, config="limits:\n  max_queue_texts: 64\n  max_queue_tokens: 16384\n",
+    with OctetServer("--threads", 1, config="limits:\n  max_texts_per_call: 32\n  max_queue_texts: 64\n  max_queue_tokens: 16384\n",
                      tmp_path=str(tmp_path_factory.mktemp("config"))) as running:
         yield running
 

@@ -277,7 +277,7 @@ def test_R19_one_byte_over_the_receive_limit(server, neighbour):
     # Unknown field 15: its bytes are skipped, so that only the size of the message matters.
     head = field(2, b"a")
     for size, expected in ((limit, OK), (limit + 1, EXHAUSTED)):
-        pad = size - len(head) - 5
+        pad = size - len(head) - 4  # the tag and a length of three bytes
         payload = head + b"\x7a" + varint(pad) + b"\0" * pad
         assert len(payload) == size
         assert call_raw(server, EMBED, payload)[0] == expected
@@ -290,14 +290,18 @@ def test_R19_400_MiB(server, neighbour):
     assert server.peak_rss_mib() - before <= 128 + 16  # quota + 16 MiB
 
 
-def test_R20_length_prefix_of_2_GB(server, neighbour):
-    before = server.peak_rss_mib()
-    with Connection(server.grpc_address) as connection:
-        connection.headers(1, EMBED)
-        connection.data(1, grpc_message(b"x" * 100, claimed_length=(1 << 31) - 1))
-        frames = connection.end_of_stream(1)  # refused at the prefix: it is over the receive limit
-    assert any(kind in (HEADERS, RST_STREAM, GOAWAY) for kind, *_ in frames)
-    assert server.peak_rss_mib() - before < 16
+def test_R20_length_prefix_of_2_GB(tmp_path):
+    """A typed method is not told of a message before it is whole: the connection's age ends the wait."""
+    ages = "grpc:\n  max_deadline_ms: 1000\n  max_connection_age_ms: 1000\n  max_connection_age_grace_ms: 1000\n"
+    with OctetServer(config=ages, tmp_path=str(tmp_path)) as server:
+        before = server.peak_rss_mib()
+        with Connection(server.grpc_address) as connection:
+            connection.headers(1, EMBED)
+            connection.data(1, grpc_message(b"x" * 100, claimed_length=(1 << 31) - 1))
+            frames = connection.end_of_stream(1)  # returns when the server has ended the stream or closed
+        assert any(kind in (HEADERS, RST_STREAM, GOAWAY) for kind, *_ in frames)
+        assert server.peak_rss_mib() - before < 16
+        assert server.embed(["still there"]) is not None
 
 
 @pytest.mark.parametrize("algorithm", [grpc.Compression.Gzip, grpc.Compression.Deflate], ids=["R21-gzip", "R21-deflate"])
