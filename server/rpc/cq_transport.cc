@@ -1,5 +1,6 @@
 #include "server/rpc/cq_transport.h"
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <thread>
@@ -115,7 +116,8 @@ class CqTransport final : public Transport {
       gate_.is_open = false;
     }
     // Wall-clock time is what the library takes; the wait is short, and a jump only ends it early or late.
-    server_->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(timeout));
+    const absl::Duration bounded = std::min(timeout, absl::Hours(24));  // more may not fit when added
+    server_->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(bounded));
     for (const auto& queue : queues_) queue->Shutdown();
     for (std::thread& thread : threads_) thread.join();
   }

@@ -17,7 +17,8 @@ struct Answer {
   std::string body;
 };
 
-// Answers GET and HEAD with what `get` gives; civetweb answers other methods 405.
+// Answers GET and HEAD with what `get` gives. Other methods are refused here: civetweb would answer some of
+// them 404, which says that the page is missing.
 class Page final : public CivetHandler {
  public:
   Page(std::string content_type, std::function<Answer()> get)
@@ -25,8 +26,20 @@ class Page final : public CivetHandler {
 
   bool handleGet(CivetServer*, mg_connection* connection) override { return Send(connection, true); }
   bool handleHead(CivetServer*, mg_connection* connection) override { return Send(connection, false); }
+  bool handlePost(CivetServer*, mg_connection* connection) override { return Refuse(connection); }
+  bool handlePut(CivetServer*, mg_connection* connection) override { return Refuse(connection); }
+  bool handleDelete(CivetServer*, mg_connection* connection) override { return Refuse(connection); }
+  bool handleOptions(CivetServer*, mg_connection* connection) override { return Refuse(connection); }
+  bool handlePatch(CivetServer*, mg_connection* connection) override { return Refuse(connection); }
 
  private:
+  static bool Refuse(mg_connection* connection) {
+    mg_printf(connection,
+              "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\nContent-Length: 0\r\n"
+              "Connection: close\r\n\r\n");
+    return true;
+  }
+
   bool Send(mg_connection* connection, bool with_body) {
     const Answer answer = get_();
     mg_printf(connection,
@@ -46,6 +59,14 @@ constexpr char kPlainText[] = "text/plain; charset=utf-8";
 // "127.0.0.1:9464" as it is; ":9464" listens on all interfaces, which civetweb spells without the colon.
 std::string ListeningPorts(const std::string& address) {
   return !address.empty() && address[0] == ':' ? address.substr(1) : address;
+}
+
+const char* WhyNotBound(const std::string& address) {
+  constexpr unsigned kIpv6Feature = 8;  // of mg_check_feature
+  if (address.rfind('[', 0) == 0 && mg_check_feature(kIpv6Feature) == 0) {
+    return "this system's civetweb was built without IPv6; use an IPv4 address or a host name";
+  }
+  return "the address is in use or cannot be resolved";
 }
 
 }  // namespace
@@ -98,8 +119,7 @@ absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Create(const std::
   try {
     state->http = std::make_unique<CivetServer>(options);
   } catch (const CivetException&) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("cannot bind ", address, ": the address is in use or cannot be resolved"));
+    return absl::FailedPreconditionError(absl::StrCat("cannot bind ", address, ": ", WhyNotBound(address)));
   }
   state->http->addHandler("/metrics$", state->metrics_page);
   state->http->addHandler("/healthz$", state->health_page);
