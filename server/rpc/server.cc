@@ -44,10 +44,12 @@ struct GrpcServer::State {
     for (const auto& served : context.repository->List()) transport->SetHealth(served->name, value);
   }
 
+  void PublishLiveness() { transport->SetHealth(kLiveness, context.pipeline->Health().live); }
+
   void WatchLiveness() {
     MutexLock lock(&mu);
     while (!stopping) {
-      transport->SetHealth(kLiveness, context.pipeline->Health().live);
+      PublishLiveness();
       stopped.WaitWithTimeout(&mu, kLivenessPeriod);
     }
   }
@@ -89,6 +91,7 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Create(const RpcOptions&
   if (!transport.ok()) return transport.status();
   state->transport = *std::move(transport);
   state->PublishServing();
+  state->PublishLiveness();  // not left to the thread: a probe may come before its first turn
   state->liveness_thread = std::thread([s = state.get()] { s->WatchLiveness(); });
   return std::unique_ptr<GrpcServer>(new GrpcServer(std::move(state)));
 }

@@ -10,6 +10,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "grpcpp/generic/generic_stub.h"
@@ -37,6 +38,53 @@ inline std::string ToString(const grpc::ByteBuffer& buffer) {
   for (const grpc::Slice& slice : slices) bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
   return bytes;
 }
+
+// A stream of raw bytes in both directions; each step waits for its end.
+class RawStream {
+ public:
+  RawStream(std::shared_ptr<grpc::Channel> channel, const std::string& method) : stub_(std::move(channel)) {
+    stream_ = stub_.PrepareCall(&context_, absl::StrCat("/", method), &queue_);
+    stream_->StartCall(this);
+    Wait();
+  }
+
+  bool Write(const std::string& bytes) {
+    stream_->Write(ToBuffer(bytes), this);
+    return Wait();
+  }
+  bool WritesDone() {
+    stream_->WritesDone(this);
+    return Wait();
+  }
+  // False at the end of the answers.
+  bool Read(std::string* bytes) {
+    grpc::ByteBuffer buffer;
+    stream_->Read(&buffer, this);
+    const bool ok = Wait();
+    *bytes = ok ? ToString(buffer) : "";
+    return ok;
+  }
+  grpc::Status Finish() {
+    grpc::Status status;
+    stream_->Finish(&status, this);
+    Wait();
+    return status;
+  }
+  void Cancel() { context_.TryCancel(); }
+
+ private:
+  bool Wait() {
+    void* tag;
+    bool ok = false;
+    EXPECT_TRUE(queue_.Next(&tag, &ok));
+    return ok;
+  }
+
+  grpc::ClientContext context_;
+  grpc::CompletionQueue queue_;
+  grpc::GenericStub stub_;
+  std::unique_ptr<grpc::GenericClientAsyncReaderWriter> stream_;
+};
 
 // Options may be changed until Start. Texts that begin with 'G' wait for gate() in the model.
 class ServerHarness : public ::testing::Test {
