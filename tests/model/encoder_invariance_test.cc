@@ -50,6 +50,9 @@ TEST_P(EncoderInvarianceTest, TinyModelWithTailsInEveryDimension) {
 }
 
 TEST_P(EncoderInvarianceTest, DefaultModel) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "minutes under a sanitizer, and the same code as the tiny models";
+#endif
   if (isa_ != DetectIsa()) GTEST_SKIP() << "at the machine's own level only; the tiny models cover the rest";
   ExpectSameBits(OCTET_DEFAULT_MODEL, 6, 600);
 }
