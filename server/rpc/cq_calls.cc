@@ -69,6 +69,13 @@ class CallBase {
     return result;
   }
 
+  // Once no more operations will be started.
+  void EndPost() {
+    PostGate& gate = *source_.gate;
+    MutexLock lock(&gate.mu);
+    if (--gate.num_posted == 0) gate.none_posted.SignalAll();
+  }
+
   const CallSource& source_;
   grpc::ServerContext context_;
   MonotonicTime arrival_;
@@ -113,7 +120,10 @@ class UnaryCall final : public CallBase, public std::enable_shared_from_this<Una
 
  private:
   void OnReceived(bool ok) {
-    if (!ok) return done_.Forget();  // the queue shuts down; no call, so no end of one
+    if (!ok) {  // the server shuts down; no call, so no end of one
+      done_.Forget();
+      return EndPost();
+    }
     Begin();
     source_.method().handler(MakeCall(std::move(request_), [self = shared_from_this()](auto answer, auto label) {
       self->Answer(std::move(answer), label);
@@ -130,7 +140,10 @@ class UnaryCall final : public CallBase, public std::enable_shared_from_this<Una
     }
   }
 
-  void OnFinished(bool) { PostCall(source_); }
+  void OnFinished(bool) {
+    PostCall(source_);
+    EndPost();
+  }
 
   void OnDone(bool) {
     if (context_.IsCancelled()) cancelled_->store(true, std::memory_order_release);
@@ -163,7 +176,10 @@ class StreamCall final : public CallBase, public std::enable_shared_from_this<St
   };
 
   void OnReceived(bool ok) {
-    if (!ok) return done_.Forget();
+    if (!ok) {
+      done_.Forget();
+      return EndPost();
+    }
     Begin();
     MutexLock lock(&mu_);
     ReadNext();
@@ -207,7 +223,10 @@ class StreamCall final : public CallBase, public std::enable_shared_from_this<St
     Pump();
   }
 
-  void OnFinished(bool) { PostCall(source_); }
+  void OnFinished(bool) {
+    PostCall(source_);
+    EndPost();
+  }
 
   void OnDone(bool) {
     if (context_.IsCancelled()) cancelled_->store(true, std::memory_order_release);
@@ -289,6 +308,7 @@ RawService::RawService(std::vector<Method> methods) : methods_(std::move(methods
 void PostCall(const CallSource& source) {
   MutexLock lock(&source.gate->mu);
   if (!source.gate->is_open) return;
+  ++source.gate->num_posted;
   if (source.method().kind == MethodKind::kUnary) {
     std::make_shared<UnaryCall>(source)->Post();
   } else {

@@ -33,11 +33,23 @@ class RawService final : public grpc::Service {
   std::vector<std::string> paths_;  // "/service/method"; gRPC keeps pointers to them
 };
 
-// Whether calls may still be posted. Posting to a queue that has been shut down is fatal in gRPC, so a post
-// and the closing exclude each other.
+// Whether calls may still be posted, and how many are. Starting an operation on a queue that has been shut
+// down is fatal in gRPC. So posts and the closing exclude each other, and the queues are shut down only after
+// the last posted call has ended: after a cancellation the handler's reply is still to come.
 struct PostGate {
   Mutex mu;
+  CondVar none_posted;
   bool is_open ABSL_GUARDED_BY(mu) = true;
+  size_t num_posted ABSL_GUARDED_BY(mu) = 0;  // waiting for a client, or in work
+
+  void Close() {
+    MutexLock lock(&mu);
+    is_open = false;
+  }
+  void WaitUntilNonePosted() {
+    MutexLock lock(&mu);
+    while (num_posted > 0) none_posted.Wait(&mu);
+  }
 };
 
 // What every call of a method and queue needs. Lives as long as the transport.

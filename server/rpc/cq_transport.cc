@@ -111,13 +111,11 @@ class CqTransport final : public Transport {
     MutexLock lock(&shutdown_mu_);
     if (server_ == nullptr || is_shut_down_) return;
     is_shut_down_ = true;
-    {
-      MutexLock gate_lock(&gate_.mu);
-      gate_.is_open = false;
-    }
+    gate_.Close();
     // Wall-clock time is what the library takes; the wait is short, and a jump only ends it early or late.
     const absl::Duration bounded = std::min(timeout, absl::Hours(24));  // more may not fit when added
     server_->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(bounded));
+    gate_.WaitUntilNonePosted();
     for (const auto& queue : queues_) queue->Shutdown();
     for (std::thread& thread : threads_) thread.join();
   }
