@@ -82,7 +82,8 @@ HWY_INLINE void LastColumns(const GemmF32& g, size_t col) {
   }
 }
 
-void Gemm(const GemmF32& g) {
+// Unused in the fallback target, which Highway compiles as well.
+[[maybe_unused]] void Gemm(const GemmF32& g) {
   constexpr size_t kTileCols = kMaxVectors * kLanes;
   size_t col = 0;
   const MF all = hn::FirstN(DF(), kLanes);
@@ -97,9 +98,6 @@ void Gemm(const GemmF32& g) {
 }
 
 }  // namespace
-
-void FillGemmF32OfTarget(KernelTable* table) { table->gemm_f32 = Gemm; }
-
 }  // namespace HWY_NAMESPACE
 }  // namespace octet::kernels
 HWY_AFTER_NAMESPACE();
@@ -107,13 +105,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace octet::kernels {
 
-void FillGemmF32(Isa isa, KernelTable* table) {
-  if (isa == Isa::kAvx2) {
-    N_AVX2::FillGemmF32OfTarget(table);
-  } else {
-    N_AVX3::FillGemmF32OfTarget(table);
-  }
-}
+void (*SimdGemmF32(Isa isa))(const GemmF32&) { return isa == Isa::kAvx2 ? N_AVX2::Gemm : N_AVX3::Gemm; }
 
 }  // namespace octet::kernels
 #endif

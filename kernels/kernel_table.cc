@@ -7,13 +7,15 @@ namespace octet::kernels {
 namespace {
 
 KernelTable MakeTable(Isa isa) {
-  KernelTable table = ScalarKernels();
-  table.gemm_bf16 = nullptr;
-  table.f32_to_bf16_row = nullptr;
-  if (isa == Isa::kScalar) return table;
+  if (isa == Isa::kScalar) {
+    KernelTable table = ScalarKernels();
+    table.gemm_bf16 = nullptr;  // a reference for tests, not a level's own
+    table.f32_to_bf16_row = nullptr;
+    return table;
+  }
   const Isa vectors = isa >= Isa::kAvx512 ? Isa::kAvx512 : Isa::kAvx2;
-  FillRowKernels(vectors, &table);
-  FillGemmF32(vectors, &table);
+  KernelTable table = SimdRowKernels(vectors);
+  table.gemm_f32 = SimdGemmF32(vectors);
   if (isa >= Isa::kAvx512Bf16) FillGemmBf16(&table);
   return table;
 }

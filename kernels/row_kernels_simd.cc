@@ -284,24 +284,26 @@ void Transpose(const float* src, size_t src_stride, size_t rows, size_t cols, fl
   }
 }
 
+constexpr KernelTable kRowKernels = {
+    .quantize_row_u8 = QuantizeRowU8,
+    .dequantize_row = DequantizeRow,
+    .add_row = AddRow,
+    .gelu_erf_row = GeluErfRow,
+    .gelu_tanh_row = GeluTanhRow,
+    .relu_row = ReluRow,
+    .layer_norm_row = LayerNormRow,
+    .exp_row = ExpRow,
+    .scale_row = ScaleRow,
+    .max_row = MaxRow,
+    .f16_to_f32_row = F16ToF32Row,
+    .f32_to_f16_row = F32ToF16Row,
+    .transpose = Transpose,
+    .gemm_f32 = nullptr,
+    .gemm_bf16 = nullptr,
+    .f32_to_bf16_row = nullptr,
+};
+
 }  // namespace
-
-void FillRowKernelsOfTarget(KernelTable* table) {
-  table->quantize_row_u8 = QuantizeRowU8;
-  table->dequantize_row = DequantizeRow;
-  table->add_row = AddRow;
-  table->gelu_erf_row = GeluErfRow;
-  table->gelu_tanh_row = GeluTanhRow;
-  table->relu_row = ReluRow;
-  table->layer_norm_row = LayerNormRow;
-  table->exp_row = ExpRow;
-  table->scale_row = ScaleRow;
-  table->max_row = MaxRow;
-  table->f16_to_f32_row = F16ToF32Row;
-  table->f32_to_f16_row = F32ToF16Row;
-  table->transpose = Transpose;
-}
-
 }  // namespace HWY_NAMESPACE
 }  // namespace octet::kernels
 HWY_AFTER_NAMESPACE();
@@ -309,12 +311,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace octet::kernels {
 
-void FillRowKernels(Isa isa, KernelTable* table) {
-  if (isa == Isa::kAvx2) {
-    N_AVX2::FillRowKernelsOfTarget(table);
-  } else {
-    N_AVX3::FillRowKernelsOfTarget(table);
-  }
+const KernelTable& SimdRowKernels(Isa isa) {
+  return isa == Isa::kAvx2 ? N_AVX2::kRowKernels : N_AVX3::kRowKernels;
 }
 
 }  // namespace octet::kernels

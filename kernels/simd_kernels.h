@@ -6,9 +6,11 @@
 
 namespace octet::kernels {
 
-// Set the members that the file named after the function implements; `isa` is kAvx2 or kAvx512.
-void FillRowKernels(Isa isa, KernelTable* table);
-void FillGemmF32(Isa isa, KernelTable* table);
+// Of the file named after the function; `isa` is kAvx2 or kAvx512. These run on machines that lack the level, so
+// they only hand out what was put together at compile time: a function compiled for a level may use its
+// instructions anywhere, even to store a few pointers.
+const KernelTable& SimdRowKernels(Isa isa);  // products are null
+void (*SimdGemmF32(Isa isa))(const GemmF32&);
 // Needs a machine at kAvx512Bf16 only when the kernels run.
 void FillGemmBf16(KernelTable* table);
 
