@@ -13,25 +13,39 @@ function(octet_library name)
   add_dependencies(libraries ${name})
 endfunction()
 
-# octet_test(NAME SOURCES ... DEPS ... LABELS ... [TIMEOUT seconds]): a GoogleTest executable registered as
-# one ctest test. OCTET_SHARED_DATA (a folder of larger public data sets) is optional; tests that want
-# it skip loudly without it.
+# Values of OCTET_ISA.
+set(OCTET_LEVELS scalar avx2 avx512 avx512_vnni avx512_bf16 avx512_amx)
+
+# octet_test(NAME SOURCES ... DEPS ... LABELS ... [TIMEOUT seconds] [EVERY_LEVEL]): a GoogleTest executable
+# registered as one ctest test; with EVERY_LEVEL as one for each instruction-set level, NAME.<level>, since
+# oneDNN's level is fixed for a process. Levels that the machine lacks are skipped aloud.
 function(octet_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "EVERY_LEVEL" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_compile_options(${name} PRIVATE ${OCTET_WARNINGS})
   target_compile_definitions(${name} PRIVATE OCTET_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                                              OCTET_DEFAULT_MODEL="${OCTET_DEFAULT_MODEL}")
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock_main)
-  add_test(NAME ${name} COMMAND ${name})
   if(NOT ARG_LABELS)
     set(ARG_LABELS unit)
   endif()
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 1200)  # a hang must not hold the whole run; no test measures time with it
   endif()
-  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT}
-                                         ENVIRONMENT "${OCTET_TEST_ENVIRONMENT}")
+  set(tests ${name})
+  if(ARG_EVERY_LEVEL)
+    list(TRANSFORM OCTET_LEVELS PREPEND ${name}. OUTPUT_VARIABLE tests)
+  endif()
+  foreach(test ${tests})
+    string(REPLACE ${name}. "" level ${test})  # the name itself without EVERY_LEVEL
+    set(environment ${OCTET_TEST_ENVIRONMENT})
+    if(ARG_EVERY_LEVEL)
+      list(APPEND environment OCTET_ISA=${level})
+    endif()
+    add_test(NAME ${test} COMMAND ${name})
+    set_tests_properties(${test} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT}
+                                           ENVIRONMENT "${environment}")
+  endforeach()
   if("unit" IN_LIST ARG_LABELS)
     add_dependencies(unit-tests ${name})
   endif()
