@@ -5,10 +5,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "google/protobuf/io/coded_stream.h"
-#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
-#include "google/protobuf/wire_format_lite.h"
-#include "grpcpp/generic/generic_stub.h"
+#include "grpc/health/v1/health.grpc.pb.h"
 #include "grpcpp/grpcpp.h"
 #include "server/cli/command.h"
 #include "server/cli/exit_code.h"
@@ -16,8 +13,8 @@
 namespace octet::cli {
 namespace {
 
-namespace io = google::protobuf::io;
-using WireFormat = google::protobuf::internal::WireFormatLite;
+using grpc::health::v1::HealthCheckRequest;
+using grpc::health::v1::HealthCheckResponse;
 
 struct HealthFlags {
   std::string address = "127.0.0.1:50051";
@@ -25,58 +22,23 @@ struct HealthFlags {
   double timeout_seconds = 1;
 };
 
-// HealthCheckRequest { string service = 1; }. By hand, since gRPC's package has no generated code for it.
-grpc::ByteBuffer EncodeRequest(const std::string& service) {
-  std::string bytes;
-  {
-    io::StringOutputStream stream(&bytes);
-    io::CodedOutputStream coded(&stream);
-    if (!service.empty()) WireFormat::WriteString(1, service, &coded);
-  }
-  const grpc::Slice slice(bytes);
-  return grpc::ByteBuffer(&slice, 1);
-}
-
-// HealthCheckResponse { ServingStatus status = 1; }; SERVING is 1.
-bool IsServing(const grpc::ByteBuffer& response) {
-  grpc::Slice slice;
-  if (!response.DumpToSingleSlice(&slice).ok()) return false;
-  io::CodedInputStream coded(slice.begin(), static_cast<int>(slice.size()));
-  constexpr uint32_t kStatusTag = 1 << 3 | WireFormat::WIRETYPE_VARINT;
-  uint32_t tag = 0;
-  uint64_t status = 0;
-  while ((tag = coded.ReadTag()) != 0) {
-    const bool read =
-        tag == kStatusTag ? coded.ReadVarint64(&status) : WireFormat::SkipField(&coded, tag);
-    if (!read) return false;
-  }
-  return status == 1;
-}
-
 int RunHealth(const HealthFlags& flags) {
   grpc::ChannelArguments arguments;
   arguments.SetInt("grpc.enable_http_proxy", 0);  // a probe asks this server, whatever the environment says
-  grpc::GenericStub stub(
+  const auto stub = grpc::health::v1::Health::NewStub(
       grpc::CreateCustomChannel(flags.address, grpc::InsecureChannelCredentials(), arguments));
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() +
                        std::chrono::milliseconds(static_cast<int64_t>(flags.timeout_seconds * 1000)));
-  grpc::CompletionQueue queue;
-  auto call = stub.PrepareUnaryCall(&context, "/grpc.health.v1.Health/Check", EncodeRequest(flags.service),
-                                    &queue);
-  grpc::ByteBuffer response;
-  grpc::Status status;
-  call->StartCall();
-  call->Finish(&response, &status, &status);
-  void* tag = nullptr;
-  bool finished = false;
-  queue.Next(&tag, &finished);
-  queue.Shutdown();
+  HealthCheckRequest request;
+  request.set_service(flags.service);
+  HealthCheckResponse response;
+  const grpc::Status status = stub->Check(&context, request, &response);
   if (!status.ok()) {
     PrintError(absl::StrCat("health of ", flags.address, ": ", status.error_message()));
     return kExitFailure;
   }
-  const bool serving = IsServing(response);
+  const bool serving = response.status() == HealthCheckResponse::SERVING;
   std::printf("%s\n", serving ? "SERVING" : "NOT_SERVING");
   return serving ? kExitOk : kExitFailure;
 }

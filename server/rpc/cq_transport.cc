@@ -9,6 +9,8 @@
 #include "base/mutex.h"
 #include "grpc/impl/codegen/compression_types.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
+#include "google/protobuf/message.h"
+#include "grpc/health/v1/health.pb.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "grpcpp/impl/server_builder_option.h"
@@ -28,6 +30,8 @@ class Reflection final : public grpc::ServerBuilderOption {
 
   void UpdateArguments(grpc::ChannelArguments*) override {}
   void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
+    // gRPC's own health service reads its messages by hand, so nothing else would link their description.
+    google::protobuf::LinkMessageReflection<grpc::health::v1::HealthCheckRequest>();
     auto plugin = std::make_unique<grpc::reflection::ProtoServerReflectionPlugin>();
     std::erase_if(*plugins, [&](const auto& other) { return other->name() == plugin->name(); });
     if (enabled_) plugins->push_back(std::move(plugin));

@@ -1,5 +1,6 @@
 """The command line beside `serve`: health, version, embed, start-up errors."""
 import json
+import signal
 
 import numpy as np
 import pytest
@@ -14,8 +15,25 @@ def test_version():
     assert done.returncode == 0 and done.stdout.startswith("octet ")
 
 
-def test_health_of_a_running_server(server):
-    assert run_octet("health", server.grpc_address).returncode == 0
+@pytest.mark.parametrize("service", ["", "liveness", "minilm", "octet.v1.TextEncoder", "tei.v1.Embed"])
+def test_health_of_a_running_server(server, service):
+    done = run_octet("health", server.grpc_address, "--service", service)
+    assert (done.returncode, done.stdout) == (0, "SERVING\n"), done.stderr
+
+
+def test_health_of_an_unknown_service(server):
+    done = run_octet("health", server.grpc_address, "--service", "made-up")
+    assert done.returncode == 1 and done.stderr.startswith("octet: health of "), done.stderr
+
+
+def test_health_while_draining():
+    server = OctetServer(env={"OCTET_SHUTDOWN_LAME_DUCK_MS": "60s"})
+    server.signal(signal.SIGTERM)
+    while run_octet("health", server.grpc_address).stdout != "NOT_SERVING\n":
+        assert server.alive()
+    assert run_octet("health", server.grpc_address, "--service", "liveness").stdout == "SERVING\n"
+    server.signal(signal.SIGINT)  # do not wait for the rest of the lame duck
+    server.stop()
 
 
 def test_health_of_nobody():
