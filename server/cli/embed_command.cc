@@ -38,7 +38,6 @@ struct EmbedFlags {
   bool no_truncate = false;
 };
 
-
 // One run of the command; fields in the order in which they come to be.
 struct EmbedRun {
   const EmbedFlags& flags;
@@ -94,14 +93,7 @@ absl::Status LoadModel(EmbedRun* run) {
   return absl::OkStatus();
 }
 
-// FNV-1a, 64 bits: tells inputs apart, nothing more.
-std::string HashOf(absl::string_view text) {
-  uint64_t hash = 14695981039346656037u;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
-  return absl::StrFormat("%016x", hash);
-}
-
-absl::Status OpenOutput(const std::string& first_line, EmbedRun* run) {
+absl::Status OpenOutput(EmbedRun* run) {
   const bool is_npy = !run->flags.npy.empty();
   OutputOptions options;
   options.path = is_npy ? run->flags.npy : run->flags.output == "-" ? "" : run->flags.output;
@@ -111,8 +103,7 @@ absl::Status OpenOutput(const std::string& first_line, EmbedRun* run) {
   options.fingerprint = absl::StrCat(
       "octet embed\nmodel ", run->model->info().version, "\nprecision ", run->flags.precision, "\nisa ",
       IsaName(run->model->info().isa), "\nformat ", is_npy ? "npy" : "jsonl", "\ninput ",
-      run->is_json ? "jsonl" : "text", "\ntruncate ", !run->flags.no_truncate, "\nfirst line ",
-      HashOf(first_line), "\n");
+      run->is_json ? "jsonl" : "text", "\ntruncate ", !run->flags.no_truncate, "\n");
   ASSIGN_OR_RETURN(run->output, EmbedOutput::Open(options));
   return absl::OkStatus();
 }
@@ -120,7 +111,7 @@ absl::Status OpenOutput(const std::string& first_line, EmbedRun* run) {
 // Writes the window's rows up to its first failed text, whose status is returned.
 absl::Status WriteWindow(const EmbedWindow& window, const LineReader& reader, EmbedRun* run) {
   std::string rows;
-  uint64_t num_rows = 0;
+  uint64_t num_rows = 0, input_hash = 0;
   absl::Status failed;
   for (const EmbedItem& item : window.items) {
     if (!item.status.ok()) {
@@ -130,10 +121,11 @@ absl::Status WriteWindow(const EmbedWindow& window, const LineReader& reader, Em
     }
     rows += item.row;
     ++num_rows;
+    input_hash = item.input_hash;
     run->num_tokens += item.num_tokens;
     run->num_truncated += item.truncated;
   }
-  RETURN_IF_ERROR(run->output->Write(rows, num_rows));
+  if (num_rows > 0) RETURN_IF_ERROR(run->output->Write(rows, num_rows, input_hash));
   run->num_texts += num_rows;
   const double seconds = absl::ToDoubleSeconds(SteadyClock::Get().Now() - run->start);
   run->progress.Update("embedding", reader.bytes_read(), run->input_bytes,
@@ -148,11 +140,25 @@ absl::Status ReadWindow(LineReader* reader, std::string* line, bool* has_line, b
   while (*has_line && window->items.size() < kWindowTexts && bytes < kWindowBytes) {
     EmbedItem item;
     ASSIGN_OR_RETURN(item.input, ParseInputLine(*line, is_json, reader->num_lines()));
+    item.input_hash = reader->hash();
     bytes += item.input.text.size();
     window->items.push_back(std::move(item));
     ASSIGN_OR_RETURN(*has_line, reader->Next(line));
   }
   return absl::OkStatus();
+}
+
+// Passes over the inputs whose rows an earlier run has written; they must be the ones it read.
+absl::Status SkipFound(const Checkpoint& found, LineReader* reader, std::string* line, bool* has_line) {
+  uint64_t hash = found.input_hash, i = 0;
+  for (; i < found.num_rows && *has_line; ++i) {
+    hash = reader->hash();
+    ASSIGN_OR_RETURN(*has_line, reader->Next(line));
+  }
+  if (i == found.num_rows && hash == found.input_hash) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat("the partial output has ", found.num_rows,
+                                                    " rows, made from other lines than the input's first; give "
+                                                    "--overwrite or remove it"));
 }
 
 // What was read before an error in the input is still computed and written; so a second run, with the line
@@ -161,14 +167,8 @@ absl::Status EmbedAll(int num_threads, EmbedRun* run) {
   LineReader reader(run->input_fd);
   std::string line;
   ASSIGN_OR_RETURN(bool has_line, reader.Next(&line));
-  RETURN_IF_ERROR(OpenOutput(line, run));
-  for (uint64_t i = 0; i < run->output->num_rows_found(); ++i) {
-    if (!has_line) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "the partial output has ", run->output->num_rows_found(), " rows, the input only ", i, " lines"));
-    }
-    ASSIGN_OR_RETURN(has_line, reader.Next(&line));
-  }
+  RETURN_IF_ERROR(OpenOutput(run));
+  RETURN_IF_ERROR(SkipFound(run->output->found(), &reader, &line, &has_line));
   EmbedScheduler scheduler(run->model.get(), {.num_threads = num_threads,
                                               .max_batch_tokens = run->max_batch_tokens,
                                               .format = run->flags.npy.empty() ? OutputFormat::kJsonLines
@@ -193,8 +193,8 @@ void PrintSummary(const EmbedRun& run) {
   std::string line = absl::StrFormat("octet: %d texts, %d tokens in %.1f s (%.0f texts/s, %.0f tokens/s)",
                                      run.num_texts, run.num_tokens, seconds, run.num_texts / seconds,
                                      run.num_tokens / seconds);
-  if (run.output->num_rows_found() > 0) {
-    absl::StrAppend(&line, ", continued after ", run.output->num_rows_found(), " rows");
+  if (run.output->found().num_rows > 0) {
+    absl::StrAppend(&line, ", continued after ", run.output->found().num_rows, " rows");
   }
   if (run.num_truncated > 0) absl::StrAppend(&line, ", ", run.num_truncated, " texts cut to the model's limit");
   std::fprintf(stderr, "%s\n", line.c_str());

@@ -26,6 +26,7 @@ absl::StatusOr<bool> LineReader::Next(std::string* line) {
       begin_ = end == std::string::npos ? stop : stop + 1;
       ++num_lines_;
       if (!line->empty() && line->back() == '\r') line->pop_back();
+      AddToHash(*line);
       return true;
     }
     if (at_end_) return false;
@@ -46,6 +47,12 @@ absl::StatusOr<bool> LineReader::Next(std::string* line) {
     if (count < 0) return absl::UnavailableError(absl::StrCat("cannot read input: ", std::strerror(errno)));
     at_end_ = count == 0;
   }
+}
+
+void LineReader::AddToHash(absl::string_view line) {
+  constexpr uint64_t kPrime = 1099511628211u;
+  for (const char c : line) hash_ = (hash_ ^ static_cast<unsigned char>(c)) * kPrime;
+  hash_ = (hash_ ^ '\n') * kPrime;
 }
 
 absl::StatusOr<InputText> ParseInputLine(const std::string& line, bool is_json, uint64_t line_number) {

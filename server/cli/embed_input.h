@@ -23,13 +23,18 @@ class LineReader {
 
   uint64_t bytes_read() const { return consumed_bytes_; }  // of the lines returned
   uint64_t num_lines() const { return num_lines_; }        // returned so far
+  // Of the lines returned so far, however they ended: tells inputs apart, nothing more.
+  uint64_t hash() const { return hash_; }
 
  private:
+  void AddToHash(absl::string_view line);
+
   const int fd_;
   std::string buffer_;
   size_t begin_ = 0;
   bool at_end_ = false;
   uint64_t consumed_bytes_ = 0, num_lines_ = 0;
+  uint64_t hash_ = 14695981039346656037u;  // FNV-1a, 64 bits
 };
 
 struct InputText {

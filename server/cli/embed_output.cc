@@ -15,7 +15,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "base/status_macros.h"
 
 namespace octet::cli {
@@ -33,31 +36,35 @@ std::string ReadState(const std::string& path) {
   return text.str();
 }
 
-absl::Status WriteState(const std::string& path, const std::string& state) {
-  // Under another name first: a state file that is there is whole.
-  const std::string fresh = path + ".new";
-  std::ofstream file(fresh, std::ios::binary | std::ios::trunc);
-  file << state;
-  file.close();
-  if (!file || std::rename(fresh.c_str(), path.c_str()) != 0) return FileError("write", path);
-  return absl::OkStatus();
+std::string CheckpointLine(const Checkpoint& checkpoint) {
+  return absl::StrCat(checkpoint.num_rows, " ", checkpoint.num_bytes, " ", checkpoint.input_hash, "\n");
 }
 
-// Whole lines of `fd` from its start, and the bytes that they take.
-absl::StatusOr<std::pair<uint64_t, uint64_t>> CountLines(int fd, const std::string& path) {
-  std::vector<char> buffer(1 << 20);
-  uint64_t lines = 0, bytes = 0, position = 0;
-  for (;;) {
-    const ssize_t count = pread(fd, buffer.data(), buffer.size(), static_cast<off_t>(position));
-    if (count < 0) return FileError("read", path);
-    if (count == 0) return std::make_pair(lines, bytes);
-    for (ssize_t i = 0; i < count; ++i) {
-      if (buffer[i] != '\n') continue;
-      ++lines;
-      bytes = position + static_cast<uint64_t>(i) + 1;
+// The last of the whole CheckpointLines whose bytes are within `file_bytes`; nothing of a file whose end
+// was lost is taken as good, nor half a line.
+Checkpoint LastCheckpointWithin(absl::string_view lines, uint64_t file_bytes) {
+  Checkpoint last;
+  for (size_t end; (end = lines.find('\n')) != absl::string_view::npos; lines.remove_prefix(end + 1)) {
+    const std::vector<absl::string_view> parts = absl::StrSplit(lines.substr(0, end), ' ');
+    Checkpoint next;
+    if (parts.size() != 3 || !absl::SimpleAtoi(parts[0], &next.num_rows) ||
+        !absl::SimpleAtoi(parts[1], &next.num_bytes) || !absl::SimpleAtoi(parts[2], &next.input_hash) ||
+        next.num_bytes > file_bytes) {
+      break;
     }
-    position += static_cast<uint64_t>(count);
+    last = next;
   }
+  return last;
+}
+
+absl::Status WriteAllTo(int fd, absl::string_view bytes, const std::string& path) {
+  while (!bytes.empty()) {
+    const ssize_t count = write(fd, bytes.data(), bytes.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return FileError("write", path);
+    bytes.remove_prefix(static_cast<size_t>(count));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -83,71 +90,77 @@ absl::Status EmbedOutput::OpenPartial() {
   if (flock(fd_, LOCK_EX | LOCK_NB) != 0) {
     return absl::UnavailableError(absl::StrCat(partial_path(), " is being written by another process"));
   }
+  if (options_.overwrite) return StartPartial();
   const std::string state = FileExists(state_path()) ? ReadState(state_path()) : "";
-  if (state == options_.fingerprint) return RecoverRows();
+  if (absl::StartsWith(state, options_.fingerprint)) {
+    return ContinuePartial(absl::string_view(state).substr(options_.fingerprint.size()));
+  }
   struct stat status;
   if (fstat(fd_, &status) != 0) return FileError("read", partial_path());
-  if (status.st_size > 0 && !options_.overwrite) {
+  if (status.st_size > 0) {
     return absl::FailedPreconditionError(
-        absl::StrCat(partial_path(), " is from a run with another model, precision, option or input; give "
+        absl::StrCat(partial_path(), " is from a run with another model, precision or option; give "
                                      "--overwrite or remove it"));
   }
+  return StartPartial();
+}
+
+absl::Status EmbedOutput::StartPartial() {
   if (ftruncate(fd_, 0) != 0) return FileError("write", partial_path());
-  RETURN_IF_ERROR(WriteState(state_path(), options_.fingerprint));
+  RETURN_IF_ERROR(StartState());
   if (options_.format == OutputFormat::kNpy) return WriteAll(NpyHeader(0, options_.dimensions));
   return absl::OkStatus();
 }
 
-absl::Status EmbedOutput::RecoverRows() {
-  uint64_t keep_bytes = 0;
-  if (options_.format == OutputFormat::kJsonLines) {
-    ASSIGN_OR_RETURN(const auto found, CountLines(fd_, partial_path()));
-    num_rows_found_ = found.first;
-    keep_bytes = found.second;
-  } else {
-    struct stat status;
-    if (fstat(fd_, &status) != 0) return FileError("read", partial_path());
-    const uint64_t row_bytes = options_.dimensions * sizeof(float);
-    const auto size = static_cast<uint64_t>(status.st_size);
-    if (size >= kNpyHeaderBytes) num_rows_found_ = (size - kNpyHeaderBytes) / row_bytes;
-    keep_bytes = kNpyHeaderBytes + num_rows_found_ * row_bytes;
-    const std::string header = NpyHeader(0, options_.dimensions);
-    if (pwrite(fd_, header.data(), header.size(), 0) != static_cast<ssize_t>(header.size())) {
-      return FileError("write", partial_path());
-    }
-  }
-  num_rows_ = num_rows_found_;
-  // Half a row is computed again.
-  if (ftruncate(fd_, static_cast<off_t>(keep_bytes)) != 0 ||
-      lseek(fd_, static_cast<off_t>(keep_bytes), SEEK_SET) < 0) {
+absl::Status EmbedOutput::ContinuePartial(absl::string_view checkpoints) {
+  struct stat status;
+  if (fstat(fd_, &status) != 0) return FileError("read", partial_path());
+  found_ = LastCheckpointWithin(checkpoints, static_cast<uint64_t>(status.st_size));
+  if (found_.num_rows == 0) return StartPartial();
+  // What came after the checkpoint is computed again.
+  const auto keep_bytes = static_cast<off_t>(found_.num_bytes);
+  if (ftruncate(fd_, keep_bytes) != 0 || lseek(fd_, keep_bytes, SEEK_SET) < 0) {
     return FileError("write", partial_path());
   }
+  written_ = found_;
+  return StartState();
+}
+
+absl::Status EmbedOutput::StartState() {
+  // Under another name first: a state file that is there has its whole beginning.
+  const std::string fresh = state_path() + ".new";
+  state_fd_ = open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (state_fd_ < 0) return FileError("write", fresh);
+  const std::string known = found_.num_rows == 0 ? "" : CheckpointLine(found_);
+  RETURN_IF_ERROR(WriteAllTo(state_fd_, absl::StrCat(options_.fingerprint, known), fresh));
+  if (std::rename(fresh.c_str(), state_path().c_str()) != 0) return FileError("write", state_path());
   return absl::OkStatus();
 }
 
 EmbedOutput::~EmbedOutput() {
   if (fd_ > STDERR_FILENO) close(fd_);
+  if (state_fd_ >= 0) close(state_fd_);
 }
 
 absl::Status EmbedOutput::WriteAll(absl::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t count = write(fd_, bytes.data(), bytes.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return FileError("write", options_.path.empty() ? "stdout" : partial_path());
-    bytes.remove_prefix(static_cast<size_t>(count));
-  }
-  return absl::OkStatus();
+  written_.num_bytes += bytes.size();
+  return WriteAllTo(fd_, bytes, options_.path.empty() ? "stdout" : partial_path());
 }
 
-absl::Status EmbedOutput::Write(absl::string_view rows, uint64_t num_rows) {
-  num_rows_ += num_rows;
-  return WriteAll(rows);
+absl::Status EmbedOutput::Write(absl::string_view rows, uint64_t num_rows, uint64_t input_hash) {
+  RETURN_IF_ERROR(WriteAll(rows));
+  written_.num_rows += num_rows;
+  written_.input_hash = input_hash;
+  if (options_.path.empty()) return absl::OkStatus();
+  // A checkpoint must not outlive, should the machine crash, the rows that it vouches for.
+  if (fdatasync(fd_) != 0) return FileError("write", partial_path());
+  return WriteAllTo(state_fd_, CheckpointLine(written_), state_path());
 }
 
 absl::Status EmbedOutput::Finish() {
   if (options_.path.empty()) return absl::OkStatus();
   if (options_.format == OutputFormat::kNpy) {
-    const std::string header = NpyHeader(num_rows_, options_.dimensions);
+    const std::string header = NpyHeader(written_.num_rows, options_.dimensions);
     if (pwrite(fd_, header.data(), header.size(), 0) != static_cast<ssize_t>(header.size())) {
       return FileError("write", partial_path());
     }

@@ -22,6 +22,7 @@ namespace octet::cli {
 
 struct EmbedItem {
   InputText input;
+  uint64_t input_hash = 0;  // LineReader::hash() after its line
   text::Encoding encoding;  // empty once computed
   absl::Status status;
   std::string row;          // FormatRow

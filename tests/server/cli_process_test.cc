@@ -139,7 +139,7 @@ std::string WriteTexts(int count) {
   std::ofstream file(path);
   for (int i = 0; i < count; ++i) {
     file << "text " << i;
-    for (int word = 0; word < i % 23; ++word) file << " word" << word;
+    for (int word = 0; word < i % 7; ++word) file << " word" << word;
     file << "\n";
   }
   return path;
@@ -163,10 +163,8 @@ TEST_P(EmbedTest, KilledRunContinuesToTheSameBytes) {
   ASSERT_EQ(uninterrupted.Wait(), 0) << uninterrupted.err();
   {
     Process killed({"embed", "--model", OCTET_DEFAULT_MODEL, texts, GetParam(), cut});
-    std::error_code error;
-    // Until the first window is there; the process cannot end before it is.
-    while (!std::filesystem::exists(cut) &&
-           !(std::filesystem::file_size(cut + ".partial", error) > 4096 && !error)) {
+    // Until the first window is vouched for; the process cannot end before it is.
+    while (!std::filesystem::exists(cut) && Contents(cut + ".state").find("\n2048 ") == std::string::npos) {
       sched_yield();
     }
     killed.Kill(SIGKILL);
@@ -178,6 +176,34 @@ TEST_P(EmbedTest, KilledRunContinuesToTheSameBytes) {
   EXPECT_THAT(continued.err(), HasSubstr("continued after "));
   EXPECT_TRUE(Contents(cut) == Contents(whole));
   EXPECT_FALSE(std::filesystem::exists(cut + ".partial"));
+}
+
+TEST_P(EmbedTest, IsNotContinuedWithOtherTexts) {
+  const std::string texts = testing::TempDir() + "/cli_changed.txt", out = testing::TempDir() + "/cli_changed";
+  for (const char* suffix : {"", ".partial", ".state"}) std::filesystem::remove(out + suffix);
+  const auto run = [&](const std::string& lines, std::vector<std::string> more = {}) {
+    std::ofstream(texts, std::ios::trunc) << lines;
+    std::vector<std::string> arguments = {"embed", "--no-truncate", "--model", OCTET_DEFAULT_MODEL,
+                                          texts,   GetParam(),      out};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  };
+  std::string too_long;
+  for (int word = 0; word < 300; ++word) too_long += "word ";
+  Process failed(run("one\ntwo\n" + too_long + "\n"));
+  EXPECT_EQ(failed.Wait(), 1);
+  EXPECT_THAT(failed.err(), HasSubstr("text with id 3: "));
+  for (const char* other : {"one\nTWO\nthree\n", "one\n"}) {
+    Process refused(run(other));
+    EXPECT_EQ(refused.Wait(), 1) << other;
+    EXPECT_THAT(refused.err(), HasSubstr("has 2 rows, made from other lines"));
+  }
+  // With the bad line repaired it goes on; the lines before it are the same.
+  Process repaired(run("one\ntwo\nthree\n"));
+  EXPECT_EQ(repaired.Wait(), 0) << repaired.err();
+  EXPECT_THAT(repaired.err(), HasSubstr("continued after 2 rows"));
+  Process again(run("one\n", {"--overwrite"}));
+  EXPECT_EQ(again.Wait(), 0) << again.err();
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, EmbedTest, testing::Values("--output", "--npy"));
