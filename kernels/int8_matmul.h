@@ -1,11 +1,8 @@
-// The int8 matrix product: u8 activations x s8 weights -> exact s32, through oneDNN (the only file of the
-// project that uses it) or, at level scalar, the plain reference. One Int8Matmul per (depth, cols) serves
-// all layers of that shape: a primitive per row-block size, made at load. Weights are packed once, in a
-// layout that every block size accepts.
-//
-// Without VNNI oneDNN's u8 x s8 kernels saturate in 16 bits once |sum of two products| > 32767. There the
-// product is taken in two passes that cannot: a = 2 (a >> 1) + (a & 1), both factors at most 127, so that
-// two products are at most 2 * 127 * 127 = 32258.
+// The int8 matrix product: u8 activations x s8 weights -> exact s32. One Int8Matmul per (depth, cols) serves all
+// layers of that shape. From VNNI on it is oneDNN's: a primitive per row-block size, made at load, and weights
+// packed once in a layout that every block size accepts. Without VNNI oneDNN's u8 x s8 kernels saturate in 16
+// bits once |sum of two products| > 32767; there an own kernel multiplies 16-bit factors, whose pairs of
+// products are summed in 32 bits. At level scalar it is the plain reference.
 #ifndef OCTET_KERNELS_INT8_MATMUL_H_
 #define OCTET_KERNELS_INT8_MATMUL_H_
 
@@ -66,7 +63,7 @@ class Int8Matmul {
   virtual void Run(const uint8_t* a, const PackedInt8Weights& weights, size_t rows, Context* context,
                    int32_t* acc) const = 0;
 
-  // The kernel behind each block size, e.g. "brg:avx512_core_vnni"; "scalar" at level scalar.
+  // The kernels behind the block sizes, e.g. "brg:avx512_core_vnni", "s16:avx2", "scalar".
   virtual std::string implementation_name() const = 0;
   virtual size_t depth() const = 0;
   virtual size_t cols() const = 0;

@@ -6,11 +6,24 @@
 
 namespace octet::kernels {
 
+// c[r, j] = sum over k of a[r, k] b[k, j], exact while it fits s32. b: panels of kS16PanelCols columns, in each of
+// them pairs of depth interleaved: b[panel][k / 2][j % kS16PanelCols][k % 2], cols rounded up. depth is even.
+struct GemmS16S8 {
+  const int16_t* a;  // [rows, depth]
+  const int8_t* b;
+  int32_t* c;  // [rows, cols]
+  size_t rows, cols, depth;
+};
+
+// Two AVX2 vectors of s32, one of AVX-512: the width of a register tile.
+inline constexpr size_t kS16PanelCols = 16;
+
 // Of the file named after the function; `isa` is kAvx2 or kAvx512. These run on machines that lack the level, so
 // they only hand out what was put together at compile time: a function compiled for a level may use its
 // instructions anywhere, even to store a few pointers.
 const KernelTable& SimdRowKernels(Isa isa);  // products are null
 void (*SimdGemmF32(Isa isa))(const GemmF32&);
+void (*SimdGemmS16S8(Isa isa))(const GemmS16S8&);
 // Needs a machine at kAvx512Bf16 only when the kernels run.
 void FillGemmBf16(KernelTable* table);
 

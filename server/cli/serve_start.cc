@@ -126,7 +126,7 @@ Refusal PlanServing(const Config& config, const ContainerLimits& limits, ServePl
   }
   if (plan->precision == model::Precision::kInt8 && plan->isa < Isa::kAvx512Vnni) {
     plan->warnings.push_back(absl::StrCat("no VNNI at ", IsaName(plan->isa),
-                                          ": int8 stays exact, but is no faster than f32; it saves memory"));
+                                          ": int8 is computed in 16-bit products, exact, but far slower than with VNNI"));
   }
   const size_t batch_tokens = config.limits().max_batch_tokens();
   for (const config::v1::Model& model : config.models()) {

@@ -1,0 +1,88 @@
+// The int8 product where there is no VNNI: activations widened to s16 once a block, weights widened on their way
+// into registers, pairs of products summed in s32 (PMADDWD). |a b| <= 255 * 127, so nothing can saturate.
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "base/aligned_buffer.h"
+#include "base/check.h"
+#include "kernels/int8_matmul_kinds.h"
+#include "kernels/simd_kernels.h"
+
+namespace octet::kernels {
+namespace {
+
+size_t RoundUp(size_t value, size_t unit) { return (value + unit - 1) / unit * unit; }
+
+class PanelPackedWeights final : public PackedInt8Weights {
+ public:
+  // weights: [cols, depth]. The panels of GemmS16S8, zeros where depth and cols are rounded up.
+  PanelPackedWeights(std::span<const int8_t> weights, size_t depth, size_t cols)
+      : panels_(RoundUp(cols, kS16PanelCols) * RoundUp(depth, 2)) {
+    std::memset(panels_.data(), 0, panels_.size());
+    const size_t panel_size = RoundUp(depth, 2) * kS16PanelCols;
+    for (size_t j = 0; j < cols; ++j) {
+      int8_t* const panel = panels_.data() + j / kS16PanelCols * panel_size;
+      for (size_t k = 0; k < depth; ++k) {
+        panel[k / 2 * kS16PanelCols * 2 + j % kS16PanelCols * 2 + k % 2] = weights[j * depth + k];
+      }
+    }
+  }
+  size_t bytes() const override { return panels_.bytes(); }
+  const int8_t* data() const { return panels_.data(); }
+
+ private:
+  AlignedBuffer<int8_t> panels_;
+};
+
+class S16Context final : public Int8Matmul::Context {
+ public:
+  explicit S16Context(size_t size) : wide(size) {}
+  AlignedBuffer<int16_t> wide;  // [kMaxBlockRows, depth rounded up to 2]
+};
+
+class S16Int8Matmul final : public Int8Matmul {
+ public:
+  S16Int8Matmul(Isa isa, size_t depth, size_t cols)
+      : isa_(isa), gemm_(SimdGemmS16S8(isa)), depth_(depth), wide_depth_(RoundUp(depth, 2)), cols_(cols) {}
+
+  absl::StatusOr<std::unique_ptr<PackedInt8Weights>> Pack(std::span<const int8_t> weights) const override {
+    OCTET_CHECK(weights.size() == depth_ * cols_);
+    return std::make_unique<PanelPackedWeights>(weights, depth_, cols_);
+  }
+
+  std::unique_ptr<Context> NewContext() const override {
+    return std::make_unique<S16Context>(kMaxBlockRows * wide_depth_);
+  }
+
+  void Run(const uint8_t* a, const PackedInt8Weights& weights, size_t rows, Context* context,
+           int32_t* acc) const override {
+    int16_t* const wide = static_cast<S16Context*>(context)->wide.data();
+    for (size_t r = 0; r < rows; ++r) {
+      int16_t* const row = wide + r * wide_depth_;
+      for (size_t k = 0; k < depth_; ++k) row[k] = a[r * depth_ + k];
+      if (wide_depth_ != depth_) row[depth_] = 0;
+    }
+    gemm_({.a = wide, .b = static_cast<const PanelPackedWeights&>(weights).data(), .c = acc, .rows = rows,
+           .cols = cols_, .depth = wide_depth_});
+  }
+
+  std::string implementation_name() const override {
+    const absl::string_view level = IsaName(isa_);
+    return absl::StrCat("s16:", level);
+  }
+  size_t depth() const override { return depth_; }
+  size_t cols() const override { return cols_; }
+
+ private:
+  const Isa isa_;
+  void (*const gemm_)(const GemmS16S8&);
+  const size_t depth_, wide_depth_, cols_;
+};
+
+}  // namespace
+
+std::unique_ptr<Int8Matmul> MakeS16Int8Matmul(Isa isa, size_t depth, size_t cols) {
+  return std::make_unique<S16Int8Matmul>(isa, depth, cols);
+}
+
+}  // namespace octet::kernels
