@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "google/protobuf/arena.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "server/rpc/wire_scan.h"
 #include "tei/v1/tei.pb.h"
 
@@ -34,10 +35,14 @@ absl::Status Invalid(const std::string& message) {
 template <typename Message>
 class ArenaParsedEmbed final : public ParsedEmbed {
  public:
-  // False when `bytes` are not a Message.
-  bool Parse(absl::string_view bytes) {
+  // Merges `pieces` into one Message; false when one of them is not a Message.
+  bool Parse(std::span<const absl::string_view> pieces) {
     message_ = google::protobuf::Arena::CreateMessage<Message>(&arena_);
-    return message_->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+    return std::all_of(pieces.begin(), pieces.end(), [this](absl::string_view piece) {
+      const int size = static_cast<int>(piece.size());
+      google::protobuf::io::ArrayInputStream stream(piece.data(), size);
+      return message_->MergeFromBoundedZeroCopyStream(&stream, size);
+    });
   }
   const Message& message() const { return *message_; }
 
@@ -74,12 +79,12 @@ void SetOptions(const Message& message, serving::EmbedRequest* request) {
   if (message.has_dimensions()) request->dimensions = message.dimensions();
 }
 
-absl::StatusOr<std::unique_ptr<ParsedEmbed>> ParseEmbedBytes(absl::string_view bytes,
-                                                             const RequestLimits& limits) {
-  RETURN_IF_ERROR(ScanMessage(bytes, "EmbedRequest", kEmbedFields,
+absl::StatusOr<std::unique_ptr<ParsedEmbed>> ParseEmbedPieces(std::span<const absl::string_view> pieces,
+                                                              const RequestLimits& limits) {
+  RETURN_IF_ERROR(ScanMessage(pieces, "EmbedRequest", kEmbedFields,
                               {.max_texts = limits.max_texts, .max_text_bytes = limits.max_text_bytes}));
   auto parsed = std::make_unique<ArenaParsedEmbed<v1::EmbedRequest>>();
-  if (!parsed->Parse(bytes)) return Invalid("request: not a valid EmbedRequest");
+  if (!parsed->Parse(pieces)) return Invalid("request: not a valid EmbedRequest");
   const v1::EmbedRequest& message = parsed->message();
   if (!v1::TruncationSide_IsValid(message.truncation_side())) {
     return Invalid(absl::StrCat("truncation_side: unknown value ", static_cast<int>(message.truncation_side())));
@@ -107,7 +112,8 @@ uint32_t CountChars(absl::string_view text) {
 absl::StatusOr<std::unique_ptr<ParsedEmbed>> ParseEmbed(const grpc::ByteBuffer& bytes,
                                                         const RequestLimits& limits) {
   ASSIGN_OR_RETURN(const grpc::Slice slice, Flatten(bytes));
-  return ParseEmbedBytes(View(slice), limits);
+  const absl::string_view pieces[] = {View(slice)};
+  return ParseEmbedPieces(pieces, limits);
 }
 
 absl::StatusOr<StreamMessage> ParseEmbedStream(const grpc::ByteBuffer& bytes, const RequestLimits& limits) {
@@ -116,8 +122,9 @@ absl::StatusOr<StreamMessage> ParseEmbedStream(const grpc::ByteBuffer& bytes, co
   // Not parsed as a whole: a bad `request` must cost its sender an answer, not the stream.
   if (!IsWellFormed(outer)) return Invalid("request: not a valid EmbedStreamRequest");
   const uint64_t id = FindVarint(outer, v1::EmbedStreamRequest::kIdFieldNumber).value_or(0);
-  const auto inner = FindField(outer, v1::EmbedStreamRequest::kRequestFieldNumber);
-  StreamMessage message{.id = id, .parsed = ParseEmbedBytes(inner.value_or(""), limits)};
+  // A parser merges a field that occurs more than once.
+  const auto pieces = FindFields(outer, v1::EmbedStreamRequest::kRequestFieldNumber);
+  StreamMessage message{.id = id, .parsed = ParseEmbedPieces(pieces, limits)};
   if (message.parsed.ok()) (*message.parsed)->id = id;
   return message;
 }
@@ -125,10 +132,11 @@ absl::StatusOr<StreamMessage> ParseEmbedStream(const grpc::ByteBuffer& bytes, co
 absl::StatusOr<std::unique_ptr<ParsedEmbed>> ParseTeiEmbed(const grpc::ByteBuffer& bytes,
                                                            const RequestLimits& limits) {
   ASSIGN_OR_RETURN(const grpc::Slice slice, Flatten(bytes));
-  RETURN_IF_ERROR(ScanMessage(View(slice), "EmbedRequest", kTeiEmbedFields,
+  const absl::string_view pieces[] = {View(slice)};
+  RETURN_IF_ERROR(ScanMessage(pieces, "EmbedRequest", kTeiEmbedFields,
                               {.max_texts = 1, .max_text_bytes = limits.max_text_bytes}));
   auto parsed = std::make_unique<ArenaParsedEmbed<::tei::v1::EmbedRequest>>();
-  if (!parsed->Parse(View(slice))) return Invalid("request: not a valid EmbedRequest");
+  if (!parsed->Parse(pieces)) return Invalid("request: not a valid EmbedRequest");
   const ::tei::v1::EmbedRequest& message = parsed->message();
   if (!::tei::v1::TruncationDirection_IsValid(message.truncation_direction())) {
     return Invalid(
@@ -141,6 +149,7 @@ absl::StatusOr<std::unique_ptr<ParsedEmbed>> ParseTeiEmbed(const grpc::ByteBuffe
   SetOptions(message, &parsed->request);
   if (!message.has_normalize()) parsed->request.normalize = true;
   parsed->num_chars = CountChars(parsed->request.texts[0]);
+  RETURN_IF_ERROR(CheckResponseSize(/*num_texts=*/1, parsed->request.dimensions, limits));
   return parsed;
 }
 

@@ -1,5 +1,6 @@
 #include "server/rpc/wire_scan.h"
 
+#include <array>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -10,7 +11,7 @@
 namespace octet::rpc {
 namespace {
 
-// Wire types 0, 1, 2 and 5; groups (3 and 4) are only skipped over, tag by tag.
+// Wire types. Groups (3 and 4) are only skipped over, tag by tag.
 constexpr uint32_t kVarint = 0, kFixed64 = 1, kLengthDelimited = 2, kStartGroup = 3, kEndGroup = 4, kFixed32 = 5;
 
 struct Field {
@@ -28,10 +29,10 @@ class Reader {
   bool Next(Field* field) {
     while (ReadField(field)) {
       if (field->type == kStartGroup) {
-        ++depth_;
+        if (depth_ == kMaxGroupDepth) return Fail();
+        open_groups_[depth_++] = field->number;
       } else if (field->type == kEndGroup) {
-        if (depth_ == 0) return Fail();
-        --depth_;
+        if (depth_ == 0 || open_groups_[--depth_] != field->number) return Fail();
       } else if (depth_ == 0) {
         return true;
       }
@@ -96,6 +97,7 @@ class Reader {
   }
 
   absl::string_view bytes_;
+  std::array<uint32_t, kMaxGroupDepth> open_groups_;  // numbers of the first depth_
   size_t depth_ = 0;
   size_t num_fields_ = 0;
   bool failed_ = false;
@@ -114,48 +116,60 @@ absl::Status Invalid(const std::string& message, absl::string_view reason) {
 }
 
 // The whole message before any field of it: form, and numbers of texts and of other fields.
-absl::Status CheckForm(absl::string_view bytes, absl::string_view message_name,
+absl::Status CheckForm(std::span<const absl::string_view> pieces, absl::string_view message_name,
                        std::span<const WireField> fields, size_t max_texts) {
-  size_t num_texts = 0;
+  size_t num_texts = 0, num_fields = 0;
+  bool well_formed = true;
   const char* name = "";
-  Field field;
-  Reader reader(bytes);
-  while (reader.Next(&field)) {
-    const WireField* const known = FieldOrNull(fields, field);
-    if (known == nullptr || !known->is_text) continue;
-    ++num_texts;
-    name = known->name;
+  for (const absl::string_view piece : pieces) {
+    Field field;
+    Reader reader(piece);
+    while (reader.Next(&field)) {
+      const WireField* const known = FieldOrNull(fields, field);
+      if (known == nullptr || !known->is_text) continue;
+      ++num_texts;
+      name = known->name;
+    }
+    num_fields += reader.num_fields();
+    well_formed = well_formed && reader.AtEnd();
   }
   if (num_texts > max_texts) {
     return Invalid(absl::StrCat(name, ": ", num_texts, " items, limit ", max_texts), serving::kReasonInvalid);
   }
-  if (!reader.AtEnd() || reader.num_fields() - num_texts > kMaxOtherFields) {
+  if (!well_formed || num_fields - num_texts > kMaxOtherFields) {
     return Invalid(absl::StrCat("request: not a valid ", message_name), serving::kReasonInvalid);
+  }
+  return absl::OkStatus();
+}
+
+// `text_idx`: texts before it.
+absl::Status CheckPayload(const WireField& known, size_t text_idx, absl::string_view payload,
+                          size_t max_text_bytes) {
+  std::string name = known.name;
+  if (known.is_repeated) absl::StrAppend(&name, "[", text_idx, "]");
+  if (known.is_text && payload.size() > max_text_bytes) {
+    return Invalid(absl::StrCat(name, ": ", payload.size(), " bytes, limit ", max_text_bytes),
+                   serving::kReasonTooLong);
+  }
+  if (const auto position = text::FindInvalidUtf8(payload)) {
+    return Invalid(absl::StrCat(name, ": not valid UTF-8 at byte ", *position), serving::kReasonInvalid);
   }
   return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::Status ScanMessage(absl::string_view bytes, absl::string_view message_name,
+absl::Status ScanMessage(std::span<const absl::string_view> pieces, absl::string_view message_name,
                          std::span<const WireField> fields, const WireLimits& limits) {
-  RETURN_IF_ERROR(CheckForm(bytes, message_name, fields, limits.max_texts));
+  RETURN_IF_ERROR(CheckForm(pieces, message_name, fields, limits.max_texts));
   size_t text_idx = 0;
-  Field field;
-  for (Reader reader(bytes); reader.Next(&field);) {
-    const WireField* const known = FieldOrNull(fields, field);
-    if (known == nullptr) continue;
-    std::string name = known->name;
-    if (known->is_repeated) absl::StrAppend(&name, "[", text_idx, "]");
-    if (known->is_text) {
-      ++text_idx;
-      if (field.payload.size() > limits.max_text_bytes) {
-        return Invalid(absl::StrCat(name, ": ", field.payload.size(), " bytes, limit ", limits.max_text_bytes),
-                       serving::kReasonTooLong);
-      }
-    }
-    if (const auto position = text::FindInvalidUtf8(field.payload)) {
-      return Invalid(absl::StrCat(name, ": not valid UTF-8 at byte ", *position), serving::kReasonInvalid);
+  for (const absl::string_view piece : pieces) {
+    Field field;
+    for (Reader reader(piece); reader.Next(&field);) {
+      const WireField* const known = FieldOrNull(fields, field);
+      if (known == nullptr) continue;
+      RETURN_IF_ERROR(CheckPayload(*known, text_idx, field.payload, limits.max_text_bytes));
+      text_idx += known->is_text;
     }
   }
   return absl::OkStatus();
@@ -169,11 +183,13 @@ bool IsWellFormed(absl::string_view bytes) {
   return reader.AtEnd() && reader.num_fields() <= kMaxOtherFields;
 }
 
-std::optional<absl::string_view> FindField(absl::string_view bytes, int number) {
-  std::optional<absl::string_view> found;
+std::vector<absl::string_view> FindFields(absl::string_view bytes, int number) {
+  std::vector<absl::string_view> found;
   Field field;
   for (Reader reader(bytes); reader.Next(&field);) {
-    if (field.type == kLengthDelimited && field.number == static_cast<uint32_t>(number)) found = field.payload;
+    if (field.type == kLengthDelimited && field.number == static_cast<uint32_t>(number)) {
+      found.push_back(field.payload);
+    }
   }
   return found;
 }

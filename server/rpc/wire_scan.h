@@ -1,6 +1,7 @@
 // Checks on the wire form of a request, before anything is built from it: 4 MiB of empty strings would be
 // 117 MB of parsed message. Reads only the fields it is asked about; whether the rest is a valid message is
-// the parser's business. Bounded stack, no allocation. Encoding: protobuf's documented wire format.
+// the parser's business. Bounded stack; allocates messages and results, nothing as large as a request. Encoding:
+// protobuf's documented wire format.
 #ifndef OCTET_SERVER_RPC_WIRE_SCAN_H_
 #define OCTET_SERVER_RPC_WIRE_SCAN_H_
 
@@ -8,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -25,6 +27,8 @@ struct WireField {
 // Fields of one message besides its texts, in groups included. A parser keeps unknown ones, each at tens of
 // times its bytes; no client sends nearly as many.
 inline constexpr size_t kMaxOtherFields = 1000;
+// Groups in groups; protobuf's own default, so that nothing is refused here that a parser would take.
+inline constexpr size_t kMaxGroupDepth = 100;
 
 struct WireLimits {
   size_t max_texts;
@@ -34,16 +38,18 @@ struct WireLimits {
 // InvalidArgument, with a reason, for: more texts than allowed (all are counted first), a text that is too
 // long, a listed field that is not UTF-8, more than kMaxOtherFields others, and for whatever is not well
 // formed: what the scan cannot follow the parser must not see. `message_name` is for messages.
-absl::Status ScanMessage(absl::string_view bytes, absl::string_view message_name,
+// More than one piece: what a parser merges into one message, each whole by itself; counted together.
+absl::Status ScanMessage(std::span<const absl::string_view> pieces, absl::string_view message_name,
                          std::span<const WireField> fields, const WireLimits& limits);
 
 // Whether `bytes` are a sequence of whole fields with groups closed, at most kMaxOtherFields of them; says
 // nothing about what is in them.
 bool IsWellFormed(absl::string_view bytes);
 
-// The bytes of the last occurrence of length-delimited field `number`; nothing if it is absent.
-std::optional<absl::string_view> FindField(absl::string_view bytes, int number);
-// Likewise of a varint field.
+// The bytes of every occurrence of length-delimited field `number`, in order: a parser merges those of a
+// message. At most kMaxOtherFields of them if IsWellFormed(bytes). They point into `bytes`.
+std::vector<absl::string_view> FindFields(absl::string_view bytes, int number);
+// The last occurrence of varint field `number`; nothing if it is absent.
 std::optional<uint64_t> FindVarint(absl::string_view bytes, int number);
 
 }  // namespace octet::rpc
