@@ -132,6 +132,7 @@ def _cases():
 
 @pytest.mark.parametrize("level,precision,num_texts", _cases())
 def test_same_bits(level, precision, num_texts):
+    """Every text alone and in company; a third of them, with texts of every length, at each number of threads."""
     texts = make_texts(num_texts, seed=7)
     expected = None
     for num_threads in (1, 2, 3):
@@ -139,8 +140,9 @@ def test_same_bits(level, precision, num_texts):
             if expected is None:
                 expected = alone(server, texts)
                 assert len(set(expected)) > 0.5 * len(set(texts))  # different texts have different vectors
-            got = in_company(server, texts, seed=num_threads)
-            assert_same_bits(expected, got, texts, f"{num_threads} threads")
+            third = slice(num_threads - 1, None, 3)
+            got = in_company(server, texts[third], seed=num_threads)
+            assert_same_bits(expected[third], got, texts[third], f"{num_threads} threads")
             samples = server.metrics()
             batches = samples.sum("octet_batch_size_count")
             assert samples.sum("octet_batch_size_sum") > batches  # some batches were shared

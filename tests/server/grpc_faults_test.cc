@@ -138,7 +138,8 @@ TEST_F(GrpcFaultsTest, R19OneByteOverTheReceiveLimit) {
   // Field 15 is unknown: only the size matters. Its tag and length take 4 bytes.
   const std::string fits = text + Field(15, std::string(limit - text.size() - 4, 'p'));
   ASSERT_EQ(fits.size(), limit);
-  EXPECT_TRUE(CallRaw(kEmbed, fits).status.ok());
+  const grpc::Status at_limit = CallRaw(kEmbed, fits).status;
+  EXPECT_TRUE(at_limit.ok()) << at_limit.error_code() << ": " << at_limit.error_message();
   const RawAnswer over = CallRaw(kEmbed, text + Field(15, std::string(limit - text.size() - 3, 'p')));
   EXPECT_EQ(over.status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_TRUE(CallRaw(kEmbed, text).status.ok());
