@@ -14,7 +14,7 @@ FORMATTED := $(wildcard $(foreach d,base kernels text model model/families servi
   tests/base tests/kernels tests/text tests/model tests/serving tests/server tests, $(d)/*.h $(d)/*.cc))
 
 .PHONY: help setup setup-test build serve test check asan tsan thread-safety install format lint \
-  accuracy bench goldens clean
+  accuracy bench overhead goldens clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do \
@@ -67,6 +67,10 @@ accuracy: build setup-test ## int8 against f32: cosine and Spearman on STS-B, co
 
 bench: build ## latency and throughput by length and batch on this machine
 	@build/octet bench --model "$(MODEL)" $(ARGS)
+
+overhead: build setup-test ## what a call costs beside its work, with a server started for it
+	@cmake --build build --target call_overhead --parallel $(JOBS)
+	@$(PYTHON) tools/overhead.py $(ARGS)
 
 goldens: ## make the files in tests/golden again (torch and transformers, in .cache/goldens)
 	@scripts/setup goldens

