@@ -1,5 +1,5 @@
-// The machine's practical int8 peak: a loop of VPDPBUSD on registers only, on every thread of a team. What
-// matrix products are compared with.
+// A level's practical int8 peak: a loop of its exact int8 products on registers only, on every thread of a
+// team. What matrix products are compared with.
 #ifndef OCTET_KERNELS_INT8_PEAK_H_
 #define OCTET_KERNELS_INT8_PEAK_H_
 
@@ -11,9 +11,13 @@
 namespace octet::kernels {
 
 // Operations per second (a multiply-add is two) of all threads of `team` together, over a run of a few
-// milliseconds. Nothing when `isa` has no VNNI. On machines with AMX products may pass it: the figure is
-// that of the vector units on all machines, so that shares can be compared.
+// milliseconds. Nothing at level scalar. On machines with AMX products may pass it: the figure is that of the
+// vector units on all machines, so that shares can be compared.
 std::optional<double> MeasureInt8PeakOpsPerSecond(Isa isa, ThreadTeam* team);
+
+// The instructions of that loop: "VPDPBUSD", or without VNNI "VPMADDWD + VPADDD", since the one-instruction
+// products of older processors saturate.
+const char* Int8PeakInstructions(Isa isa);
 
 }  // namespace octet::kernels
 

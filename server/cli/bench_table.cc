@@ -63,7 +63,8 @@ void PrintTable(const BenchOptions& options, const BenchEngine& engine, std::opt
                          std::string(model::PrecisionName(info.precision)), std::string(IsaName(info.isa)),
                          options.num_threads, absl::StrJoin(engine.model().encoder().implementation_names(), "; "));
   if (peak_gops) {
-    out << absl::StrFormat("int8 peak of the vector units (register-only VPDPBUSD): %.0f GOP/s\n", *peak_gops);
+    out << absl::StrFormat("int8 peak of the vector units (register-only %s): %.0f GOP/s\n",
+                           kernels::Int8PeakInstructions(options.isa), *peak_gops);
   }
   out << "length batch   median ms      p90 ms    tokens/s   GOP/s   of peak\n";
   for (const CaseResult& r : results) {
