@@ -82,7 +82,7 @@ HWY_INLINE void LastColumns(const GemmF32& g, size_t col) {
   }
 }
 
-// Unused in the fallback target, which Highway compiles as well.
+// Unused in the baseline target, which Highway compiles as well.
 [[maybe_unused]] void Gemm(const GemmF32& g) {
   constexpr size_t kTileCols = kMaxVectors * kLanes;
   size_t col = 0;

@@ -284,7 +284,8 @@ void Transpose(const float* src, size_t src_stride, size_t rows, size_t cols, fl
   }
 }
 
-constexpr KernelTable kRowKernels = {
+// Unused in the baseline target, which Highway compiles as well.
+[[maybe_unused]] constexpr KernelTable kRowKernels = {
     .quantize_row_u8 = QuantizeRowU8,
     .dequantize_row = DequantizeRow,
     .add_row = AddRow,
