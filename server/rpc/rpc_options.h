@@ -14,7 +14,7 @@ struct RpcOptions {
   size_t max_receive_message_bytes = 2 << 20;
   size_t max_send_message_bytes = 16 << 20;
   size_t max_metadata_bytes = 16 << 10;
-  size_t memory_quota_bytes = 128 << 20;  // for the messages of all connections together
+  size_t memory_quota_bytes = 128 << 20;  // for the messages of all connections together, overshoot included
   size_t max_concurrent_streams = 256;    // per connection
   size_t posted_calls = 64;               // per method and completion queue
   size_t completion_queues = 2;           // each with its own thread
