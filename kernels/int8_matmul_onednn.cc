@@ -1,4 +1,5 @@
-// The int8 product through oneDNN, whose u8 x s8 kernels are exact from VNNI on. The only file that computes with oneDNN.
+// The int8 product through oneDNN, whose u8 x s8 kernels are exact from VNNI on. The only file that computes
+// with oneDNN.
 #include <cstdlib>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <vector>
@@ -107,9 +108,22 @@ class OneDnnInt8Matmul final : public Int8Matmul {
     return context;
   }
 
+  // By the C interface: the C++ one builds a hash map for every call.
   void Run(const uint8_t* a, const PackedInt8Weights& weights, size_t rows, Context* context,
            int32_t* acc) const override {
-    Execute(a, weights, rows, static_cast<OneDnnContext*>(context), acc);
+    auto* const own = static_cast<OneDnnContext*>(context);
+    const size_t block_idx = BlockIndex(rows);
+    OneDnnContext::Block& block = own->blocks[block_idx];
+    const auto ok = [](dnnl_status_t status) { OCTET_CHECK(status == dnnl_success); };
+    ok(dnnl_memory_set_data_handle(block.src.get(), const_cast<uint8_t*>(a)));
+    ok(dnnl_memory_set_data_handle(block.dst.get(), acc));
+    const dnnl_exec_arg_t args[] = {
+        {DNNL_ARG_SRC, block.src.get()},
+        {DNNL_ARG_WEIGHTS, static_cast<const OneDnnPackedWeights&>(weights).handle()},
+        {DNNL_ARG_DST, block.dst.get()},
+        {DNNL_ARG_SCRATCHPAD, block.scratchpad.get()},
+    };
+    ok(dnnl_primitive_execute(primitives_[block_idx].get(), own->stream.get(), std::size(args), args));
   }
 
   std::string implementation_name() const override { return implementation_name_; }
@@ -148,23 +162,6 @@ class OneDnnInt8Matmul final : public Int8Matmul {
       primitives_.insert(primitives_.begin(), dnnl::matmul(pd));
     }
     return absl::OkStatus();
-  }
-
-  // By the C interface: the C++ one builds a hash map for every call.
-  void Execute(const uint8_t* a, const PackedInt8Weights& weights, size_t rows, OneDnnContext* context,
-               int32_t* acc) const {
-    const size_t block_idx = BlockIndex(rows);
-    OneDnnContext::Block& block = context->blocks[block_idx];
-    const auto ok = [](dnnl_status_t status) { OCTET_CHECK(status == dnnl_success); };
-    ok(dnnl_memory_set_data_handle(block.src.get(), const_cast<uint8_t*>(a)));
-    ok(dnnl_memory_set_data_handle(block.dst.get(), acc));
-    const dnnl_exec_arg_t args[] = {
-        {DNNL_ARG_SRC, block.src.get()},
-        {DNNL_ARG_WEIGHTS, static_cast<const OneDnnPackedWeights&>(weights).handle()},
-        {DNNL_ARG_DST, block.dst.get()},
-        {DNNL_ARG_SCRATCHPAD, block.scratchpad.get()},
-    };
-    ok(dnnl_primitive_execute(primitives_[block_idx].get(), context->stream.get(), std::size(args), args));
   }
 
   const size_t depth_, cols_;

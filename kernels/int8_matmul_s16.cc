@@ -6,6 +6,7 @@
 #include "base/aligned_buffer.h"
 #include "base/check.h"
 #include "kernels/int8_matmul_kinds.h"
+#include "kernels/pair_panels.h"
 #include "kernels/simd_kernels.h"
 
 namespace octet::kernels {
@@ -19,11 +20,10 @@ class PanelPackedWeights final : public PackedInt8Weights {
   PanelPackedWeights(std::span<const int8_t> weights, size_t depth, size_t cols)
       : panels_(RoundUp(cols, kS16PanelCols) * RoundUp(depth, 2)) {
     std::memset(panels_.data(), 0, panels_.size());
-    const size_t panel_size = RoundUp(depth, 2) * kS16PanelCols;
+    const size_t even_depth = RoundUp(depth, 2);
     for (size_t j = 0; j < cols; ++j) {
-      int8_t* const panel = panels_.data() + j / kS16PanelCols * panel_size;
       for (size_t k = 0; k < depth; ++k) {
-        panel[k / 2 * kS16PanelCols * 2 + j % kS16PanelCols * 2 + k % 2] = weights[j * depth + k];
+        panels_.data()[PairPanelIndex(k, j, even_depth, kS16PanelCols)] = weights[j * depth + k];
       }
     }
   }

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "kernels/pair_panels.h"
 #include "kernels/scalar_kernels.h"
 
 namespace octet::kernels {
@@ -141,9 +142,8 @@ class Bf16Linear final : public Linear {
     AlignedBuffer<uint16_t> row(in_dim);
     for (size_t j = 0; j < bias.size(); ++j) {
       kernels_->f32_to_bf16_row(weights.data() + j * in_dim, in_dim, row.data());
-      uint16_t* const panel = panels_.data() + j / kGemmPanelCols * kGemmPanelCols * depth_;
       for (size_t k = 0; k < in_dim; ++k) {
-        panel[k / 2 * kGemmPanelCols * 2 + j % kGemmPanelCols * 2 + k % 2] = row[k];
+        panels_.data()[PairPanelIndex(k, j, depth_, kGemmPanelCols)] = row.data()[k];
       }
     }
   }

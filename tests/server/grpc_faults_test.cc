@@ -31,12 +31,6 @@ std::string Field(int number, const std::string& bytes) {
   return out + bytes;
 }
 
-std::string Repeat(const std::string& unit, size_t times) {
-  std::string out;
-  for (size_t i = 0; i < times; ++i) out += unit;
-  return out;
-}
-
 struct Row {
   std::string id;
   std::string method;

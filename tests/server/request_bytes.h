@@ -14,6 +14,7 @@
 #include "octet/v1/text_encoder.pb.h"
 #include "server/rpc/request_codec.h"
 #include "tei/v1/tei.pb.h"
+#include "tests/server/bytes.h"
 
 namespace octet::rpc {
 
@@ -41,13 +42,6 @@ inline ::tei::v1::EmbedRequest Inputs(const std::string& inputs) {
   ::tei::v1::EmbedRequest request;
   request.set_inputs(inputs);
   return request;
-}
-
-inline std::string Repeat(const std::string& unit, size_t times) {
-  std::string out;
-  out.reserve(unit.size() * times);
-  for (size_t i = 0; i < times; ++i) out += unit;
-  return out;
 }
 
 // A message of an EmbedStream around `request`, which need not be one.

@@ -15,23 +15,17 @@
 #include "octet/v1/text_encoder.pb.h"
 #include "server/rpc/request_codec.h"
 #include "tei/v1/tei.pb.h"
+#include "tests/server/bytes.h"
 
 namespace octet::rpc {
 namespace {
 
 using ::testing::IsEmpty;
 
-std::string ToString(const grpc::ByteBuffer& buffer) {
-  std::vector<grpc::Slice> slices;
-  EXPECT_TRUE(buffer.Dump(&slices).ok());
-  std::string bytes;
-  for (const grpc::Slice& slice : slices) bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
-  return bytes;
-}
-
 template <typename Message>
 Message Decode(const grpc::ByteBuffer& buffer) {
   Message message;
+  EXPECT_TRUE(buffer.Valid());  // else ToString is empty
   EXPECT_TRUE(message.ParseFromString(ToString(buffer)));
   // Unknown fields would be kept, and sent again.
   EXPECT_EQ(message.GetReflection()->GetUnknownFields(message).field_count(), 0);

@@ -16,6 +16,7 @@
 #include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/grpcpp.h"
 #include "server/rpc/server.h"
+#include "tests/server/bytes.h"
 #include "tests/serving/fakes.h"
 
 namespace octet::rpc {
@@ -25,19 +26,6 @@ struct RawAnswer {
   grpc::Status status;
   std::string bytes;
 };
-
-inline grpc::ByteBuffer ToBuffer(const std::string& bytes) {
-  const grpc::Slice slice(bytes);
-  return grpc::ByteBuffer(&slice, 1);
-}
-
-inline std::string ToString(const grpc::ByteBuffer& buffer) {
-  std::vector<grpc::Slice> slices;
-  std::string bytes;
-  if (!buffer.Dump(&slices).ok()) return bytes;
-  for (const grpc::Slice& slice : slices) bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
-  return bytes;
-}
 
 // A stream of raw bytes in both directions; each step waits for its end.
 class RawStream {

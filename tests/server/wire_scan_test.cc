@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "serving/embed_request.h"
+#include "tests/server/bytes.h"
 
 namespace octet::rpc {
 namespace {
@@ -42,12 +43,6 @@ std::string Bytes(uint32_t number, const std::string& payload) {
 
 std::string Group(uint32_t number, const std::string& content) {
   return Tag(number, kStartGroup) + content + Tag(number, kEndGroup);
-}
-
-std::string Repeat(const std::string& unit, size_t times) {
-  std::string out;
-  for (size_t i = 0; i < times; ++i) out += unit;
-  return out;
 }
 
 absl::Status Scan(const std::vector<absl::string_view>& pieces, WireLimits limits = {3, 100}) {
