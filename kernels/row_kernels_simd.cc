@@ -1,5 +1,6 @@
 // Row kernels in Highway, compiled once per target of simd_targets.h. Every loop has one path: the last,
-// partial vector is loaded with zeros in its unused lanes and stored under a mask.
+// partial vector is loaded with zeros in its unused lanes and stored under a mask. Sums are taken in sixteen
+// lanes whatever the vector's length: a row's bits are the same on every target.
 #include "kernels/simd_targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -46,6 +47,42 @@ template <class F>
 HWY_INLINE void MapRow(const float* x, size_t n, float* y, const F& f) {
   const DF d;
   for (size_t c = 0; c < n; c += Lanes()) StoreUpTo(f(LoadUpTo(d, x + c, n - c)), y + c, n - c);
+}
+
+// The sum of all lanes: the upper half of the vector is added to the lower one until one lane is left.
+template <class D>
+HWY_INLINE float SumHalves(D d, hn::Vec<D> v) {
+#if HWY_TARGET == HWY_SCALAR
+  return hn::GetLane(v);
+#else
+  if constexpr (hn::MaxLanes(D()) == 1) {
+    return hn::GetLane(v);
+  } else {
+    const hn::Half<D> half;
+    return SumHalves(half, hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
+  }
+#endif
+}
+
+// Folds [0, n) into sixteen running sums, however many vectors they take: lane l has elements l, l + 16, l + 32
+// and so on, in that order. fold(begin, left, sum) returns `sum` with the elements at `begin` folded in, of which
+// `left` are left.
+template <class F>
+HWY_INLINE float SumRow(size_t n, const F& fold) {
+  constexpr size_t kSums = 16, kLanes = hn::MaxLanes(DF()), kVectors = kSums / kLanes;
+  const DF d;
+  VF sums[kVectors];
+  for (size_t v = 0; v < kVectors; ++v) sums[v] = hn::Zero(d);
+  for (size_t c = 0; c < n; c += kSums) {
+    for (size_t v = 0; v < kVectors; ++v) {
+      const size_t begin = c + v * kLanes;
+      if (begin < n) sums[v] = fold(begin, n - begin, sums[v]);
+    }
+  }
+  for (size_t step = kVectors / 2; step > 0; step /= 2) {
+    for (size_t v = 0; v < step; ++v) sums[v] = hn::Add(sums[v], sums[v + step]);
+  }
+  return SumHalves(d, sums[0]);
 }
 
 struct Range {
@@ -181,25 +218,22 @@ void ReluRow(float* x, size_t n) {
 void LayerNormRow(const float* x, const float* residual, const LayerNormWeights& weights, size_t n,
                   float* y) {
   const DF d;
-  VF sum = hn::Zero(d);
-  for (size_t c = 0; c < n; c += Lanes()) {
-    VF h = LoadUpTo(d, x + c, n - c);
-    if (residual != nullptr) h = hn::Add(h, LoadUpTo(d, residual + c, n - c));
-    sum = hn::Add(sum, h);
-    StoreUpTo(h, y + c, n - c);
-  }
-  const float mean = hn::GetLane(hn::SumOfLanes(d, sum)) / static_cast<float>(n);
-  const VF vmean = hn::Set(d, mean);
-  VF squares = hn::Zero(d);
-  for (size_t c = 0; c < n; c += Lanes()) {
-    VF h = hn::Sub(LoadUpTo(d, y + c, n - c), vmean);
-    if (n - c < Lanes()) h = hn::IfThenElseZero(hn::FirstN(d, n - c), h);
-    squares = hn::MulAdd(h, h, squares);
-  }
-  const float variance = hn::GetLane(hn::SumOfLanes(d, squares)) / static_cast<float>(n);
+  const float sum = SumRow(n, [&](size_t c, size_t left, VF sums) {
+    VF h = LoadUpTo(d, x + c, left);
+    if (residual != nullptr) h = hn::Add(h, LoadUpTo(d, residual + c, left));
+    StoreUpTo(h, y + c, left);
+    return hn::Add(sums, h);
+  });
+  const VF mean = hn::Set(d, sum / static_cast<float>(n));
+  const float squares = SumRow(n, [&](size_t c, size_t left, VF sums) {
+    VF h = hn::Sub(LoadUpTo(d, y + c, left), mean);
+    if (left < Lanes()) h = hn::IfThenElseZero(hn::FirstN(d, left), h);
+    return hn::MulAdd(h, h, sums);
+  });
+  const float variance = squares / static_cast<float>(n);
   const VF factor = hn::Set(d, 1.0f / std::sqrt(variance + weights.epsilon));
   for (size_t c = 0; c < n; c += Lanes()) {
-    const VF h = hn::Mul(hn::Sub(LoadUpTo(d, y + c, n - c), vmean), factor);
+    const VF h = hn::Mul(hn::Sub(LoadUpTo(d, y + c, n - c), mean), factor);
     const VF gamma = LoadUpTo(d, weights.gamma + c, n - c);
     StoreUpTo(hn::MulAdd(h, gamma, LoadUpTo(d, weights.beta + c, n - c)), y + c, n - c);
   }
@@ -212,15 +246,12 @@ float ExpRow(float* x, float scale, size_t n) {
   float row_max = hn::GetLane(hn::MaxOfLanes(d, max));
   for (size_t c = n / Lanes() * Lanes(); c < n; ++c) row_max = row_max > x[c] ? row_max : x[c];
   const VF vmax = hn::Set(d, row_max), vscale = hn::Set(d, scale);
-  VF sum = hn::Zero(d);
-  for (size_t c = 0; c < n; c += Lanes()) {
-    const size_t left = n - c;
+  return SumRow(n, [&](size_t c, size_t left, VF sums) {
     VF e = Exp(hn::Mul(hn::Sub(LoadUpTo(d, x + c, left), vmax), vscale));
     if (left < Lanes()) e = hn::IfThenElseZero(hn::FirstN(d, left), e);
-    sum = hn::Add(sum, e);
     StoreUpTo(e, x + c, left);
-  }
-  return hn::GetLane(hn::SumOfLanes(d, sum));
+    return hn::Add(sums, e);
+  });
 }
 
 void ScaleRow(float factor, float* x, size_t n) {

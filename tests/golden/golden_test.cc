@@ -19,6 +19,7 @@
 #include "gtest/gtest.h"
 #include "kernels/thread_team.h"
 #include "model/precision.h"
+#include "model/sha256.h"
 #include "model/text_model.h"
 #include "nlohmann/json.hpp"
 
@@ -178,6 +179,24 @@ TEST_P(GoldenTest, StaysWithinTheBoundsOfItsPrecision) {
       }
       break;
   }
+}
+
+// A vector may be compared with one from another machine: products in int8 are exact, those in f32 are one chain of
+// fused multiply-adds, and sums have a fixed number of lanes. BF16 instructions round in their own way, and the
+// scalar reference uses the C library's functions.
+TEST_P(GoldenTest, HasTheSameBitsOnEveryVectorLevel) {
+  const absl::StatusOr<Isa> isa = IsaFromEnvironment();
+  if (!isa.ok()) GTEST_SKIP() << "SKIPPED: " << isa.status();
+  if (*isa == Isa::kScalar || GetParam() == Precision::kBf16) {
+    GTEST_SKIP() << "SKIPPED: no bits promised across levels";
+  }
+  ASSERT_NO_FATAL_FAILURE(Embed(*isa, 1));
+  Sha256 hash;
+  hash.Update(std::as_bytes(std::span(embeddings_)));
+  const absl::string_view precision = PrecisionName(GetParam());
+  EXPECT_EQ(hash.FinishHex(), nlohmann::json::parse(ReadFile("vector_bits.json"))["sha256"]
+                                  .at(std::string(precision.data(), precision.size()))
+                                  .get<std::string>());
 }
 
 INSTANTIATE_TEST_SUITE_P(EveryPrecision, GoldenTest,

@@ -142,6 +142,42 @@ TEST_P(RowKernelsTest, LayerNormMatchesReference) {
   }
 }
 
+// Sums as the vector kernels define them on every level: sixteen lanes, the upper half added to the lower one.
+float SumInSixteenLanes(const std::vector<float>& x) {
+  float lanes[16] = {};
+  for (size_t c = 0; c < x.size(); ++c) lanes[c % 16] += x[c];
+  for (size_t step = 8; step > 0; step /= 2) {
+    for (size_t lane = 0; lane < step; ++lane) lanes[lane] += lanes[lane + step];
+  }
+  return lanes[0];
+}
+
+TEST_P(RowKernelsTest, ExpRowSumsInSixteenLanes) {
+  if (GetParam() == Isa::kScalar) GTEST_SKIP() << "SKIPPED: the reference sums in order";
+  for (size_t cols = 1; cols <= kMaxCols; ++cols) {
+    auto x = RandomFloats(cols, cols, 20);
+    const float sum = kernels_.exp_row(x.data(), 0.7f, cols);
+    EXPECT_EQ(sum, SumInSixteenLanes(x)) << "cols=" << cols;
+  }
+}
+
+TEST_P(RowKernelsTest, LayerNormRowSumsInSixteenLanes) {
+  if (GetParam() == Isa::kScalar) GTEST_SKIP() << "SKIPPED: the reference sums in order";
+  const auto gamma = RandomFloats(kMaxCols, 1), beta = RandomFloats(kMaxCols, 2);
+  for (size_t cols = 1; cols <= kMaxCols; ++cols) {
+    const auto x = RandomFloats(cols, cols);
+    const float mean = SumInSixteenLanes(x) / static_cast<float>(cols);
+    float lanes[16] = {};
+    for (size_t c = 0; c < cols; ++c) lanes[c % 16] = std::fma(x[c] - mean, x[c] - mean, lanes[c % 16]);
+    const float variance = SumInSixteenLanes({std::begin(lanes), std::end(lanes)}) / static_cast<float>(cols);
+    const float factor = 1.0f / std::sqrt(variance + 1e-5f);
+    std::vector<float> expected(cols), actual(cols);
+    for (size_t c = 0; c < cols; ++c) expected[c] = std::fma((x[c] - mean) * factor, gamma[c], beta[c]);
+    kernels_.layer_norm_row(x.data(), nullptr, {gamma.data(), beta.data(), 1e-5f}, cols, actual.data());
+    EXPECT_EQ(actual, expected) << "cols=" << cols;
+  }
+}
+
 TEST_P(RowKernelsTest, ExpRowMatchesAndSums) {
   for (size_t cols = 1; cols <= kMaxCols; ++cols) {
     auto expected = RandomFloats(cols, cols, 20), actual = expected;
