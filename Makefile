@@ -14,7 +14,7 @@ FORMATTED := $(wildcard $(foreach d,base kernels text model model/families servi
   tests/base tests/kernels tests/text tests/model tests/serving tests/server tests, $(d)/*.h $(d)/*.cc))
 
 .PHONY: help setup setup-test build serve test check asan tsan thread-safety install format lint \
-  accuracy bench overhead goldens clean
+  accuracy bench bench-kernels overhead served peers goldens clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do \
@@ -68,9 +68,22 @@ accuracy: build setup-test ## int8 against f32: cosine and Spearman on STS-B, co
 bench: build ## latency and throughput by length and batch on this machine
 	@build/octet bench --model "$(MODEL)" $(ARGS)
 
+bench-kernels: ## Google Benchmark cases of the kernels; ARGS="--benchmark_filter=Attention"
+	@scripts/setup bench
+	@cmake --preset release --log-level=WARNING
+	@cmake --build build --target kernels_bench --parallel $(JOBS)
+	@build/bench/kernels_bench $(ARGS)
+
 overhead: build setup-test ## what a call costs beside its work, with a server started for it
 	@cmake --build build --target call_overhead --parallel $(JOBS)
 	@$(PYTHON) tools/overhead.py $(ARGS)
+
+served: build setup-test ## CPU time per token and latency under load, with a server started for it
+	@cmake --build build --target served_load --parallel $(JOBS)
+	@$(PYTHON) tools/served.py $(ARGS)
+
+peers: build ## octet beside other engines, same weights, one interleaved run; ARGS as bench/peers/run_peers.py
+	@scripts/peers $(ARGS)
 
 goldens: ## make the files in tests/golden again (torch and transformers, in .cache/goldens)
 	@scripts/setup goldens

@@ -8,13 +8,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
-#include <iterator>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
+#include "bench/random_texts.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "grpcpp/grpcpp.h"
 #include "octet/v1/text_encoder.grpc.pb.h"
@@ -23,20 +22,7 @@ namespace octet {
 namespace {
 
 constexpr int kWarmUpCalls = 200;
-// Each is one word piece of BERT's vocabulary; [CLS] and [SEP] make two more.
-constexpr const char* kWords[] = {"the",  "river", "runs",     "under", "a",     "stone", "bridge", "while",
-                                  "seven", "children", "count", "boats", "and", "clouds"};
-constexpr int kMinWords = 14, kMaxWords = 30;
-
-std::string RandomText(std::mt19937* random) {
-  std::string text;
-  const int num_words = std::uniform_int_distribution(kMinWords, kMaxWords)(*random);
-  for (int i = 0; i < num_words; ++i) {
-    absl::StrAppend(&text, i == 0 ? "" : " ",
-                    kWords[std::uniform_int_distribution<size_t>(0, std::size(kWords) - 1)(*random)]);
-  }
-  return text;
-}
+constexpr size_t kMinTokens = 16, kMaxTokens = 32;
 
 double Milliseconds(const std::function<grpc::Status()>& call) {
   const auto begin = std::chrono::steady_clock::now();
@@ -65,9 +51,10 @@ void Measure(const std::string& address, int num_calls) {
   Series total{"client time"}, tokenize{"tokenize"}, queue{"queue"}, compute{"compute"}, overhead{"overhead"},
       empty{"empty call"};
   std::mt19937 random(1);
+  std::uniform_int_distribution<size_t> num_tokens(kMinTokens, kMaxTokens);
   for (int i = -kWarmUpCalls; i < num_calls; ++i) {
     v1::EmbedRequest request;
-    request.add_texts(RandomText(&random));
+    request.add_texts(RandomText(num_tokens(random), &random));
     v1::EmbedResponse response;
     const double call_ms = Milliseconds([&] {
       grpc::ClientContext context;

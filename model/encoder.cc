@@ -45,6 +45,7 @@ class ForwardPass {
   // Phase p computes layer p - 1 (phase 0: the embeddings) and the attention input of layer p.
   void RunThread(ThreadScratch& scratch) {
     const size_t num_layers = encoder_.layers.size();
+    scratch.meter.Begin(Phase::kEmbed);
     for (size_t phase = 0; phase <= num_layers; ++phase) {
       for (;;) {
         const size_t block_idx = ws_.next_block_[phase].fetch_add(1, std::memory_order_relaxed);
@@ -60,6 +61,7 @@ class ForwardPass {
           PrepareAttention(encoder_.layers[phase], ws_.keys_values_[phase % 2], block, scratch);
         }
       }
+      scratch.meter.Enter(Phase::kSynchronize);
       if (phase < num_layers) ws_.team_->Barrier();
     }
   }
@@ -74,6 +76,7 @@ class ForwardPass {
 
   // x = LayerNorm(word + position + token type)
   void Embed(const Block& block, ThreadScratch& s) {
+    s.meter.Enter(Phase::kEmbed);
     size_t text = TextOfRow(block.begin);
     float* const part = s.row.data();
     for (size_t row = block.begin; row < block.begin + block.size; ++row) {
@@ -96,9 +99,12 @@ class ForwardPass {
 
   // q, k, v = x W + b for the rows of `block`; k is stored transposed, as attention reads it.
   void PrepareAttention(const EncoderLayer& layer, KeysAndValues& kv, const Block& block, ThreadScratch& s) {
+    s.meter.Enter(Phase::kQuantize);
     s.narrow.Start(hidden_);
     for (size_t r = 0; r < block.size; ++r) s.narrow.SetRow(r, Row(ws_.x_, block.begin + r));
+    s.meter.Enter(Phase::kQueryKeyValue);
     layer.query_key_value->Multiply(s.narrow, block.size, &s.product);
+    s.meter.Enter(Phase::kEpilogue);
     float* const qkv = s.row.data();
     for (size_t r = 0; r < block.size; ++r) {
       layer.query_key_value->FinishRow(s.narrow, s.product, r, qkv);
@@ -118,6 +124,7 @@ class ForwardPass {
 
   // s.block = attention of the block's rows, text by text.
   void Attend(const KeysAndValues& kv, const Block& block, ThreadScratch& s) {
+    s.meter.Enter(Phase::kAttention);
     const kernels::AttentionShape shape{encoder_.config.num_heads, encoder_.config.head_dim()};
     size_t row = block.begin;
     for (size_t text = TextOfRow(row); row < block.begin + block.size; ++text) {
@@ -136,13 +143,18 @@ class ForwardPass {
 
   // x = LayerNorm(x + attention W + b); leaves the new rows in s.narrow.
   void AttentionOutput(const EncoderLayer& layer, const Block& block, ThreadScratch& s) {
+    s.meter.Enter(Phase::kQuantize);
     s.narrow.Start(hidden_);
     for (size_t r = 0; r < block.size; ++r) s.narrow.SetRow(r, Row(s.block, r));
+    s.meter.Enter(Phase::kAttentionOutput);
     layer.attention_output->Multiply(s.narrow, block.size, &s.product);
     for (size_t r = 0; r < block.size; ++r) {
+      s.meter.Enter(Phase::kEpilogue);
       layer.attention_output->FinishRow(s.narrow, s.product, r, s.row.data());
+      s.meter.Enter(Phase::kNorm);
       float* const x = Row(ws_.x_, block.begin + r);
       encoder_.kernels().layer_norm_row(s.row.data(), x, layer.attention_norm.weights(), hidden_, x);
+      s.meter.Enter(Phase::kQuantize);
       s.narrow.SetRow(r, x);
     }
   }
@@ -150,16 +162,23 @@ class ForwardPass {
   // x = LayerNorm(x + activation(x W1 + b1) W2 + b2); takes x from s.narrow.
   void FeedForward(const EncoderLayer& layer, const Block& block, ThreadScratch& s) {
     const size_t intermediate = encoder_.config.intermediate_dim;
+    s.meter.Enter(Phase::kIntermediate);
     layer.intermediate->Multiply(s.narrow, block.size, &s.product);
     s.wide.Start(intermediate);
     for (size_t r = 0; r < block.size; ++r) {
+      s.meter.Enter(Phase::kEpilogue);
       layer.intermediate->FinishRow(s.narrow, s.product, r, s.row.data());
+      s.meter.Enter(Phase::kActivation);
       encoder_.activate_row(s.row.data(), intermediate);
+      s.meter.Enter(Phase::kQuantize);
       s.wide.SetRow(r, s.row.data());
     }
+    s.meter.Enter(Phase::kOutput);
     layer.output->Multiply(s.wide, block.size, &s.product);
     for (size_t r = 0; r < block.size; ++r) {
+      s.meter.Enter(Phase::kEpilogue);
       layer.output->FinishRow(s.wide, s.product, r, s.row.data());
+      s.meter.Enter(Phase::kNorm);
       float* const x = Row(ws_.x_, block.begin + r);
       encoder_.kernels().layer_norm_row(s.row.data(), x, layer.output_norm.weights(), hidden_, x);
     }

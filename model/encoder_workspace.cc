@@ -54,6 +54,18 @@ EncoderWorkspace::EncoderWorkspace(const EncoderState& encoder, kernels::ThreadT
   for (int i = 0; i < team->num_threads(); ++i) threads_.push_back(std::make_unique<ThreadScratch>(encoder));
 }
 
+void EncoderWorkspace::StartProfile() {
+  for (const auto& thread : threads_) thread->meter.Enable();
+}
+
+PhaseTicks EncoderWorkspace::Profile() const {
+  PhaseTicks sum = {};
+  for (const auto& thread : threads_) {
+    for (size_t phase = 0; phase < kNumPhases; ++phase) sum[phase] += thread->meter.ticks()[phase];
+  }
+  return sum;
+}
+
 uint64_t EncoderWorkspace::Bytes(const EncoderConfig& config, kernels::LinearKind kind,
                                  uint64_t max_batch_tokens, int num_threads) {
   const uint64_t hidden = config.hidden_dim, intermediate = config.intermediate_dim;

@@ -13,6 +13,7 @@
 #include "kernels/linear.h"
 #include "kernels/thread_team.h"
 #include "model/encoder_config.h"
+#include "model/phase_times.h"
 
 namespace octet::model {
 
@@ -38,6 +39,7 @@ struct ThreadScratch {
   AlignedBuffer<float> row;            // [max(3 * hidden_dim, intermediate_dim)]
   AlignedBuffer<float> block;          // [kMaxBlockRows, hidden_dim]: attention's output, then new keys
   AlignedBuffer<float> attention;      // kernels::AttentionScratchSize
+  PhaseMeter meter;
 };
 
 class EncoderWorkspace {
@@ -52,6 +54,11 @@ class EncoderWorkspace {
   // Rows of a block, 1..kernels::kMaxBlockRows, instead of the computed number. Results do not depend on
   // it; tests show that. 0 = computed.
   void SetBlockRows(size_t block_rows) { block_rows_ = block_rows; }
+
+  // From now on passes are timed phase by phase, from zero.
+  void StartProfile();
+  // Ticks since then, all threads together.
+  PhaseTicks Profile() const;
 
  private:
   friend class Encoder;

@@ -24,12 +24,17 @@ struct BenchOptions {
   std::vector<size_t> lengths;  // tokens of a text; empty: 16, 32, ... up to the model's limit
   std::vector<size_t> batches;  // texts; empty: 1, 8, 32
   double seconds_per_case = 0.5;
-  bool json = false;  // one object instead of the table
+  bool profile = false;      // the phases of each case as well
+  bool json = false;         // one object instead of the table
+  std::string compare_file;  // an earlier object, for a column of ratios; may be empty
 };
 
 // Prints a line per case: median, p90, tokens/s, linear-layer GOP/s and their share of the int8 peak, which
 // is measured between the cases (kernels/int8_peak.h). Needs config.json and weights only.
 absl::Status RunBenchTable(const BenchOptions& options, std::ostream& out);
+
+// Times one text of every length and names those that cost over 10 % more per token than both neighbours.
+absl::Status RunBenchSweep(const BenchOptions& options, std::ostream& out);
 
 // Reads request paths from `in` until its end. A request that cannot be run is answered {"error": ...}; the
 // Status is for what ends the program. Batches run one after another; no result is reused.

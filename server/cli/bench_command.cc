@@ -19,7 +19,7 @@ struct BenchFlags {
   BenchOptions options;
   std::string precision = "int8";
   int threads = 0;
-  bool requests = false;
+  bool requests = false, sweep = false;
 };
 
 int RunBench(const BenchFlags& flags) {
@@ -41,6 +41,7 @@ int RunBench(const BenchFlags& flags) {
     return kExitModel;
   }
   const absl::Status status = flags.requests ? RunBenchRequests(options, std::cin, std::cout)
+                              : flags.sweep  ? RunBenchSweep(options, std::cout)
                                              : RunBenchTable(options, std::cout);
   if (status.ok()) return kExitOk;
   PrintError(std::string(status.message()));
@@ -63,9 +64,15 @@ void AddBenchCommand(CLI::App& app, CommandBody* chosen) {
   command->add_option("--seconds", flags->options.seconds_per_case, "Time of one case")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  command->add_flag("--json", flags->options.json, "One JSON object instead of the table");
-  command->add_flag("--requests", flags->requests,
-                    "Read paths of request files from stdin, answer each with a line of JSON");
+  command->add_flag("--profile", flags->options.profile, "Show where the time of each case goes");
+  CLI::Option* json = command->add_flag("--json", flags->options.json, "One JSON object instead of the table");
+  command->add_option("--compare", flags->options.compare_file, "Output of an earlier --json to compare with")
+      ->excludes(json);
+  CLI::Option* requests =
+      command->add_flag("--requests", flags->requests,
+                        "Read paths of request files from stdin, answer each with a line of JSON");
+  command->add_flag("--sweep", flags->sweep, "Time one text of every length and name those that stick out")
+      ->excludes(requests);
   command->callback([flags, chosen] { *chosen = [flags] { return RunBench(*flags); }; });
 }
 

@@ -1,17 +1,23 @@
 #include "server/cli/bench_engine.h"
 
+#include <algorithm>
+
 #include "base/status_macros.h"
+#include "model/encoder_config.h"
+#include "model/model_directory.h"
 
 namespace octet::cli {
 
 absl::StatusOr<std::unique_ptr<BenchEngine>> BenchEngine::Load(const BenchOptions& options,
                                                                size_t max_batch_tokens) {
+  ASSIGN_OR_RETURN(const auto directory, model::ModelDirectory::Open(options.model_directory));
+  ASSIGN_OR_RETURN(const model::EncoderConfig config, model::ReadEncoderConfig(*directory));
   std::unique_ptr<BenchEngine> engine(new BenchEngine(options.num_threads));
   ASSIGN_OR_RETURN(engine->model_,
                    model::TextModel::Load(options.model_directory,
                                           {.precision = options.precision,
                                            .isa = options.isa,
-                                           .max_batch_tokens = max_batch_tokens,
+                                           .max_batch_tokens = std::max<size_t>(max_batch_tokens, config.max_tokens()),
                                            .num_threads = options.num_threads,
                                            .needs_text = false}));
   engine->workspace_ = engine->model_->NewWorkspace(&engine->team_);

@@ -27,7 +27,8 @@ struct OwnedBatch {
 
 class BenchEngine {
  public:
-  // Loads without tokenizer and pooling files; Forward takes up to `max_batch_tokens` tokens.
+  // Loads without tokenizer and pooling files; Forward takes up to `max_batch_tokens` tokens, and a text of any
+  // length that the model allows.
   static absl::StatusOr<std::unique_ptr<BenchEngine>> Load(const BenchOptions& options,
                                                            size_t max_batch_tokens);
 
@@ -38,6 +39,7 @@ class BenchEngine {
 
   const model::TextModel& model() const { return *model_; }
   kernels::ThreadTeam& team() { return team_; }
+  model::EncoderWorkspace& workspace() { return *workspace_; }
   // Operations of the linear layers for `num_tokens` tokens; a multiply-add is two.
   double LinearOps(size_t num_tokens) const;
 

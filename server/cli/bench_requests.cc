@@ -2,6 +2,7 @@
 //   {"batches": [[[id, ...], ...], ...], "warmup": n, "reps": n, "embeddings": bool, ...}
 // and its answer
 //   {"ms": [...], "mean": [[...], ...], "cls": [[...], ...], "info": {...}}  or  {"error": "..."}.
+// Instead of a path, the line `again` asks for one more repetition of the last request's batches.
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -16,6 +17,9 @@ namespace octet::cli {
 namespace {
 
 using nlohmann::json;
+
+// Room for most requests, so that few load the model again.
+constexpr size_t kUsualBatchTokens = 4096;
 
 struct Request {
   std::vector<OwnedBatch> batches;
@@ -50,22 +54,34 @@ class Session {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<json> Answer(const Request& request) {
-    size_t most_tokens = 4096;  // room for most requests, so that few load the model again
-    for (const OwnedBatch& batch : request.batches) most_tokens = std::max(most_tokens, batch.ids.size());
+  absl::StatusOr<json> Answer(Request request) {
+    request_ = std::move(request);
+    size_t most_tokens = kUsualBatchTokens;
+    for (const OwnedBatch& batch : request_.batches) most_tokens = std::max(most_tokens, batch.ids.size());
     RETURN_IF_ERROR(Prepare(most_tokens));
     json ms = json::array();
-    for (int rep = -request.warmup; rep < request.reps; ++rep) {
-      const MonotonicTime begin = SteadyClock::Get().Now();
-      for (const OwnedBatch& batch : request.batches) RETURN_IF_ERROR(engine_->Forward(batch).status());
-      if (rep >= 0) ms.push_back(absl::ToDoubleMilliseconds(SteadyClock::Get().Now() - begin));
+    for (int rep = -request_.warmup; rep < request_.reps; ++rep) {
+      ASSIGN_OR_RETURN(const double repetition_ms, Repeat());
+      if (rep >= 0) ms.push_back(repetition_ms);
     }
     json answer = {{"ms", ms}, {"info", Info()}};
-    if (request.embeddings) RETURN_IF_ERROR(AddEmbeddings(request, &answer));
+    if (request_.embeddings) RETURN_IF_ERROR(AddEmbeddings(&answer));
     return answer;
   }
 
+  absl::StatusOr<json> AnswerAgain() {
+    ASSIGN_OR_RETURN(const double ms, Repeat());
+    return json{{"ms", {ms}}};
+  }
+
  private:
+  // All batches of the request, in order: milliseconds.
+  absl::StatusOr<double> Repeat() {
+    const MonotonicTime begin = SteadyClock::Get().Now();
+    for (const OwnedBatch& batch : request_.batches) RETURN_IF_ERROR(engine_->Forward(batch).status());
+    return absl::ToDoubleMilliseconds(SteadyClock::Get().Now() - begin);
+  }
+
   json Info() const {
     const model::TextModel& model = engine_->model();
     return {{"program", "octet"},
@@ -78,10 +94,10 @@ class Session {
   }
 
   // Mean-pooled and first-token states, not normalized.
-  absl::Status AddEmbeddings(const Request& request, json* answer) {
+  absl::Status AddEmbeddings(json* answer) {
     json mean = json::array(), cls = json::array();
     std::vector<float> vector(engine_->model().info().hidden_dim);
-    for (const OwnedBatch& batch : request.batches) {
+    for (const OwnedBatch& batch : request_.batches) {
       ASSIGN_OR_RETURN(const auto states, engine_->Forward(batch));
       for (size_t t = 0; t + 1 < batch.starts.size(); ++t) {
         const auto rows = states.Rows(batch.starts[t], batch.starts[t + 1] - batch.starts[t]);
@@ -99,13 +115,19 @@ class Session {
   const BenchOptions& options_;
   std::unique_ptr<BenchEngine> engine_;
   size_t capacity_ = 0;
+  Request request_;  // the last one
 };
 
-json AnswerFile(Session& session, const std::string& path) {
+json AnswerLine(Session& session, const std::string& line) {
   try {
-    std::ifstream file(path);
-    if (!file) return {{"error", "request file cannot be opened"}};
-    absl::StatusOr<json> answer = session.Answer(ParseRequest(file));
+    absl::StatusOr<json> answer;
+    if (line == "again") {
+      answer = session.AnswerAgain();
+    } else {
+      std::ifstream file(line);
+      if (!file) return {{"error", "request file cannot be opened"}};
+      answer = session.Answer(ParseRequest(file));
+    }
     if (answer.ok()) return *std::move(answer);
     return {{"error", answer.status().ToString()}};
   } catch (const json::exception& e) {
@@ -117,9 +139,9 @@ json AnswerFile(Session& session, const std::string& path) {
 
 absl::Status RunBenchRequests(const BenchOptions& options, std::istream& in, std::ostream& out) {
   Session session(options);
-  RETURN_IF_ERROR(session.Prepare(4096));
-  for (std::string path; std::getline(in, path);) {
-    if (!path.empty()) out << AnswerFile(session, path).dump() << std::endl;
+  RETURN_IF_ERROR(session.Prepare(kUsualBatchTokens));
+  for (std::string line; std::getline(in, line);) {
+    if (!line.empty()) out << AnswerLine(session, line).dump() << std::endl;
   }
   return absl::OkStatus();
 }

@@ -1,0 +1,164 @@
+// Google Benchmark cases of the kernels, at the level of OCTET_ISA (else the machine's highest), one thread.
+// Shapes are all-MiniLM-L6-v2's (hidden 384, intermediate 1536) and BERT-base's (768, 3072). `ops` counts a
+// multiply-add as two; `bytes` are those read and written.
+//
+//   make bench-kernels ARGS="--benchmark_filter=Int8"
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+
+#include "kernels/attention.h"
+#include "kernels/int8_matmul.h"
+#include "kernels/kernel_table.h"
+#include "kernels/linear.h"
+#include "tests/kernels/test_matrix.h"
+
+namespace octet::kernels {
+namespace {
+
+using benchmark::Counter;
+using benchmark::State;
+
+Isa TheIsa() {
+  static const Isa isa = [] {
+    const auto from_environment = IsaFromEnvironment();
+    if (from_environment.ok() && LimitOneDnn(*from_environment).ok()) return *from_environment;
+    std::fprintf(stderr, "kernels_bench: %s\n", std::string(from_environment.status().message()).c_str());
+    std::exit(2);
+  }();
+  return isa;
+}
+
+const KernelTable& Kernels() { return KernelsFor(TheIsa()); }
+
+void CountOps(State& state, double ops_per_iteration) {
+  state.counters["ops"] = Counter(ops_per_iteration, Counter::kIsIterationInvariantRate);
+}
+
+// Row kernels: one row of state.range(0) values, copied anew each time (a GELU of a GELU of ... is denormal soon).
+void RunRow(State& state, double bytes_per_value, const std::function<void(size_t n, float* x)>& kernel) {
+  const auto n = static_cast<size_t>(state.range(0));
+  const std::vector<float> row = RandomFloats(n, 1);
+  std::vector<float> x(n);
+  for (auto _ : state) {
+    std::copy(row.begin(), row.end(), x.begin());
+    kernel(n, x.data());
+    benchmark::ClobberMemory();
+  }
+  state.SetBytesProcessed(static_cast<int64_t>(static_cast<double>(state.iterations()) * bytes_per_value *
+                                               static_cast<double>(n)));
+}
+
+void QuantizeRow(State& state) {
+  std::vector<uint8_t> q(static_cast<size_t>(state.range(0)));
+  RunRow(state, 5, [&q](size_t n, float* x) { Kernels().quantize_row_u8(x, n, q.data()); });
+}
+BENCHMARK(QuantizeRow)->Arg(384)->Arg(1536)->Arg(3072);
+
+void DequantizeRow(State& state) {
+  const auto n = static_cast<size_t>(state.range(0));
+  const auto acc = RandomInts<int32_t>(n, 1, -100000, 100000), sums = RandomInts<int32_t>(n, 2, -1000, 1000);
+  const auto scales = RandomFloats(n, 3), bias = RandomFloats(n, 4);
+  RunRow(state, 20, [&](size_t cols, float* y) {
+    Kernels().dequantize_row(acc.data(), {0.01f, 120}, {sums.data(), scales.data(), bias.data()}, cols, y);
+  });
+}
+BENCHMARK(DequantizeRow)->Arg(384)->Arg(1152)->Arg(1536)->Arg(3072);
+
+void GeluErfRow(State& state) {
+  RunRow(state, 8, [](size_t n, float* x) { Kernels().gelu_erf_row(x, n); });
+}
+BENCHMARK(GeluErfRow)->Arg(1536)->Arg(3072);
+
+void GeluTanhRow(State& state) {
+  RunRow(state, 8, [](size_t n, float* x) { Kernels().gelu_tanh_row(x, n); });
+}
+BENCHMARK(GeluTanhRow)->Arg(1536)->Arg(3072);
+
+void LayerNormRow(State& state) {
+  const auto n = static_cast<size_t>(state.range(0));
+  const auto residual = RandomFloats(n, 2), gamma = RandomFloats(n, 3), beta = RandomFloats(n, 4);
+  RunRow(state, 20, [&](size_t cols, float* x) {
+    Kernels().layer_norm_row(x, residual.data(), {gamma.data(), beta.data(), 1e-12f}, cols, x);
+  });
+}
+BENCHMARK(LayerNormRow)->Arg(384)->Arg(768);
+
+void ExpRow(State& state) {
+  RunRow(state, 8, [](size_t n, float* x) { benchmark::DoNotOptimize(Kernels().exp_row(x, 0.1f, n)); });
+}
+BENCHMARK(ExpRow)->Arg(16)->Arg(128)->Arg(512);
+
+// A block of rows into columns, as keys are stored. Range: rows, columns.
+void Transpose(State& state) {
+  const auto rows = static_cast<size_t>(state.range(0)), cols = static_cast<size_t>(state.range(1));
+  const auto src = RandomFloats(rows * cols, 1);
+  std::vector<float> dst(rows * cols);
+  for (auto _ : state) {
+    Kernels().transpose(src.data(), cols, rows, cols, dst.data(), rows);
+    benchmark::ClobberMemory();
+  }
+  state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(8 * rows * cols));
+}
+BENCHMARK(Transpose)->Args({64, 384})->Args({64, 768});
+
+// Products of a linear layer. Range: rows, depth, columns.
+void LinearShapes(benchmark::internal::Benchmark* bench) {
+  for (const int64_t rows : {4, 16, 64}) {
+    for (const int64_t hidden : {384, 768}) {
+      bench->Args({rows, hidden, 3 * hidden})->Args({rows, hidden, hidden});
+      bench->Args({rows, hidden, 4 * hidden})->Args({rows, 4 * hidden, hidden});
+    }
+  }
+}
+
+void Multiply(State& state, LinearKind kind) {
+  const auto rows = static_cast<size_t>(state.range(0)), depth = static_cast<size_t>(state.range(1)),
+             cols = static_cast<size_t>(state.range(2));
+  TheIsa();
+  auto factory = LinearFactory::Create(kind, TheIsa());
+  if (!factory.ok()) return state.SkipWithError(std::string(factory.status().message()).c_str());
+  const auto linear = (*factory)->MakeLinear(RandomFloats(depth * cols, 1), RandomFloats(cols, 2), depth, cols);
+  if (!linear.ok()) return state.SkipWithError(std::string(linear.status().message()).c_str());
+  InputBlock input(kind, &Kernels(), depth);
+  OutputBlock output(**factory);
+  input.Start(depth);
+  for (size_t r = 0; r < rows; ++r) input.SetRow(r, RandomFloats(depth, 3).data());
+  for (auto _ : state) {
+    (*linear)->Multiply(input, rows, &output);
+    benchmark::ClobberMemory();
+  }
+  CountOps(state, 2.0 * static_cast<double>(rows * depth * cols));
+}
+BENCHMARK_CAPTURE(Multiply, Int8, LinearKind::kInt8)->Apply(LinearShapes);
+BENCHMARK_CAPTURE(Multiply, Bf16, LinearKind::kBf16)->Apply(LinearShapes);
+BENCHMARK_CAPTURE(Multiply, F32, LinearKind::kF32)->Apply(LinearShapes);
+
+// A block of 64 queries (fewer in a shorter text) over a whole text, all heads. Range: tokens, heads, head size.
+void Attention(State& state) {
+  const auto tokens = static_cast<size_t>(state.range(0));
+  const AttentionShape shape{static_cast<size_t>(state.range(1)), static_cast<size_t>(state.range(2))};
+  const size_t hidden = shape.hidden_dim(), queries = std::min<size_t>(tokens, kMaxBlockRows);
+  const auto q = RandomFloats(queries * hidden, 1), k = RandomFloats(hidden * tokens, 2),
+             v = RandomFloats(tokens * hidden, 3);
+  std::vector<float> out(queries * hidden), scratch(AttentionScratchSize(tokens));
+  for (auto _ : state) {
+    Attend(Kernels(), shape,
+           {.q = q.data(), .q_stride = hidden, .k_transposed = k.data(), .k_stride = tokens, .v = v.data(),
+            .v_stride = hidden, .out = out.data(), .out_stride = hidden, .num_queries = queries,
+            .text_tokens = tokens},
+           scratch);
+    benchmark::ClobberMemory();
+  }
+  CountOps(state, 4.0 * static_cast<double>(queries * tokens * hidden));
+}
+BENCHMARK(Attention)->ArgsProduct({{16, 32, 64, 128, 256, 512}, {12}, {32, 64}});
+BENCHMARK(Attention)->ArgsProduct({{1024, 2048, 4096, 8192}, {12}, {64}});
+
+}  // namespace
+}  // namespace octet::kernels
+
+BENCHMARK_MAIN();

@@ -1,0 +1,146 @@
+// Load on a running server, one text a call, and what every call took. Lengths as in random_texts.h.
+//
+//   served_load HOST:PORT closed CLIENTS SECONDS   each client sends its next call when it has its answer
+//   served_load HOST:PORT open RATE SECONDS        calls come at random times, RATE a second on average, whatever the
+//                                                  server does; a call's time counts from when it should have been sent
+//
+// Prints a line for each call that began after the first second: TOKENS MILLISECONDS CODE.
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "bench/random_texts.h"
+#include "grpcpp/grpcpp.h"
+#include "octet/v1/text_encoder.grpc.pb.h"
+
+namespace octet {
+namespace {
+
+using TimePoint = std::chrono::steady_clock::time_point;
+using std::chrono::steady_clock;
+
+constexpr auto kWarmUp = std::chrono::seconds(1);
+constexpr auto kDeadline = std::chrono::seconds(30);
+constexpr int kConnections = 4;  // of open load
+
+struct Sample {
+  size_t num_tokens;
+  double ms;
+  grpc::StatusCode code;
+};
+
+class Connection {
+ public:
+  explicit Connection(const std::string& address) {
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // one TCP connection each
+    stub_ = v1::TextEncoder::NewStub(
+        grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
+  }
+  v1::TextEncoder::Stub& stub() { return *stub_; }
+
+ private:
+  std::unique_ptr<v1::TextEncoder::Stub> stub_;
+};
+
+double MillisecondsSince(TimePoint begin) {
+  return std::chrono::duration<double, std::milli>(steady_clock::now() - begin).count();
+}
+
+std::vector<Sample> RunClosed(const std::string& address, int num_clients, std::chrono::seconds duration) {
+  std::vector<std::vector<Sample>> samples(static_cast<size_t>(num_clients));
+  std::vector<std::thread> clients;
+  const TimePoint start = steady_clock::now();
+  for (int client_idx = 0; client_idx < num_clients; ++client_idx) {
+    clients.emplace_back([&, client_idx] {
+      Connection connection(address);
+      std::mt19937 random(static_cast<uint32_t>(client_idx));
+      LogNormalLengths lengths;
+      for (TimePoint begin; (begin = steady_clock::now()) < start + kWarmUp + duration;) {
+        const size_t num_tokens = lengths(&random);
+        v1::EmbedRequest request;
+        request.add_texts(RandomText(num_tokens, &random));
+        const TimePoint sent = steady_clock::now();
+        v1::EmbedResponse response;
+        grpc::ClientContext context;
+        context.set_deadline(std::chrono::system_clock::now() + kDeadline);
+        const grpc::Status status = connection.stub().Embed(&context, request, &response);
+        if (begin < start + kWarmUp) continue;
+        samples[static_cast<size_t>(client_idx)].push_back({num_tokens, MillisecondsSince(sent), status.error_code()});
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  std::vector<Sample> all;
+  for (const auto& own : samples) all.insert(all.end(), own.begin(), own.end());
+  return all;
+}
+
+struct OpenCall {
+  size_t num_tokens;
+  TimePoint due;
+  grpc::ClientContext context;
+  v1::EmbedResponse response;
+  grpc::Status status;
+  std::unique_ptr<grpc::ClientAsyncResponseReader<v1::EmbedResponse>> reader;
+};
+
+std::vector<Sample> RunOpen(const std::string& address, double rate, std::chrono::seconds duration) {
+  std::vector<std::unique_ptr<Connection>> connections;
+  for (int i = 0; i < kConnections; ++i) connections.push_back(std::make_unique<Connection>(address));
+  grpc::CompletionQueue answers;
+  std::vector<Sample> samples;
+  const TimePoint start = steady_clock::now();
+  std::thread reader([&] {
+    void* tag;
+    for (bool ok; answers.Next(&tag, &ok);) {
+      const std::unique_ptr<OpenCall> call(static_cast<OpenCall*>(tag));
+      if (call->due < start + kWarmUp) continue;
+      samples.push_back({call->num_tokens, MillisecondsSince(call->due), call->status.error_code()});
+    }
+  });
+  std::mt19937 random(1);
+  LogNormalLengths lengths;
+  std::exponential_distribution<double> gap(rate);
+  TimePoint due = start;
+  for (size_t i = 0; due < start + kWarmUp + duration; ++i) {
+    auto call = std::make_unique<OpenCall>();
+    call->num_tokens = lengths(&random);
+    call->due = due;
+    v1::EmbedRequest request;
+    request.add_texts(RandomText(call->num_tokens, &random));
+    call->context.set_deadline(std::chrono::system_clock::now() + kDeadline);
+    std::this_thread::sleep_until(due);
+    call->reader = connections[i % kConnections]->stub().AsyncEmbed(&call->context, request, &answers);
+    OpenCall* const raw = call.release();
+    raw->reader->Finish(&raw->response, &raw->status, raw);
+    due += std::chrono::duration_cast<steady_clock::duration>(std::chrono::duration<double>(gap(random)));
+  }
+  answers.Shutdown();
+  reader.join();
+  return samples;
+}
+
+}  // namespace
+}  // namespace octet
+
+int main(int argc, char** argv) {
+  double amount = 0;
+  int seconds = 0;
+  const bool closed = argc == 5 && std::strcmp(argv[2], "closed") == 0;
+  const bool open = argc == 5 && std::strcmp(argv[2], "open") == 0;
+  if ((!closed && !open) || !absl::SimpleAtod(argv[3], &amount) || amount < 1 || amount > 1e5 ||
+      !absl::SimpleAtoi(argv[4], &seconds) || seconds < 1 || seconds > 3600) {
+    std::fprintf(stderr, "usage: served_load HOST:PORT closed CLIENTS SECONDS | HOST:PORT open RATE SECONDS\n");
+    return 2;
+  }
+  const auto samples = closed ? octet::RunClosed(argv[1], static_cast<int>(amount), std::chrono::seconds(seconds))
+                              : octet::RunOpen(argv[1], amount, std::chrono::seconds(seconds));
+  for (const auto& sample : samples) std::printf("%zu %.4f %d\n", sample.num_tokens, sample.ms, sample.code);
+  return samples.empty() ? 1 : 0;
+}

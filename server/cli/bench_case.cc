@@ -1,0 +1,116 @@
+#include "server/cli/bench_case.h"
+
+#include <algorithm>
+#include <random>
+
+#include "base/clock.h"
+#include "base/status_macros.h"
+#include "model/phase_times.h"
+
+namespace octet::cli {
+namespace {
+
+using model::Phase;
+
+constexpr size_t kMinRepetitions = 5;
+
+OwnedBatch RandomBatch(size_t length, size_t batch, uint32_t vocab_size) {
+  std::mt19937 random(length * 1000 + batch);
+  std::uniform_int_distribution<int32_t> id(0, static_cast<int32_t>(vocab_size) - 1);
+  OwnedBatch owned;
+  std::vector<int32_t> text(length);
+  for (size_t t = 0; t < batch; ++t) {
+    for (int32_t& token : text) token = id(random);
+    owned.Add(text);
+  }
+  return owned;
+}
+
+// Passes until `seconds` are over, at least kMinRepetitions. Milliseconds of each, in order.
+absl::StatusOr<std::vector<double>> Repeat(BenchEngine& engine, const OwnedBatch& input, double seconds) {
+  const Clock& clock = SteadyClock::Get();
+  std::vector<double> ms;
+  const MonotonicTime end = clock.Now() + absl::Seconds(seconds);
+  while (ms.size() < kMinRepetitions || clock.Now() < end) {
+    const MonotonicTime begin = clock.Now();
+    RETURN_IF_ERROR(engine.Forward(input).status());
+    ms.push_back(absl::ToDoubleMilliseconds(clock.Now() - begin));
+  }
+  return ms;
+}
+
+// Multiply-adds of one token in all layers' products of a phase; 0 where the phase is none.
+double ProductWeights(const model::ModelInfo& info, Phase phase) {
+  const double hidden = info.hidden_dim, intermediate = info.intermediate_dim;
+  switch (phase) {
+    case Phase::kQueryKeyValue:
+      return info.num_layers * 3 * hidden * hidden;
+    case Phase::kAttentionOutput:
+      return info.num_layers * hidden * hidden;
+    case Phase::kIntermediate:
+    case Phase::kOutput:
+      return info.num_layers * hidden * intermediate;
+    default:
+      return 0;
+  }
+}
+
+absl::StatusOr<std::vector<PhaseTime>> RunProfile(BenchEngine& engine, const OwnedBatch& input, double seconds) {
+  constexpr std::pair<Phase, const char*> kNames[] = {
+      {Phase::kEmbed, "embed"},
+      {Phase::kQuantize, "quantize"},
+      {Phase::kQueryKeyValue, "product query_key_value"},
+      {Phase::kAttentionOutput, "product attention_output"},
+      {Phase::kIntermediate, "product intermediate"},
+      {Phase::kOutput, "product output"},
+      {Phase::kEpilogue, "epilogue"},
+      {Phase::kActivation, "activation"},
+      {Phase::kAttention, "attention"},
+      {Phase::kNorm, "norm"},
+      {Phase::kSynchronize, "synchronize"},
+  };
+  static_assert(std::size(kNames) == model::kNumPhases);
+  engine.workspace().StartProfile();
+  const uint64_t begin_ticks = __rdtsc();
+  ASSIGN_OR_RETURN(const std::vector<double> ms, Repeat(engine, input, seconds));
+  const auto wall_ticks = static_cast<double>(__rdtsc() - begin_ticks);
+  double wall_ms = 0;
+  for (const double pass : ms) wall_ms += pass;
+  const double passes = static_cast<double>(ms.size()), threads = engine.team().num_threads();
+  const double ms_per_tick = wall_ms / wall_ticks / passes / threads;
+  const model::PhaseTicks ticks = engine.workspace().Profile();
+  std::vector<PhaseTime> phases;
+  double accounted = 0;
+  for (const auto& [phase, name] : kNames) {
+    PhaseTime time{name, static_cast<double>(ticks[static_cast<size_t>(phase)]) * ms_per_tick, {}};
+    const double weights = ProductWeights(engine.model().info(), phase);
+    if (weights > 0) time.gops = 2 * weights * static_cast<double>(input.ids.size()) / time.ms / 1e6;
+    accounted += time.ms;
+    phases.push_back(time);
+  }
+  // Waking the team, and waiting for the last of it, happen outside the threads' own passes.
+  phases.push_back({"start and end", wall_ms / passes - accounted, {}});
+  return phases;
+}
+
+}  // namespace
+
+absl::StatusOr<CaseResult> RunCase(BenchEngine& engine, size_t length, size_t batch, double seconds,
+                                   bool profile) {
+  const OwnedBatch input = RandomBatch(length, batch, engine.model().info().vocab_size);
+  for (int i = 0; i < 2; ++i) RETURN_IF_ERROR(engine.Forward(input).status());
+  ASSIGN_OR_RETURN(std::vector<double> ms, Repeat(engine, input, seconds));
+  std::sort(ms.begin(), ms.end());
+  const double median = ms[ms.size() / 2];
+  const size_t num_tokens = input.ids.size();
+  CaseResult result{.length = length, .batch = batch, .repetitions = ms.size(), .median_ms = median,
+                    .p90_ms = ms[ms.size() * 9 / 10],
+                    .tokens_per_second = static_cast<double>(num_tokens) / median * 1e3,
+                    .gops = engine.LinearOps(num_tokens) / median / 1e6, .phases = {}};
+  if (profile) {
+    ASSIGN_OR_RETURN(result.phases, RunProfile(engine, input, seconds));
+  }
+  return result;
+}
+
+}  // namespace octet::cli

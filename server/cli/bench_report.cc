@@ -1,0 +1,97 @@
+#include "server/cli/bench_report.h"
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+
+namespace octet::cli {
+namespace {
+
+using nlohmann::json;
+
+void PrintPhases(const CaseResult& result, std::optional<double> peak_gops, std::ostream& out) {
+  double total = 0;
+  for (const PhaseTime& phase : result.phases) total += phase.ms;
+  for (const PhaseTime& phase : result.phases) {
+    out << absl::StrFormat("        %-25s %9.3f ms %5.1f %%", phase.name, phase.ms, 100 * phase.ms / total);
+    if (phase.gops) out << absl::StrFormat("  %6.0f GOP/s", *phase.gops);
+    if (phase.gops && peak_gops) out << absl::StrFormat(" %5.1f %% of peak", 100 * *phase.gops / *peak_gops);
+    out << "\n";
+  }
+}
+
+json CaseJson(const CaseResult& result) {
+  json phases = json::object();
+  for (const PhaseTime& phase : result.phases) {
+    phases[phase.name] = {{"ms", phase.ms}};
+    if (phase.gops) phases[phase.name]["gops"] = *phase.gops;
+  }
+  json root = {{"length", result.length}, {"batch", result.batch}, {"repetitions", result.repetitions},
+               {"median_ms", result.median_ms}, {"p90_ms", result.p90_ms},
+               {"tokens_per_second", result.tokens_per_second}, {"linear_gops", result.gops}};
+  if (!result.phases.empty()) root["phases"] = std::move(phases);
+  return root;
+}
+
+}  // namespace
+
+absl::StatusOr<BenchBaseline> ReadBaseline(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) return absl::NotFoundError(absl::StrCat("--compare: cannot read ", path));
+  try {
+    const json root = json::parse(file);
+    BenchBaseline baseline;
+    baseline.description = absl::StrCat(root.at("precision").get<std::string>(), ", ",
+                                        root.at("isa").get<std::string>(), ", ",
+                                        root.at("threads").get<int>(), " threads");
+    for (const json& c : root.at("cases")) {
+      baseline.median_ms[{c.at("length").get<size_t>(), c.at("batch").get<size_t>()}] =
+          c.at("median_ms").get<double>();
+    }
+    return baseline;
+  } catch (const json::exception& e) {
+    return absl::InvalidArgumentError(absl::StrCat("--compare: ", path, " is not a report of bench --json: ",
+                                                   e.what()));
+  }
+}
+
+void PrintTable(const BenchReport& report, const BenchBaseline* baseline, std::ostream& out) {
+  out << absl::StrFormat("%s, %d layers, hidden %d; precision %s, instruction set %s, %d threads\nkernels: %s\n",
+                         report.family, report.num_layers, report.hidden_dim, report.precision, report.isa,
+                         report.threads, absl::StrJoin(report.kernels, "; "));
+  if (report.peak_gops) {
+    out << absl::StrFormat("int8 peak of the vector units (register-only %s): %.0f GOP/s\n",
+                           report.peak_instructions, *report.peak_gops);
+  }
+  if (baseline != nullptr) out << "before: " << baseline->description << "\n";
+  out << "length batch   median ms      p90 ms    tokens/s   GOP/s   of peak"
+      << (baseline != nullptr ? "   before\n" : "\n");
+  for (const CaseResult& r : report.cases) {
+    out << absl::StrFormat("%6d %5d %11.3f %11.3f %11.0f %7.0f   %s", r.length, r.batch, r.median_ms, r.p90_ms,
+                           r.tokens_per_second, r.gops,
+                           report.peak_gops ? absl::StrFormat("%5.1f %%", 100 * r.gops / *report.peak_gops) : "-");
+    if (baseline != nullptr) {
+      const auto it = baseline->median_ms.find({r.length, r.batch});
+      out << (it == baseline->median_ms.end() ? "        -" : absl::StrFormat("  %6.3fx", it->second / r.median_ms));
+    }
+    out << "\n";
+    PrintPhases(r, report.peak_gops, out);
+  }
+}
+
+void PrintJson(const BenchReport& report, std::ostream& out) {
+  json cases = json::array();
+  for (const CaseResult& result : report.cases) cases.push_back(CaseJson(result));
+  json root = {{"family", report.family},       {"num_layers", report.num_layers},
+               {"hidden_dim", report.hidden_dim}, {"precision", report.precision},
+               {"isa", report.isa},             {"onednn_isa", report.onednn_isa},
+               {"kernels", report.kernels},     {"threads", report.threads},
+               {"cases", std::move(cases)}};
+  if (report.peak_gops) root["int8_peak_gops"] = *report.peak_gops;
+  out << root.dump(2) << "\n";
+}
+
+}  // namespace octet::cli
