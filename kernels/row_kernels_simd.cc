@@ -1,6 +1,7 @@
-// Row kernels in Highway, compiled once per target of simd_targets.h. Every loop has one path: the last,
-// partial vector is loaded with zeros in its unused lanes and stored under a mask. Sums are taken in sixteen
-// lanes whatever the vector's length: a row's bits are the same on every target.
+// Row kernels in Highway, compiled once per target of simd_targets.h. A row is walked in whole vectors and one last
+// part of a vector, which is loaded with zeros in its unused lanes and stored under a mask; the arithmetic of both is
+// the same source. Sums are taken in sixteen lanes whatever the vector's length: a row's bits are the same on every
+// target.
 #include "kernels/simd_targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -25,28 +26,60 @@ using DF = hn::ScalableTag<float>;
 using DI = hn::ScalableTag<int32_t>;
 using VF = hn::Vec<DF>;
 
-size_t Lanes() { return hn::Lanes(DF()); }
+constexpr size_t kLanes = hn::MaxLanes(DF());
 
-// Loads min(count, lanes) elements, zero in the rest.
-template <class D, typename T = hn::TFromD<D>>
-HWY_INLINE hn::Vec<D> LoadUpTo(D d, const T* p, size_t count) {
-  return count >= hn::Lanes(d) ? hn::LoadU(d, p) : hn::MaskedLoad(hn::FirstN(d, count), d, p);
-}
-
-HWY_INLINE void StoreUpTo(VF v, float* p, size_t count) {
-  const DF d;
-  if (count >= hn::Lanes(d)) {
-    hn::StoreU(v, d, p);
-  } else {
-    hn::BlendedStore(v, hn::FirstN(d, count), d, p);
+// How the elements of one vector are read and written. Whole or in part: fewer than kLanes.
+struct Whole {
+  template <class D, typename T = hn::TFromD<D>>
+  HWY_INLINE hn::Vec<D> Load(D d, const T* p) const {
+    return hn::LoadU(d, p);
   }
+  template <class D, typename T = hn::TFromD<D>>
+  HWY_INLINE void Store(hn::Vec<D> v, D d, T* p) const {
+    hn::StoreU(v, d, p);
+  }
+  HWY_INLINE VF ZeroUnused(VF v) const { return v; }
+};
+
+struct Part {
+  size_t count;
+
+  template <class D, typename T = hn::TFromD<D>>
+  HWY_INLINE hn::Vec<D> Load(D d, const T* p) const {
+    if constexpr (sizeof(T) == sizeof(float)) {
+      return hn::MaskedLoad(hn::FirstN(d, count), d, p);
+    } else {  // masks of narrow lanes are slow below AVX-512
+      HWY_ALIGN T lanes[kLanes] = {};
+      std::memcpy(lanes, p, count * sizeof(T));
+      return hn::Load(d, lanes);
+    }
+  }
+  template <class D, typename T = hn::TFromD<D>>
+  HWY_INLINE void Store(hn::Vec<D> v, D d, T* p) const {
+    if constexpr (sizeof(T) == sizeof(float)) {
+      hn::BlendedStore(v, hn::FirstN(d, count), d, p);
+    } else {
+      HWY_ALIGN T lanes[kLanes];
+      hn::Store(v, d, lanes);
+      std::memcpy(p, lanes, count * sizeof(T));
+    }
+  }
+  HWY_INLINE VF ZeroUnused(VF v) const { return hn::IfThenElseZero(hn::FirstN(DF(), count), v); }
+};
+
+// body(c, lanes) for each vector of a row: it begins at element c and is read and written through `lanes`.
+template <class F>
+HWY_INLINE void ForEachVector(size_t n, const F& body) {
+  size_t c = 0;
+  for (; c + kLanes <= n; c += kLanes) body(c, Whole());
+  if (c < n) body(c, Part{n - c});
 }
 
 // y[c] = f(x[c]) over a row.
 template <class F>
 HWY_INLINE void MapRow(const float* x, size_t n, float* y, const F& f) {
   const DF d;
-  for (size_t c = 0; c < n; c += Lanes()) StoreUpTo(f(LoadUpTo(d, x + c, n - c)), y + c, n - c);
+  ForEachVector(n, [&](size_t c, auto lanes) { lanes.Store(f(lanes.Load(d, x + c)), d, y + c); });
 }
 
 // The sum of all lanes: the upper half of the vector is added to the lower one until one lane is left.
@@ -64,19 +97,23 @@ HWY_INLINE float SumHalves(D d, hn::Vec<D> v) {
 #endif
 }
 
-// Folds [0, n) into sixteen running sums, however many vectors they take: lane l has elements l, l + 16, l + 32
-// and so on, in that order. fold(begin, left, sum) returns `sum` with the elements at `begin` folded in, of which
-// `left` are left.
+// Folds a row into sixteen running sums, however many vectors they take: lane l has elements l, l + 16, l + 32 and
+// so on, in that order. fold(c, lanes, sum) returns `sum` with the vector of elements from c on folded in.
 template <class F>
 HWY_INLINE float SumRow(size_t n, const F& fold) {
-  constexpr size_t kSums = 16, kLanes = hn::MaxLanes(DF()), kVectors = kSums / kLanes;
+  constexpr size_t kSums = 16, kVectors = kSums / kLanes;
   const DF d;
   VF sums[kVectors];
   for (size_t v = 0; v < kVectors; ++v) sums[v] = hn::Zero(d);
-  for (size_t c = 0; c < n; c += kSums) {
-    for (size_t v = 0; v < kVectors; ++v) {
-      const size_t begin = c + v * kLanes;
-      if (begin < n) sums[v] = fold(begin, n - begin, sums[v]);
+  size_t c = 0;
+  for (; c + kSums <= n; c += kSums) {
+    for (size_t v = 0; v < kVectors; ++v) sums[v] = fold(c + v * kLanes, Whole(), sums[v]);
+  }
+  for (size_t v = 0; v < kVectors; ++v, c += kLanes) {
+    if (c + kLanes <= n) {
+      sums[v] = fold(c, Whole(), sums[v]);
+    } else if (c < n) {
+      sums[v] = fold(c, Part{n - c}, sums[v]);
     }
   }
   for (size_t step = kVectors / 2; step > 0; step /= 2) {
@@ -90,17 +127,32 @@ struct Range {
   bool finite;
 };
 
+// The range of a row, widened to hold 0. Four of everything, because each waits for its predecessor; the order does
+// not matter for any of them.
 HWY_INLINE Range FindRange(const float* x, size_t n) {
+  constexpr size_t kChains = 4;
   const DF d;
-  VF min = hn::Zero(d), max = hn::Zero(d), poison = hn::Zero(d);
-  for (size_t c = 0; c < n; c += Lanes()) {
-    const VF v = LoadUpTo(d, x + c, n - c);
-    min = hn::Min(min, v);
-    max = hn::Max(max, v);
-    poison = hn::MulAdd(v, hn::Zero(d), poison);  // 0 * infinity and 0 * NaN are NaN
+  VF min[kChains], max[kChains], poison[kChains];
+  for (size_t i = 0; i < kChains; ++i) min[i] = max[i] = poison[i] = hn::Zero(d);
+  const auto fold = [&](size_t chain, VF v) {
+    min[chain] = hn::Min(min[chain], v);
+    max[chain] = hn::Max(max[chain], v);
+    // 0 * infinity and 0 * NaN are NaN, anything else is a zero.
+    poison[chain] = hn::Or(poison[chain], hn::Mul(v, hn::Zero(d)));
+  };
+  size_t c = 0;
+  for (; c + kChains * kLanes <= n; c += kChains * kLanes) {
+    for (size_t i = 0; i < kChains; ++i) fold(i, hn::LoadU(d, x + c + i * kLanes));
   }
-  return {hn::GetLane(hn::MinOfLanes(d, min)), hn::GetLane(hn::MaxOfLanes(d, max)),
-          hn::GetLane(hn::SumOfLanes(d, poison)) == 0.0f};
+  for (; c + kLanes <= n; c += kLanes) fold(0, hn::LoadU(d, x + c));
+  if (c < n) fold(1, Part{n - c}.Load(d, x + c));
+  for (size_t i = 1; i < kChains; ++i) {
+    min[0] = hn::Min(min[0], min[i]);
+    max[0] = hn::Max(max[0], max[i]);
+    poison[0] = hn::Or(poison[0], poison[i]);
+  }
+  return {hn::GetLane(hn::MinOfLanes(d, min[0])), hn::GetLane(hn::MaxOfLanes(d, max[0])),
+          hn::GetLane(hn::SumOfLanes(d, poison[0])) == 0.0f};
 }
 
 RowQuantization QuantizeRowU8(const float* x, size_t n, uint8_t* q) {
@@ -118,16 +170,10 @@ RowQuantization QuantizeRowU8(const float* x, size_t n, uint8_t* q) {
   const int32_t zero_point = static_cast<int32_t>(std::nearbyint(-range.min * factor));
   const VF vfactor = hn::Set(d, factor);
   const auto vzero_point = hn::Set(di, zero_point);
-  const auto quantize = [&](VF v) {
-    return hn::DemoteTo(du8, hn::Add(hn::NearestInt(hn::Mul(v, vfactor)), vzero_point));
-  };
-  size_t c = 0;
-  for (; c + Lanes() <= n; c += Lanes()) hn::StoreU(quantize(hn::LoadU(d, x + c)), du8, q + c);
-  if (c < n) {
-    HWY_ALIGN uint8_t last[HWY_MAX_BYTES / sizeof(float)];
-    hn::Store(quantize(LoadUpTo(d, x + c, n - c)), du8, last);
-    std::memcpy(q + c, last, n - c);
-  }
+  ForEachVector(n, [&](size_t c, auto lanes) {
+    const auto steps = hn::NearestInt(hn::Mul(lanes.Load(d, x + c), vfactor));
+    lanes.Store(hn::DemoteTo(du8, hn::Add(steps, vzero_point)), du8, q + c);
+  });
   return {.scale = scale, .zero_point = zero_point};
 }
 
@@ -137,26 +183,25 @@ void DequantizeRow(const int32_t* acc, RowQuantization row, const DequantizeColu
   const DI di;
   const VF scale = hn::Set(d, row.scale);
   const auto zero_point = hn::Set(di, row.zero_point);
-  for (size_t c = 0; c < n; c += Lanes()) {
-    const size_t left = n - c;
-    const auto sums = LoadUpTo(di, columns.column_sums + c, left);
-    const auto centred = hn::Sub(LoadUpTo(di, acc + c, left), hn::Mul(zero_point, sums));
-    const VF scales = hn::Mul(scale, LoadUpTo(d, columns.weight_scales + c, left));
-    const VF bias = LoadUpTo(d, columns.bias + c, left);
-    StoreUpTo(hn::MulAdd(hn::ConvertTo(d, centred), scales, bias), y + c, left);
-  }
+  ForEachVector(n, [&](size_t c, auto lanes) {
+    const auto centred =
+        hn::Sub(lanes.Load(di, acc + c), hn::Mul(zero_point, lanes.Load(di, columns.column_sums + c)));
+    const VF scales = hn::Mul(scale, lanes.Load(d, columns.weight_scales + c));
+    const VF bias = lanes.Load(d, columns.bias + c);
+    lanes.Store(hn::MulAdd(hn::ConvertTo(d, centred), scales, bias), d, y + c);
+  });
 }
 
 void AddRow(const float* x, const float* bias, size_t n, float* y) {
   const DF d;
-  for (size_t c = 0; c < n; c += Lanes()) {
-    StoreUpTo(hn::Add(LoadUpTo(d, x + c, n - c), LoadUpTo(d, bias + c, n - c)), y + c, n - c);
-  }
+  ForEachVector(n, [&](size_t c, auto lanes) {
+    lanes.Store(hn::Add(lanes.Load(d, x + c), lanes.Load(d, bias + c)), d, y + c);
+  });
 }
 
 // erf(x / sqrt 2) = x P(u), u = 2 x^2 / 25 - 1, for |x| <= 5; beyond that it is +-1 to within 6e-7.
-// P: least squares in Chebyshev points with the weight of the error in GELU, degree 12; with f32 Horner
-// evaluation the largest absolute error of GELU is 9.1e-7.
+// P: least squares in Chebyshev points with the weight of the error in GELU, degree 12; evaluated in f32 the
+// largest absolute error of GELU is 1.5e-6.
 constexpr float kErfCoefficients[] = {
     0.28272756934165955f,   -0.14059330523014069f,  0.1030428409576416f,   -0.08086589723825455f,
     0.06285246461629868f,   -0.04667345806956291f,  0.03299529105424881f,  -0.02194647304713726f,
@@ -168,14 +213,20 @@ HWY_INLINE VF GeluErf(VF x) {
   const DF d;
   const VF one = hn::Set(d, 1.0f);
   const VF u = hn::MulSub(hn::Min(hn::Mul(x, x), hn::Set(d, 25.0f)), hn::Set(d, 2.0f / 25.0f), one);
-  VF p = hn::Set(d, kErfCoefficients[12]);
-  for (int i = 11; i >= 0; --i) p = hn::MulAdd(p, u, hn::Set(d, kErfCoefficients[i]));
+  const VF u2 = hn::Mul(u, u), u4 = hn::Mul(u2, u2), u8 = hn::Mul(u4, u4);
+  // Pairs, then pairs of pairs (Estrin 1960): half as many steps wait for each other as in Horner's order.
+  const auto pair = [&](int i) {
+    return hn::MulAdd(hn::Set(d, kErfCoefficients[i + 1]), u, hn::Set(d, kErfCoefficients[i]));
+  };
+  const auto quad = [&](int i) { return hn::MulAdd(pair(i + 2), u2, pair(i)); };
+  const VF high = hn::MulAdd(hn::Set(d, kErfCoefficients[12]), u4, quad(8));
+  const VF p = hn::MulAdd(high, u8, hn::MulAdd(quad(4), u4, quad(0)));
   const VF erf = hn::Max(hn::Min(hn::Mul(x, p), one), hn::Neg(one));
   const VF half_x = hn::Mul(hn::Set(d, 0.5f), x);
   return hn::MulAdd(half_x, erf, half_x);
 }
 
-void GeluErfRow(float* x, size_t n) { MapRow(x, n, x, GeluErf); }
+void GeluErfRow(float* x, size_t n) { MapRow(x, n, x, [](VF v) { return GeluErf(v); }); }
 
 // exp(x) for x <= 88: x = k ln 2 + r, |r| <= ln 2 / 2, polynomial in r. Coefficients: Cephes expf, S. L.
 // Moshier; relative error below 2e-7. Below -87.3 it is taken there, above the smallest normal number.
@@ -207,7 +258,7 @@ HWY_INLINE VF GeluTanh(VF x) {
   return hn::Div(x, hn::Add(hn::Set(d, 1.0f), Exp(z)));
 }
 
-void GeluTanhRow(float* x, size_t n) { MapRow(x, n, x, GeluTanh); }
+void GeluTanhRow(float* x, size_t n) { MapRow(x, n, x, [](VF v) { return GeluTanh(v); }); }
 
 void ReluRow(float* x, size_t n) {
   const DF d;
@@ -218,38 +269,35 @@ void ReluRow(float* x, size_t n) {
 void LayerNormRow(const float* x, const float* residual, const LayerNormWeights& weights, size_t n,
                   float* y) {
   const DF d;
-  const float sum = SumRow(n, [&](size_t c, size_t left, VF sums) {
-    VF h = LoadUpTo(d, x + c, left);
-    if (residual != nullptr) h = hn::Add(h, LoadUpTo(d, residual + c, left));
-    StoreUpTo(h, y + c, left);
+  const float sum = SumRow(n, [&](size_t c, auto lanes, VF sums) {
+    VF h = lanes.Load(d, x + c);
+    if (residual != nullptr) h = hn::Add(h, lanes.Load(d, residual + c));
+    lanes.Store(h, d, y + c);
     return hn::Add(sums, h);
   });
   const VF mean = hn::Set(d, sum / static_cast<float>(n));
-  const float squares = SumRow(n, [&](size_t c, size_t left, VF sums) {
-    VF h = hn::Sub(LoadUpTo(d, y + c, left), mean);
-    if (left < Lanes()) h = hn::IfThenElseZero(hn::FirstN(d, left), h);
+  const float squares = SumRow(n, [&](size_t c, auto lanes, VF sums) {
+    const VF h = lanes.ZeroUnused(hn::Sub(lanes.Load(d, y + c), mean));
     return hn::MulAdd(h, h, sums);
   });
   const float variance = squares / static_cast<float>(n);
   const VF factor = hn::Set(d, 1.0f / std::sqrt(variance + weights.epsilon));
-  for (size_t c = 0; c < n; c += Lanes()) {
-    const VF h = hn::Mul(hn::Sub(LoadUpTo(d, y + c, n - c), mean), factor);
-    const VF gamma = LoadUpTo(d, weights.gamma + c, n - c);
-    StoreUpTo(hn::MulAdd(h, gamma, LoadUpTo(d, weights.beta + c, n - c)), y + c, n - c);
-  }
+  ForEachVector(n, [&](size_t c, auto lanes) {
+    const VF h = hn::Mul(hn::Sub(lanes.Load(d, y + c), mean), factor);
+    lanes.Store(hn::MulAdd(h, lanes.Load(d, weights.gamma + c), lanes.Load(d, weights.beta + c)), d, y + c);
+  });
 }
 
 float ExpRow(float* x, float scale, size_t n) {
   const DF d;
   VF max = hn::Set(d, x[0]);
-  for (size_t c = 0; c + Lanes() <= n; c += Lanes()) max = hn::Max(max, hn::LoadU(d, x + c));
+  for (size_t c = 0; c + kLanes <= n; c += kLanes) max = hn::Max(max, hn::LoadU(d, x + c));
   float row_max = hn::GetLane(hn::MaxOfLanes(d, max));
-  for (size_t c = n / Lanes() * Lanes(); c < n; ++c) row_max = row_max > x[c] ? row_max : x[c];
-  const VF vmax = hn::Set(d, row_max), vscale = hn::Set(d, scale);
-  return SumRow(n, [&](size_t c, size_t left, VF sums) {
-    VF e = Exp(hn::Mul(hn::Sub(LoadUpTo(d, x + c, left), vmax), vscale));
-    if (left < Lanes()) e = hn::IfThenElseZero(hn::FirstN(d, left), e);
-    StoreUpTo(e, x + c, left);
+  for (size_t c = n / kLanes * kLanes; c < n; ++c) row_max = row_max > x[c] ? row_max : x[c];
+  return SumRow(n, [d, x, row_max, scale](size_t c, auto lanes, VF sums) {
+    const VF below = hn::Sub(lanes.Load(d, x + c), hn::Set(d, row_max));
+    const VF e = lanes.ZeroUnused(Exp(hn::Mul(below, hn::Set(d, scale))));
+    lanes.Store(e, d, x + c);
     return hn::Add(sums, e);
   });
 }
@@ -261,42 +309,28 @@ void ScaleRow(float factor, float* x, size_t n) {
 
 void MaxRow(const float* x, size_t n, float* y) {
   const DF d;
-  for (size_t c = 0; c < n; c += Lanes()) {
-    const VF a = LoadUpTo(d, x + c, n - c), b = LoadUpTo(d, y + c, n - c);
-    const auto take = hn::Or(hn::Gt(a, b), hn::IsNaN(a));
-    StoreUpTo(hn::IfThenElse(take, a, b), y + c, n - c);
-  }
+  ForEachVector(n, [&](size_t c, auto lanes) {
+    const VF a = lanes.Load(d, x + c), b = lanes.Load(d, y + c);
+    lanes.Store(hn::IfThenElse(hn::Or(hn::Gt(a, b), hn::IsNaN(a)), a, b), d, y + c);
+  });
 }
 
 void F16ToF32Row(const uint16_t* x, size_t n, float* y) {
   const DF d;
   const hn::Rebind<hwy::float16_t, DF> d16;
   const hn::Rebind<uint16_t, DF> du16;
-  size_t c = 0;
-  for (; c + Lanes() <= n; c += Lanes()) {
-    hn::StoreU(hn::PromoteTo(d, hn::BitCast(d16, hn::LoadU(du16, x + c))), d, y + c);
-  }
-  if (c < n) {
-    HWY_ALIGN uint16_t last[HWY_MAX_BYTES / sizeof(float)] = {};
-    std::memcpy(last, x + c, (n - c) * sizeof(uint16_t));
-    StoreUpTo(hn::PromoteTo(d, hn::BitCast(d16, hn::Load(du16, last))), y + c, n - c);
-  }
+  ForEachVector(n, [&](size_t c, auto lanes) {
+    lanes.Store(hn::PromoteTo(d, hn::BitCast(d16, lanes.Load(du16, x + c))), d, y + c);
+  });
 }
 
 void F32ToF16Row(const float* x, size_t n, uint16_t* y) {
   const DF d;
   const hn::Rebind<hwy::float16_t, DF> d16;
   const hn::Rebind<uint16_t, DF> du16;
-  for (size_t c = 0; c < n; c += Lanes()) {
-    const auto half = hn::BitCast(du16, hn::DemoteTo(d16, LoadUpTo(d, x + c, n - c)));
-    if (c + Lanes() <= n) {
-      hn::StoreU(half, du16, y + c);
-    } else {
-      HWY_ALIGN uint16_t last[HWY_MAX_BYTES / sizeof(float)];
-      hn::Store(half, du16, last);
-      std::memcpy(y + c, last, (n - c) * sizeof(uint16_t));
-    }
-  }
+  ForEachVector(n, [&](size_t c, auto lanes) {
+    lanes.Store(hn::BitCast(du16, hn::DemoteTo(d16, lanes.Load(d, x + c))), du16, y + c);
+  });
 }
 
 void Transpose(const float* src, size_t src_stride, size_t rows, size_t cols, float* dst,
@@ -305,7 +339,7 @@ void Transpose(const float* src, size_t src_stride, size_t rows, size_t cols, fl
   const DI di;
   const auto strides = hn::Mul(hn::Iota(di, 0), hn::Set(di, static_cast<int32_t>(src_stride)));
   size_t r = 0;
-  for (; r + Lanes() <= rows; r += Lanes()) {
+  for (; r + kLanes <= rows; r += kLanes) {
     for (size_t c = 0; c < cols; ++c) {
       hn::StoreU(hn::GatherIndex(d, src + r * src_stride + c, strides), d, dst + c * dst_stride + r);
     }
