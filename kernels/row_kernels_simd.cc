@@ -338,19 +338,39 @@ void F32ToF16Row(const float* x, size_t n, uint16_t* y) {
   });
 }
 
+#if HWY_TARGET != HWY_SCALAR
+// 4 x 4 elements.
+HWY_INLINE void TransposeTile(const float* src, size_t src_stride, float* dst, size_t dst_stride) {
+  const hn::FixedTag<float, 4> d4;
+  const auto a = hn::LoadU(d4, src), b = hn::LoadU(d4, src + src_stride);
+  const auto c = hn::LoadU(d4, src + 2 * src_stride), e = hn::LoadU(d4, src + 3 * src_stride);
+  const auto ab = hn::InterleaveLower(d4, a, b), ce = hn::InterleaveLower(d4, c, e);
+  hn::StoreU(hn::ConcatLowerLower(d4, ce, ab), d4, dst);
+  hn::StoreU(hn::ConcatUpperUpper(d4, ce, ab), d4, dst + dst_stride);
+  const auto ab_upper = hn::InterleaveUpper(d4, a, b), ce_upper = hn::InterleaveUpper(d4, c, e);
+  hn::StoreU(hn::ConcatLowerLower(d4, ce_upper, ab_upper), d4, dst + 2 * dst_stride);
+  hn::StoreU(hn::ConcatUpperUpper(d4, ce_upper, ab_upper), d4, dst + 3 * dst_stride);
+}
+#endif
+
 void Transpose(const float* src, size_t src_stride, size_t rows, size_t cols, float* dst,
                size_t dst_stride) {
-  const DF d;
-  const DI di;
-  const auto strides = hn::Mul(hn::Iota(di, 0), hn::Set(di, static_cast<int32_t>(src_stride)));
-  size_t r = 0;
-  for (; r + kLanes <= rows; r += kLanes) {
-    for (size_t c = 0; c < cols; ++c) {
-      hn::StoreU(hn::GatherIndex(d, src + r * src_stride + c, strides), d, dst + c * dst_stride + r);
+  size_t whole_rows = 0, whole_cols = 0;
+#if HWY_TARGET != HWY_SCALAR
+  whole_rows = rows / 4 * 4;
+  whole_cols = cols / 4 * 4;
+  constexpr size_t kLineCols = 16;  // a cache line of the source is read as a whole
+  for (size_t line = 0; line < whole_cols; line += kLineCols) {
+    const size_t line_end = line + kLineCols < whole_cols ? line + kLineCols : whole_cols;
+    for (size_t r = 0; r < whole_rows; r += 4) {
+      for (size_t c = line; c < line_end; c += 4) {
+        TransposeTile(src + r * src_stride + c, src_stride, dst + c * dst_stride + r, dst_stride);
+      }
     }
   }
-  for (; r < rows; ++r) {
-    for (size_t c = 0; c < cols; ++c) dst[c * dst_stride + r] = src[r * src_stride + c];
+#endif
+  for (size_t r = 0; r < rows; ++r) {
+    for (size_t c = r < whole_rows ? whole_cols : 0; c < cols; ++c) dst[c * dst_stride + r] = src[r * src_stride + c];
   }
 }
 
