@@ -58,14 +58,12 @@ std::string UnescapeMountPath(absl::string_view escaped) {
   std::string path;
   for (size_t i = 0; i < escaped.size(); ++i) {
     const bool is_escape = escaped[i] == '\\' && i + 3 < escaped.size() &&
-                           escaped.substr(i + 1, 3).find_first_not_of("01234567") ==
-                               absl::string_view::npos;
+                           escaped.substr(i + 1, 3).find_first_not_of("01234567") == absl::string_view::npos;
     if (!is_escape) {
       path += escaped[i];
       continue;
     }
-    path += static_cast<char>((escaped[i + 1] - '0') * 64 + (escaped[i + 2] - '0') * 8 +
-                              (escaped[i + 3] - '0'));
+    path += static_cast<char>((escaped[i + 1] - '0') * 64 + (escaped[i + 2] - '0') * 8 + (escaped[i + 3] - '0'));
     i += 3;
   }
   return path;
@@ -113,8 +111,7 @@ class CgroupTree {
     const std::optional<std::string> text = ReadText(root_ + "/proc/self/mountinfo");
     if (!text) return;
     for (absl::string_view line : absl::StrSplit(*text, '\n')) {
-      const std::pair<absl::string_view, absl::string_view> halves =
-          absl::StrSplit(line, absl::MaxSplits(" - ", 1));
+      const std::pair<absl::string_view, absl::string_view> halves = absl::StrSplit(line, absl::MaxSplits(" - ", 1));
       const std::vector<absl::string_view> mount = absl::StrSplit(halves.first, ' ');
       const std::vector<absl::string_view> source = absl::StrSplit(halves.second, ' ');
       if (mount.size() < 5 || source.size() < 3) continue;
@@ -155,8 +152,8 @@ std::optional<double> QuotaV2(const std::string& folder) {
   if (!word) return std::nullopt;
   const std::vector<std::string> parts = absl::StrSplit(*word, ' ', absl::SkipEmpty());
   int64_t quota, period;
-  if (parts.size() != 2 || !absl::SimpleAtoi(parts[0], &quota) ||
-      !absl::SimpleAtoi(parts[1], &period) || quota <= 0 || period <= 0) {
+  if (parts.size() != 2 || !absl::SimpleAtoi(parts[0], &quota) || !absl::SimpleAtoi(parts[1], &period) || quota <= 0 ||
+      period <= 0) {
     return std::nullopt;
   }
   return static_cast<double>(quota) / static_cast<double>(period);
@@ -205,8 +202,8 @@ std::optional<int> CountCpuList(absl::string_view list) {
   for (absl::string_view range : absl::StrSplit(list, ',', absl::SkipEmpty())) {
     const std::vector<absl::string_view> ends = absl::StrSplit(range, '-');
     int first, last;
-    if (ends.size() > 2 || !absl::SimpleAtoi(ends[0], &first) ||
-        !absl::SimpleAtoi(ends.back(), &last) || first < 0 || last < first || last >= kMaxCpus) {
+    if (ends.size() > 2 || !absl::SimpleAtoi(ends[0], &first) || !absl::SimpleAtoi(ends.back(), &last) || first < 0 ||
+        last < first || last >= kMaxCpus) {
       return std::nullopt;
     }
     count = std::min(kMaxCpus, count + last - first + 1);

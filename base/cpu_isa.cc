@@ -22,9 +22,9 @@ struct IsaEntry {
 };
 
 constexpr IsaEntry kIsas[] = {
-    {Isa::kScalar, "scalar"},           {Isa::kAvx2, "avx2"},
-    {Isa::kAvx512, "avx512"},           {Isa::kAvx512Vnni, "avx512_vnni"},
-    {Isa::kAvx512Bf16, "avx512_bf16"},  {Isa::kAvx512Amx, "avx512_amx"},
+    {Isa::kScalar, "scalar"},          {Isa::kAvx2, "avx2"},
+    {Isa::kAvx512, "avx512"},          {Isa::kAvx512Vnni, "avx512_vnni"},
+    {Isa::kAvx512Bf16, "avx512_bf16"}, {Isa::kAvx512Amx, "avx512_amx"},
 };
 
 struct CpuidLeaf {
@@ -40,9 +40,9 @@ CpuidLeaf Cpuid(unsigned leaf, unsigned subleaf) {
 bool Bit(unsigned word, int bit) { return ((word >> bit) & 1u) != 0; }
 
 // Bits of XCR0 that the operating system saves: Intel SDM volume 1, section 13.3.
-constexpr unsigned kYmmState = 0x6;         // SSE and AVX
-constexpr unsigned kZmmState = 0xE6;        // and opmask, ZMM_Hi256, Hi16_ZMM
-constexpr unsigned kTileState = 0x60000;    // TILECFG and TILEDATA
+constexpr unsigned kYmmState = 0x6;       // SSE and AVX
+constexpr unsigned kZmmState = 0xE6;      // and opmask, ZMM_Hi256, Hi16_ZMM
+constexpr unsigned kTileState = 0x60000;  // TILECFG and TILEDATA
 
 __attribute__((target("xsave"))) unsigned SavedState() {
   const CpuidLeaf leaf1 = Cpuid(1, 0);
@@ -64,11 +64,11 @@ Isa Detect() {
   const bool has_fma = Bit(leaf1.ecx, 12), has_f16c = Bit(leaf1.ecx, 29);
   const bool has_avx2 = Bit(leaf7.ebx, 5) && Bit(leaf7.ebx, 3) && Bit(leaf7.ebx, 8);  // + BMI1, BMI2
   if ((saved & kYmmState) != kYmmState || !has_fma || !has_f16c || !has_avx2) return Isa::kScalar;
-  const bool has_avx512 = Bit(leaf7.ebx, 16) && Bit(leaf7.ebx, 17) && Bit(leaf7.ebx, 28) &&
-                          Bit(leaf7.ebx, 30) && Bit(leaf7.ebx, 31);  // F, DQ, CD, BW, VL
+  const bool has_avx512 = Bit(leaf7.ebx, 16) && Bit(leaf7.ebx, 17) && Bit(leaf7.ebx, 28) && Bit(leaf7.ebx, 30) &&
+                          Bit(leaf7.ebx, 31);  // F, DQ, CD, BW, VL
   if ((saved & kZmmState) != kZmmState || !has_avx512) return Isa::kAvx2;
-  if (!Bit(leaf7.ecx, 11)) return Isa::kAvx512;        // AVX512_VNNI
-  if (!Bit(leaf7_1.eax, 5)) return Isa::kAvx512Vnni;   // AVX512_BF16
+  if (!Bit(leaf7.ecx, 11)) return Isa::kAvx512;       // AVX512_VNNI
+  if (!Bit(leaf7_1.eax, 5)) return Isa::kAvx512Vnni;  // AVX512_BF16
   const bool has_amx = Bit(leaf7.edx, 22) && Bit(leaf7.edx, 24) && Bit(leaf7.edx, 25);
   // oneDNN gates AMX on AVX512_FP16 as well (avx512_core_amx contains avx512_core_fp16).
   const bool has_fp16 = Bit(leaf7.edx, 23);
@@ -101,14 +101,12 @@ absl::StatusOr<Isa> ResolveIsa(absl::string_view requested) {
   for (const IsaEntry& entry : kIsas) {
     if (requested == entry.name) {
       if (entry.isa <= DetectIsa()) return entry.isa;
-      return absl::FailedPreconditionError(absl::StrCat("OCTET_ISA: this machine has no ", requested,
-                                                        ", its highest level is ",
-                                                        IsaName(DetectIsa())));
+      return absl::FailedPreconditionError(
+          absl::StrCat("OCTET_ISA: this machine has no ", requested, ", its highest level is ", IsaName(DetectIsa())));
     }
     absl::StrAppend(&names, names.empty() ? "" : ", ", entry.name);
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("OCTET_ISA: unknown level \"", requested, "\", valid are ", names));
+  return absl::InvalidArgumentError(absl::StrCat("OCTET_ISA: unknown level \"", requested, "\", valid are ", names));
 }
 
 absl::StatusOr<Isa> IsaFromEnvironment() {

@@ -19,8 +19,7 @@ class MatrixView {
       : data_(data), rows_(rows), cols_(cols), stride_(stride) {}
   // A view of mutable elements is also a view of const ones.
   template <typename U>
-    requires std::is_same_v<const U, T>
-  MatrixView(const MatrixView<U>& other)  // NOLINT(google-explicit-constructor)
+  requires std::is_same_v<const U, T> MatrixView(const MatrixView<U>& other)  // NOLINT(google-explicit-constructor)
       : MatrixView(other.data(), other.rows(), other.cols(), other.stride()) {}
 
   T* data() const { return data_; }
@@ -29,9 +28,7 @@ class MatrixView {
   size_t stride() const { return stride_; }
   std::span<T> Row(size_t row_idx) const { return {data_ + row_idx * stride_, cols_}; }
   // Rows [begin, begin + count).
-  MatrixView Rows(size_t begin, size_t count) const {
-    return {data_ + begin * stride_, count, cols_, stride_};
-  }
+  MatrixView Rows(size_t begin, size_t count) const { return {data_ + begin * stride_, count, cols_, stride_}; }
 
  private:
   T* data_ = nullptr;

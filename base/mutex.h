@@ -78,8 +78,7 @@ class CondVar {
   bool WaitWithTimeout(Mutex* mu, absl::Duration timeout) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
 #ifdef OCTET_TSAN
     std::unique_lock<std::mutex> lock(mu->mu_, std::adopt_lock);
-    const bool expired =
-        cv_.wait_for(lock, absl::ToChronoNanoseconds(timeout)) == std::cv_status::timeout;
+    const bool expired = cv_.wait_for(lock, absl::ToChronoNanoseconds(timeout)) == std::cv_status::timeout;
     lock.release();
     return expired;
 #else

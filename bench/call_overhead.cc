@@ -39,8 +39,7 @@ struct Series {
 
   void Print() {
     std::sort(values.begin(), values.end());
-    std::printf("%-12s median %.3f ms, p90 %.3f ms\n", name, values[values.size() / 2],
-                values[values.size() * 9 / 10]);
+    std::printf("%-12s median %.3f ms, p90 %.3f ms\n", name, values[values.size() / 2], values[values.size() * 9 / 10]);
   }
 };
 

@@ -49,8 +49,8 @@ void RunRow(State& state, double bytes_per_value, const std::function<void(size_
     kernel(n, x.data());
     benchmark::ClobberMemory();
   }
-  state.SetBytesProcessed(static_cast<int64_t>(static_cast<double>(state.iterations()) * bytes_per_value *
-                                               static_cast<double>(n)));
+  state.SetBytesProcessed(
+      static_cast<int64_t>(static_cast<double>(state.iterations()) * bytes_per_value * static_cast<double>(n)));
 }
 
 // What all the others contain.
@@ -154,8 +154,15 @@ void Attention(State& state) {
   std::vector<float> out(queries * hidden), scratch(AttentionScratchSize(tokens));
   for (auto _ : state) {
     Attend(Kernels(), shape,
-           {.q = q.data(), .q_stride = hidden, .k_transposed = k.data(), .k_stride = tokens, .v = v.data(),
-            .v_stride = hidden, .out = out.data(), .out_stride = hidden, .num_queries = queries,
+           {.q = q.data(),
+            .q_stride = hidden,
+            .k_transposed = k.data(),
+            .k_stride = tokens,
+            .v = v.data(),
+            .v_stride = hidden,
+            .out = out.data(),
+            .out_stride = hidden,
+            .num_queries = queries,
             .text_tokens = tokens},
            scratch);
     benchmark::ClobberMemory();

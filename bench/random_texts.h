@@ -14,8 +14,8 @@ namespace octet {
 
 // A text of `num_tokens` tokens, [CLS] and [SEP] included (at least 3): each word is one piece of BERT's vocabulary.
 inline std::string RandomText(size_t num_tokens, std::mt19937* random) {
-  constexpr const char* kWords[] = {"the",   "river",    "runs",  "under", "a",   "stone", "bridge",
-                                    "while", "seven",    "children", "count", "boats", "and", "clouds"};
+  constexpr const char* kWords[] = {"the",   "river", "runs",     "under", "a",     "stone", "bridge",
+                                    "while", "seven", "children", "count", "boats", "and",   "clouds"};
   std::uniform_int_distribution<size_t> word(0, std::size(kWords) - 1);
   std::string text;
   for (size_t i = 2; i < num_tokens; ++i) absl::StrAppend(&text, i == 2 ? "" : " ", kWords[word(*random)]);

@@ -39,8 +39,7 @@ class Connection {
   explicit Connection(const std::string& address) {
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // one TCP connection each
-    stub_ = v1::TextEncoder::NewStub(
-        grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
+    stub_ = v1::TextEncoder::NewStub(grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
   }
   v1::TextEncoder::Stub& stub() { return *stub_; }
 

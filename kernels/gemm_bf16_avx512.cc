@@ -48,12 +48,23 @@ OCTET_TARGET_BF16 void Gemm(const GemmBf16& g) {
   size_t row = 0;
   for (; row + 6 <= g.rows; row += 6) Tile<6>(g, row);
   switch (g.rows - row) {
-    case 5: Tile<5>(g, row); break;
-    case 4: Tile<4>(g, row); break;
-    case 3: Tile<3>(g, row); break;
-    case 2: Tile<2>(g, row); break;
-    case 1: Tile<1>(g, row); break;
-    default: break;
+    case 5:
+      Tile<5>(g, row);
+      break;
+    case 4:
+      Tile<4>(g, row);
+      break;
+    case 3:
+      Tile<3>(g, row);
+      break;
+    case 2:
+      Tile<2>(g, row);
+      break;
+    case 1:
+      Tile<1>(g, row);
+      break;
+    default:
+      break;
   }
 }
 

@@ -37,8 +37,7 @@ HWY_INLINE void Tile(const GemmF32& g, size_t row, size_t col, MF last) {
   for (size_t k = 0; k < g.depth; ++k, b += g.ldb) {
     VF bv[kVectors];
     for (int v = 0; v < kVectors; ++v) {
-      bv[v] = kPartial && v == kVectors - 1 ? hn::MaskedLoad(last, d, b + v * kLanes)
-                                            : hn::LoadU(d, b + v * kLanes);
+      bv[v] = kPartial && v == kVectors - 1 ? hn::MaskedLoad(last, d, b + v * kLanes) : hn::LoadU(d, b + v * kLanes);
     }
     for (int r = 0; r < kRows; ++r) {
       const VF av = hn::Set(d, a[r * g.lda + k]);
@@ -62,12 +61,23 @@ HWY_INLINE void Column(const GemmF32& g, size_t col, MF last) {
   size_t row = 0;
   for (; row + 6 <= g.rows; row += 6) Tile<6, kVectors, kPartial>(g, row, col, last);
   switch (g.rows - row) {
-    case 5: Tile<5, kVectors, kPartial>(g, row, col, last); break;
-    case 4: Tile<4, kVectors, kPartial>(g, row, col, last); break;
-    case 3: Tile<3, kVectors, kPartial>(g, row, col, last); break;
-    case 2: Tile<2, kVectors, kPartial>(g, row, col, last); break;
-    case 1: Tile<1, kVectors, kPartial>(g, row, col, last); break;
-    default: break;
+    case 5:
+      Tile<5, kVectors, kPartial>(g, row, col, last);
+      break;
+    case 4:
+      Tile<4, kVectors, kPartial>(g, row, col, last);
+      break;
+    case 3:
+      Tile<3, kVectors, kPartial>(g, row, col, last);
+      break;
+    case 2:
+      Tile<2, kVectors, kPartial>(g, row, col, last);
+      break;
+    case 1:
+      Tile<1, kVectors, kPartial>(g, row, col, last);
+      break;
+    default:
+      break;
   }
 }
 
@@ -89,11 +99,20 @@ HWY_INLINE void LastColumns(const GemmF32& g, size_t col) {
   const MF all = hn::FirstN(DF(), kLanes);
   for (; col + kTileCols <= g.cols; col += kTileCols) Column<kMaxVectors, false>(g, col, all);
   switch ((g.cols - col + kLanes - 1) / kLanes) {
-    case 4: LastColumns<kMaxVectors>(g, col); break;
-    case 3: LastColumns<(kMaxVectors > 3 ? 3 : 1)>(g, col); break;
-    case 2: LastColumns<2>(g, col); break;
-    case 1: LastColumns<1>(g, col); break;
-    default: break;
+    case 4:
+      LastColumns<kMaxVectors>(g, col);
+      break;
+    case 3:
+      LastColumns<(kMaxVectors > 3 ? 3 : 1)>(g, col);
+      break;
+    case 2:
+      LastColumns<2>(g, col);
+      break;
+    case 1:
+      LastColumns<1>(g, col);
+      break;
+    default:
+      break;
   }
 }
 

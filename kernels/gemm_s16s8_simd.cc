@@ -79,11 +79,20 @@ HWY_INLINE void Tile(const GemmS16S8& g, size_t row, size_t col, size_t cols) {
     size_t row = 0;
     for (; row + kMaxRows <= g.rows; row += kMaxRows) Tile<kMaxRows>(g, row, col, cols);
     switch (g.rows - row) {
-      case 4: Tile<4>(g, row, col, cols); break;
-      case 3: Tile<3>(g, row, col, cols); break;
-      case 2: Tile<2>(g, row, col, cols); break;
-      case 1: Tile<1>(g, row, col, cols); break;
-      default: break;
+      case 4:
+        Tile<4>(g, row, col, cols);
+        break;
+      case 3:
+        Tile<3>(g, row, col, cols);
+        break;
+      case 2:
+        Tile<2>(g, row, col, cols);
+        break;
+      case 1:
+        Tile<1>(g, row, col, cols);
+        break;
+      default:
+        break;
     }
   }
 }

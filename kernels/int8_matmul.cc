@@ -32,8 +32,7 @@ class ScalarInt8Matmul final : public Int8Matmul {
     return std::make_unique<DensePackedWeights>(weights);
   }
   std::unique_ptr<Context> NewContext() const override { return std::make_unique<Context>(); }
-  void Run(const uint8_t* a, const PackedInt8Weights& weights, size_t rows, Context*,
-           int32_t* acc) const override {
+  void Run(const uint8_t* a, const PackedInt8Weights& weights, size_t rows, Context*, int32_t* acc) const override {
     MatmulU8S8Scalar(a, static_cast<const DensePackedWeights&>(weights).data(), rows, cols_, depth_, acc);
   }
   std::string implementation_name() const override { return "scalar"; }

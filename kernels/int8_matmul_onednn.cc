@@ -87,8 +87,8 @@ class OneDnnInt8Matmul final : public Int8Matmul {
       stream.wait();
       return std::make_unique<OneDnnPackedWeights>(std::move(packed));
     } catch (const dnnl::error& e) {
-      return absl::InternalError(absl::StrCat("oneDNN cannot pack int8 weights: ",
-                                              e.message == nullptr ? "" : e.message));
+      return absl::InternalError(
+          absl::StrCat("oneDNN cannot pack int8 weights: ", e.message == nullptr ? "" : e.message));
     }
   }
 
@@ -100,10 +100,10 @@ class OneDnnInt8Matmul final : public Int8Matmul {
     }
     context->scratchpad = AlignedBuffer<uint8_t>(scratchpad_bytes);
     for (const auto& pd : descs_) {
-      context->blocks.push_back({.src = dnnl::memory(pd.src_desc(), Engine(), DNNL_MEMORY_NONE),
-                                 .dst = dnnl::memory(pd.dst_desc(), Engine(), DNNL_MEMORY_NONE),
-                                 .scratchpad = dnnl::memory(pd.scratchpad_desc(), Engine(),
-                                                            context->scratchpad.data())});
+      context->blocks.push_back(
+          {.src = dnnl::memory(pd.src_desc(), Engine(), DNNL_MEMORY_NONE),
+           .dst = dnnl::memory(pd.dst_desc(), Engine(), DNNL_MEMORY_NONE),
+           .scratchpad = dnnl::memory(pd.scratchpad_desc(), Engine(), context->scratchpad.data())});
     }
     return context;
   }
@@ -133,9 +133,7 @@ class OneDnnInt8Matmul final : public Int8Matmul {
  private:
   OneDnnInt8Matmul(size_t depth, size_t cols) : depth_(depth), cols_(cols) {}
 
-  dnnl::memory::dims WeightDims() const {
-    return {static_cast<dnnl_dim_t>(depth_), static_cast<dnnl_dim_t>(cols_)};
-  }
+  dnnl::memory::dims WeightDims() const { return {static_cast<dnnl_dim_t>(depth_), static_cast<dnnl_dim_t>(cols_)}; }
 
   absl::Status MakePrimitives() {
     dnnl::primitive_attr attr;
@@ -151,8 +149,8 @@ class OneDnnInt8Matmul final : public Int8Matmul {
       dnnl::matmul::primitive_desc pd(Engine(), src, wei, dst, attr);
       const std::string name = pd.impl_info_str();
       if (absl::StrContains(name, "ref")) {
-        return absl::InternalError(absl::StrCat("oneDNN has only the reference kernel \"", name,
-                                                "\" for int8 ", rows, " x ", depth_, " x ", cols_));
+        return absl::InternalError(absl::StrCat("oneDNN has only the reference kernel \"", name, "\" for int8 ", rows,
+                                                " x ", depth_, " x ", cols_));
       }
       if (descs_.empty()) weights_desc_ = pd.weights_desc();
       if (!absl::StrContains(implementation_name_, name)) {
@@ -189,8 +187,8 @@ absl::Status LimitOneDnn(Isa isa) {
   MutexLock lock(&limit.mu);
   if (limit.set) {
     if (limit.isa == isa) return absl::OkStatus();
-    return absl::FailedPreconditionError(absl::StrCat("oneDNN is limited to ", IsaName(limit.isa),
-                                                      " in this process, ", IsaName(isa), " asked for"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("oneDNN is limited to ", IsaName(limit.isa), " in this process, ", IsaName(isa), " asked for"));
   }
   if (isa != Isa::kScalar) {
     // The variable of the same purpose would win over the call.
@@ -198,9 +196,8 @@ absl::Status LimitOneDnn(Isa isa) {
     unsetenv("DNNL_MAX_CPU_ISA");
     const dnnl::cpu_isa wanted = OneDnnIsa(isa);
     if (dnnl::set_max_cpu_isa(wanted) != dnnl::status::success || dnnl::get_effective_cpu_isa() != wanted) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "oneDNN does not run at ", IsaName(isa), ", only at level ",
-          static_cast<int>(dnnl::get_effective_cpu_isa())));
+      return absl::FailedPreconditionError(absl::StrCat("oneDNN does not run at ", IsaName(isa), ", only at level ",
+                                                        static_cast<int>(dnnl::get_effective_cpu_isa())));
     }
   }
   limit.set = true;

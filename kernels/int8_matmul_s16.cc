@@ -62,8 +62,12 @@ class S16Int8Matmul final : public Int8Matmul {
       for (size_t k = 0; k < depth_; ++k) row[k] = a[r * depth_ + k];
       if (wide_depth_ != depth_) row[depth_] = 0;
     }
-    gemm_({.a = wide, .b = static_cast<const PanelPackedWeights&>(weights).data(), .c = acc, .rows = rows,
-           .cols = cols_, .depth = wide_depth_});
+    gemm_({.a = wide,
+           .b = static_cast<const PanelPackedWeights&>(weights).data(),
+           .c = acc,
+           .rows = rows,
+           .cols = cols_,
+           .depth = wide_depth_});
   }
 
   std::string implementation_name() const override {

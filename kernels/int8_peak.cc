@@ -32,10 +32,10 @@ __attribute__((target("avx512f,avx512vnni"))) void RunVnni() {
 // loop of intrinsics in memory. What the registers hold does not matter.
 #define OCTET_MADD(w, i) \
   "vpmaddwd %%" w "mm14, %%" w "mm15, %%" w "mm13\n vpaddd %%" w "mm13, %%" w "mm" #i ", %%" w "mm" #i "\n"
-#define OCTET_MADD_ROUND(w)                                                                                    \
-  asm volatile(OCTET_MADD(w, 0) OCTET_MADD(w, 1) OCTET_MADD(w, 2) OCTET_MADD(w, 3) OCTET_MADD(w, 4)            \
-               OCTET_MADD(w, 5) OCTET_MADD(w, 6) OCTET_MADD(w, 7) OCTET_MADD(w, 8) OCTET_MADD(w, 9)            \
-               :: : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm13")
+#define OCTET_MADD_ROUND(w)                                                                                          \
+  asm volatile(OCTET_MADD(w, 0) OCTET_MADD(w, 1) OCTET_MADD(w, 2) OCTET_MADD(w, 3) OCTET_MADD(w, 4) OCTET_MADD(w, 5) \
+                   OCTET_MADD(w, 6) OCTET_MADD(w, 7) OCTET_MADD(w, 8) OCTET_MADD(w, 9)::                             \
+                       : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm13")
 
 __attribute__((target("avx512f,avx512bw"))) void RunMadd512() {
   for (int round = 0; round < kRounds; ++round) OCTET_MADD_ROUND("z");

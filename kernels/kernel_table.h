@@ -20,7 +20,7 @@ struct RowQuantization {
 
 // Per-column constants of an int8 product, each [n].
 struct DequantizeColumns {
-  const int32_t* column_sums;   // sum of the s8 weights of output channel c
+  const int32_t* column_sums;  // sum of the s8 weights of output channel c
   const float* weight_scales;
   const float* bias;
 };
@@ -66,8 +66,7 @@ struct KernelTable {
 
   // y[c] = (acc[c] - zero_point * column_sums[c]) * (scale * weight_scales[c]) + bias[c], one rounding in
   // each float operation, multiply-add fused. |acc - ...| < 2^31 for n up to 33,000 inputs.
-  void (*dequantize_row)(const int32_t* acc, RowQuantization row, const DequantizeColumns& columns,
-                         size_t n, float* y);
+  void (*dequantize_row)(const int32_t* acc, RowQuantization row, const DequantizeColumns& columns, size_t n, float* y);
 
   // y[c] = x[c] + bias[c]. x and y may be the same.
   void (*add_row)(const float* x, const float* bias, size_t n, float* y);
@@ -80,8 +79,7 @@ struct KernelTable {
 
   // h = x + residual; y = (h - mean(h)) / sqrt(variance(h) + epsilon) * gamma + beta. Ba et al. 2016.
   // residual may be null (zero). y may be x or residual.
-  void (*layer_norm_row)(const float* x, const float* residual, const LayerNormWeights& weights, size_t n,
-                         float* y);
+  void (*layer_norm_row)(const float* x, const float* residual, const LayerNormWeights& weights, size_t n, float* y);
 
   // x[c] = exp((x[c] - max(x)) * scale), in place; returns the sum. n >= 1, scale > 0.
   float (*exp_row)(float* x, float scale, size_t n);
@@ -98,8 +96,7 @@ struct KernelTable {
   void (*f32_to_f16_row)(const float* x, size_t n, uint16_t* y);
 
   // dst[c, r] = src[r, c]: rows x cols elements, strides in elements.
-  void (*transpose)(const float* src, size_t src_stride, size_t rows, size_t cols, float* dst,
-                    size_t dst_stride);
+  void (*transpose)(const float* src, size_t src_stride, size_t rows, size_t cols, float* dst, size_t dst_stride);
 
   void (*gemm_f32)(const GemmF32& args);
 

@@ -33,10 +33,13 @@ AlignedBuffer<float> Copy(std::span<const float> values) {
 
 class Int8Linear final : public Linear {
  public:
-  Int8Linear(const KernelTable* kernels, const Int8Matmul* matmul, size_t matmul_idx,
-             std::span<const float> bias)
-      : kernels_(kernels), matmul_(matmul), matmul_idx_(matmul_idx), column_sums_(bias.size()),
-        scales_(bias.size()), bias_(Copy(bias)) {}
+  Int8Linear(const KernelTable* kernels, const Int8Matmul* matmul, size_t matmul_idx, std::span<const float> bias)
+      : kernels_(kernels),
+        matmul_(matmul),
+        matmul_idx_(matmul_idx),
+        column_sums_(bias.size()),
+        scales_(bias.size()),
+        bias_(Copy(bias)) {}
 
   absl::Status Pack(std::span<const float> weights) {
     const size_t depth = in_dim();
@@ -53,17 +56,14 @@ class Int8Linear final : public Linear {
   }
 
   void FinishRow(const InputBlock& x, const OutputBlock& product, size_t row_idx, float* y) const override {
-    kernels_->dequantize_row(product.s32() + row_idx * out_dim(), x.quantization(row_idx),
-                             {.column_sums = column_sums_.data(), .weight_scales = scales_.data(),
-                              .bias = bias_.data()},
-                             out_dim(), y);
+    kernels_->dequantize_row(
+        product.s32() + row_idx * out_dim(), x.quantization(row_idx),
+        {.column_sums = column_sums_.data(), .weight_scales = scales_.data(), .bias = bias_.data()}, out_dim(), y);
   }
 
   size_t in_dim() const override { return matmul_->depth(); }
   size_t out_dim() const override { return matmul_->cols(); }
-  uint64_t bytes() const override {
-    return packed_->bytes() + column_sums_.bytes() + scales_.bytes() + bias_.bytes();
-  }
+  uint64_t bytes() const override { return packed_->bytes() + column_sums_.bytes() + scales_.bytes() + bias_.bytes(); }
 
  private:
   void QuantizeChannel(std::span<const float> w, size_t channel, int8_t* q) {
@@ -95,9 +95,10 @@ size_t NumPanels(size_t out_dim) { return (out_dim + kGemmPanelCols - 1) / kGemm
 // Weights as panels of kGemmPanelCols output channels, [panel][k][column], zeros past the last channel.
 class F32Linear final : public Linear {
  public:
-  F32Linear(const KernelTable* kernels, std::span<const float> weights, std::span<const float> bias,
-            size_t in_dim)
-      : kernels_(kernels), in_dim_(in_dim), panels_(NumPanels(bias.size()) * kGemmPanelCols * in_dim),
+  F32Linear(const KernelTable* kernels, std::span<const float> weights, std::span<const float> bias, size_t in_dim)
+      : kernels_(kernels),
+        in_dim_(in_dim),
+        panels_(NumPanels(bias.size()) * kGemmPanelCols * in_dim),
         bias_(Copy(bias)) {
     std::fill(panels_.data(), panels_.data() + panels_.size(), 0.0f);
     for (size_t j = 0; j < bias.size(); ++j) {
@@ -110,9 +111,15 @@ class F32Linear final : public Linear {
 
   void Multiply(const InputBlock& x, size_t rows, OutputBlock* out) const override {
     for (size_t begin = 0; begin < out_dim(); begin += kGemmPanelCols) {
-      kernels_->gemm_f32({.a = x.f32(), .lda = x.stride(), .b = panels_.data() + begin * in_dim_,
-                          .ldb = kGemmPanelCols, .c = out->f32() + begin, .ldc = out_dim(), .rows = rows,
-                          .cols = std::min(kGemmPanelCols, out_dim() - begin), .depth = in_dim_});
+      kernels_->gemm_f32({.a = x.f32(),
+                          .lda = x.stride(),
+                          .b = panels_.data() + begin * in_dim_,
+                          .ldb = kGemmPanelCols,
+                          .c = out->f32() + begin,
+                          .ldc = out_dim(),
+                          .rows = rows,
+                          .cols = std::min(kGemmPanelCols, out_dim() - begin),
+                          .depth = in_dim_});
     }
   }
 
@@ -134,10 +141,12 @@ class F32Linear final : public Linear {
 // As F32Linear, in BF16 with pairs of k interleaved (kernel_table.h, GemmBf16); odd depths get a zero.
 class Bf16Linear final : public Linear {
  public:
-  Bf16Linear(const KernelTable* kernels, std::span<const float> weights, std::span<const float> bias,
-             size_t in_dim)
-      : kernels_(kernels), in_dim_(in_dim), depth_((in_dim + 1) / 2 * 2),
-        panels_(NumPanels(bias.size()) * kGemmPanelCols * depth_), bias_(Copy(bias)) {
+  Bf16Linear(const KernelTable* kernels, std::span<const float> weights, std::span<const float> bias, size_t in_dim)
+      : kernels_(kernels),
+        in_dim_(in_dim),
+        depth_((in_dim + 1) / 2 * 2),
+        panels_(NumPanels(bias.size()) * kGemmPanelCols * depth_),
+        bias_(Copy(bias)) {
     std::fill(panels_.data(), panels_.data() + panels_.size(), uint16_t{0});
     AlignedBuffer<uint16_t> row(in_dim);
     for (size_t j = 0; j < bias.size(); ++j) {
@@ -150,9 +159,14 @@ class Bf16Linear final : public Linear {
 
   void Multiply(const InputBlock& x, size_t rows, OutputBlock* out) const override {
     for (size_t begin = 0; begin < out_dim(); begin += kGemmPanelCols) {
-      kernels_->gemm_bf16({.a = x.bf16(), .lda = x.stride(), .b = panels_.data() + begin * depth_,
-                           .c = out->f32() + begin, .ldc = out_dim(), .rows = rows,
-                           .cols = std::min(kGemmPanelCols, out_dim() - begin), .depth = depth_});
+      kernels_->gemm_bf16({.a = x.bf16(),
+                           .lda = x.stride(),
+                           .b = panels_.data() + begin * depth_,
+                           .c = out->f32() + begin,
+                           .ldc = out_dim(),
+                           .rows = rows,
+                           .cols = std::min(kGemmPanelCols, out_dim() - begin),
+                           .depth = depth_});
     }
   }
 
@@ -208,9 +222,9 @@ OutputBlock::OutputBlock(const LinearFactory& factory) : acc_(kMaxBlockRows * fa
 absl::StatusOr<std::unique_ptr<LinearFactory>> LinearFactory::Create(LinearKind kind, Isa isa) {
   std::unique_ptr<LinearFactory> factory(new LinearFactory(kind, isa));
   if (kind == LinearKind::kBf16 && factory->kernels_->gemm_bf16 == nullptr) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "precision bf16 needs a CPU with BF16 dot products (level avx512_bf16), this process runs at ",
-        IsaName(isa), "; use int8 or f32"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("precision bf16 needs a CPU with BF16 dot products (level avx512_bf16), this process runs at ",
+                     IsaName(isa), "; use int8 or f32"));
   }
   return factory;
 }
@@ -224,8 +238,8 @@ absl::StatusOr<size_t> LinearFactory::MatmulIndex(size_t in_dim, size_t out_dim)
 }
 
 absl::StatusOr<std::unique_ptr<Linear>> LinearFactory::MakeLinear(std::span<const float> weights,
-                                                                  std::span<const float> bias,
-                                                                  size_t in_dim, size_t out_dim) {
+                                                                  std::span<const float> bias, size_t in_dim,
+                                                                  size_t out_dim) {
   OCTET_CHECK(weights.size() == in_dim * out_dim && bias.size() == out_dim);
   max_out_dim_ = std::max(max_out_dim_, out_dim);
   switch (kind_) {
@@ -257,8 +271,9 @@ std::vector<std::string> LinearFactory::implementation_names() const {
   }
   if (kind_ == LinearKind::kBf16) names.push_back("octet:gemm_bf16");
   if (kind_ == LinearKind::kF32) {
-    names.push_back(isa_ == Isa::kScalar ? "scalar" : isa_ == Isa::kAvx2 ? "octet:gemm_f32 avx2"
-                                                                         : "octet:gemm_f32 avx512");
+    names.push_back(isa_ == Isa::kScalar ? "scalar"
+                    : isa_ == Isa::kAvx2 ? "octet:gemm_f32 avx2"
+                                         : "octet:gemm_f32 avx512");
   }
   return names;
 }

@@ -97,9 +97,8 @@ class LinearFactory {
 
   // weights: [out_dim, in_dim], f32, finite; bias: [out_dim]. Both are read, neither is kept as is.
   // Int8: q = round_half_even(w / scale), scale = max|w| / 127 per output channel, 1 for a row of zeros.
-  absl::StatusOr<std::unique_ptr<Linear>> MakeLinear(std::span<const float> weights,
-                                                     std::span<const float> bias, size_t in_dim,
-                                                     size_t out_dim);
+  absl::StatusOr<std::unique_ptr<Linear>> MakeLinear(std::span<const float> weights, std::span<const float> bias,
+                                                     size_t in_dim, size_t out_dim);
 
   // Bytes that MakeLinear's result keeps, without the padding that oneDNN may add.
   static uint64_t LinearBytes(LinearKind kind, uint64_t in_dim, uint64_t out_dim);

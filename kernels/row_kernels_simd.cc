@@ -182,15 +182,13 @@ RowQuantization QuantizeRowU8(const float* x, size_t n, uint8_t* q) {
   return {.scale = scale, .zero_point = zero_point};
 }
 
-void DequantizeRow(const int32_t* acc, RowQuantization row, const DequantizeColumns& columns, size_t n,
-                   float* y) {
+void DequantizeRow(const int32_t* acc, RowQuantization row, const DequantizeColumns& columns, size_t n, float* y) {
   const DF d;
   const DI di;
   const VF scale = hn::Set(d, row.scale);
   const auto zero_point = hn::Set(di, row.zero_point);
   ForEachVector(n, [&](size_t c, auto lanes) {
-    const auto centred =
-        hn::Sub(lanes.Load(di, acc + c), hn::Mul(zero_point, lanes.Load(di, columns.column_sums + c)));
+    const auto centred = hn::Sub(lanes.Load(di, acc + c), hn::Mul(zero_point, lanes.Load(di, columns.column_sums + c)));
     const VF scales = hn::Mul(scale, lanes.Load(d, columns.weight_scales + c));
     const VF bias = lanes.Load(d, columns.bias + c);
     lanes.Store(hn::MulAdd(hn::ConvertTo(d, centred), scales, bias), d, y + c);
@@ -199,18 +197,17 @@ void DequantizeRow(const int32_t* acc, RowQuantization row, const DequantizeColu
 
 void AddRow(const float* x, const float* bias, size_t n, float* y) {
   const DF d;
-  ForEachVector(n, [&](size_t c, auto lanes) {
-    lanes.Store(hn::Add(lanes.Load(d, x + c), lanes.Load(d, bias + c)), d, y + c);
-  });
+  ForEachVector(
+      n, [&](size_t c, auto lanes) { lanes.Store(hn::Add(lanes.Load(d, x + c), lanes.Load(d, bias + c)), d, y + c); });
 }
 
 // erf(x / sqrt 2) = x P(u), u = 2 x^2 / 25 - 1, for |x| <= 5; beyond that it is +-1 to within 6e-7.
 // P: least squares in Chebyshev points with the weight of the error in GELU, degree 12; evaluated in f32 the
 // largest absolute error of GELU is 1.5e-6.
 constexpr float kErfCoefficients[] = {
-    0.28272756934165955f,   -0.14059330523014069f,  0.1030428409576416f,   -0.08086589723825455f,
-    0.06285246461629868f,   -0.04667345806956291f,  0.03299529105424881f,  -0.02194647304713726f,
-    0.012330901809036732f,  -0.00583133939653635f,  0.004003686364740133f, -0.0030283089727163315f,
+    0.28272756934165955f,   -0.14059330523014069f, 0.1030428409576416f,   -0.08086589723825455f,
+    0.06285246461629868f,   -0.04667345806956291f, 0.03299529105424881f,  -0.02194647304713726f,
+    0.012330901809036732f,  -0.00583133939653635f, 0.004003686364740133f, -0.0030283089727163315f,
     0.0009859491838142276f,
 };
 
@@ -231,7 +228,9 @@ HWY_INLINE VF GeluErf(VF x) {
   return hn::MulAdd(half_x, erf, half_x);
 }
 
-void GeluErfRow(float* x, size_t n) { MapRow(x, n, x, [](VF v) { return GeluErf(v); }); }
+void GeluErfRow(float* x, size_t n) {
+  MapRow(x, n, x, [](VF v) { return GeluErf(v); });
+}
 
 constexpr float kLog2E = 1.44269504f;
 
@@ -263,7 +262,9 @@ HWY_INLINE VF GeluTanh(VF x) {
   return hn::Div(x, hn::Add(hn::Set(d, 1.0f), Exp2(z)));
 }
 
-void GeluTanhRow(float* x, size_t n) { MapRow(x, n, x, [](VF v) { return GeluTanh(v); }); }
+void GeluTanhRow(float* x, size_t n) {
+  MapRow(x, n, x, [](VF v) { return GeluTanh(v); });
+}
 
 void ReluRow(float* x, size_t n) {
   const DF d;
@@ -271,8 +272,7 @@ void ReluRow(float* x, size_t n) {
   MapRow(x, n, x, [d](VF v) { return hn::IfThenElse(hn::Lt(v, hn::Zero(d)), hn::Zero(d), v); });
 }
 
-void LayerNormRow(const float* x, const float* residual, const LayerNormWeights& weights, size_t n,
-                  float* y) {
+void LayerNormRow(const float* x, const float* residual, const LayerNormWeights& weights, size_t n, float* y) {
   const DF d;
   const float sum = SumRow(n, [&](size_t c, auto lanes, VF sums) {
     VF h = lanes.Load(d, x + c);
@@ -353,8 +353,7 @@ HWY_INLINE void TransposeTile(const float* src, size_t src_stride, float* dst, s
 }
 #endif
 
-void Transpose(const float* src, size_t src_stride, size_t rows, size_t cols, float* dst,
-               size_t dst_stride) {
+void Transpose(const float* src, size_t src_stride, size_t rows, size_t cols, float* dst, size_t dst_stride) {
   size_t whole_rows = 0, whole_cols = 0;
 #if HWY_TARGET != HWY_SCALAR
   whole_rows = rows / 4 * 4;
@@ -402,9 +401,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace octet::kernels {
 
-const KernelTable& SimdRowKernels(Isa isa) {
-  return isa == Isa::kAvx2 ? N_AVX2::kRowKernels : N_AVX3::kRowKernels;
-}
+const KernelTable& SimdRowKernels(Isa isa) { return isa == Isa::kAvx2 ? N_AVX2::kRowKernels : N_AVX3::kRowKernels; }
 
 }  // namespace octet::kernels
 #endif

@@ -33,8 +33,7 @@ RowQuantization QuantizeRowU8(const float* x, size_t n, uint8_t* q) {
   return {.scale = scale, .zero_point = zero_point};
 }
 
-void DequantizeRow(const int32_t* acc, RowQuantization row, const DequantizeColumns& columns, size_t n,
-                   float* y) {
+void DequantizeRow(const int32_t* acc, RowQuantization row, const DequantizeColumns& columns, size_t n, float* y) {
   for (size_t c = 0; c < n; ++c) {
     const auto centred = static_cast<float>(acc[c] - row.zero_point * columns.column_sums[c]);
     y[c] = std::fma(centred, row.scale * columns.weight_scales[c], columns.bias[c]);
@@ -61,8 +60,7 @@ void ReluRow(float* x, size_t n) {
   for (size_t c = 0; c < n; ++c) x[c] = x[c] < 0 ? 0 : x[c];
 }
 
-void LayerNormRow(const float* x, const float* residual, const LayerNormWeights& weights, size_t n,
-                  float* y) {
+void LayerNormRow(const float* x, const float* residual, const LayerNormWeights& weights, size_t n, float* y) {
   float sum = 0;
   for (size_t c = 0; c < n; ++c) {
     y[c] = residual == nullptr ? x[c] : x[c] + residual[c];
@@ -110,7 +108,7 @@ uint16_t F32ToF16(float x) {
   const uint32_t bits = std::bit_cast<uint32_t>(x);
   const auto sign = static_cast<uint16_t>((bits >> 16) & 0x8000u);
   const float magnitude = std::abs(x);
-  if (magnitude < 0x1p-14f) {  // subnormal: multiples of 2^-24
+  if (magnitude < 0x1p-14f) {                // subnormal: multiples of 2^-24
     const float shifted = magnitude + 0.5f;  // last place of [0.5, 1) is 2^-24
     return static_cast<uint16_t>(sign | (std::bit_cast<uint32_t>(shifted) - std::bit_cast<uint32_t>(0.5f)));
   }
@@ -126,8 +124,7 @@ void F16ToF32Row(const uint16_t* x, size_t n, float* y) {
   for (size_t c = 0; c < n; ++c) y[c] = F16ToF32(x[c]);
 }
 
-void Transpose(const float* src, size_t src_stride, size_t rows, size_t cols, float* dst,
-               size_t dst_stride) {
+void Transpose(const float* src, size_t src_stride, size_t rows, size_t cols, float* dst, size_t dst_stride) {
   for (size_t c = 0; c < cols; ++c) {
     for (size_t r = 0; r < rows; ++r) dst[c * dst_stride + r] = src[r * src_stride + c];
   }
@@ -177,20 +174,27 @@ void F32ToBf16Row(const float* x, size_t n, uint16_t* y) {
 
 const KernelTable& ScalarKernels() {
   static constexpr KernelTable table = {
-      .quantize_row_u8 = QuantizeRowU8, .dequantize_row = DequantizeRow,
-      .add_row = AddRow,                .gelu_erf_row = GeluErfRow,
-      .gelu_tanh_row = GeluTanhRow,     .relu_row = ReluRow,
-      .layer_norm_row = LayerNormRow,   .exp_row = ExpRow,
-      .scale_row = ScaleRow,            .max_row = MaxRow,
-      .f16_to_f32_row = F16ToF32Row,    .f32_to_f16_row = F32ToF16Row,    .transpose = Transpose,
-      .gemm_f32 = GemmF32Scalar,        .gemm_bf16 = GemmBf16Scalar,
+      .quantize_row_u8 = QuantizeRowU8,
+      .dequantize_row = DequantizeRow,
+      .add_row = AddRow,
+      .gelu_erf_row = GeluErfRow,
+      .gelu_tanh_row = GeluTanhRow,
+      .relu_row = ReluRow,
+      .layer_norm_row = LayerNormRow,
+      .exp_row = ExpRow,
+      .scale_row = ScaleRow,
+      .max_row = MaxRow,
+      .f16_to_f32_row = F16ToF32Row,
+      .f32_to_f16_row = F32ToF16Row,
+      .transpose = Transpose,
+      .gemm_f32 = GemmF32Scalar,
+      .gemm_bf16 = GemmBf16Scalar,
       .f32_to_bf16_row = F32ToBf16Row,
   };
   return table;
 }
 
-void MatmulU8S8Scalar(const uint8_t* a, const int8_t* b, size_t rows, size_t cols, size_t depth,
-                      int32_t* c) {
+void MatmulU8S8Scalar(const uint8_t* a, const int8_t* b, size_t rows, size_t cols, size_t depth, int32_t* c) {
   for (size_t r = 0; r < rows; ++r) {
     for (size_t j = 0; j < cols; ++j) {
       int32_t sum = 0;

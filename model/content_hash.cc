@@ -51,8 +51,7 @@ ContentHash::Value ContentHash::Get() const {
   ContentHash last = *this;
   const size_t held = num_bytes_ % kBlockBytes;
   if (held != 0) {
-    std::fill(last.pending_.begin() + static_cast<ptrdiff_t>(held), last.pending_.end(),
-              std::byte{0});
+    std::fill(last.pending_.begin() + static_cast<ptrdiff_t>(held), last.pending_.end(), std::byte{0});
     last.AddBlocks(last.pending_.data(), 1);
   }
   return {last.lanes_, num_bytes_};

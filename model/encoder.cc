@@ -19,9 +19,11 @@ using kernels::kMaxBlockRows;
 class ForwardPass {
  public:
   ForwardPass(const EncoderState& encoder, const PackedBatch& batch, EncoderWorkspace* workspace)
-      : encoder_(encoder), batch_(batch), ws_(*workspace), hidden_(encoder.config.hidden_dim),
-        block_rows_(ws_.block_rows_ != 0 ? ws_.block_rows_
-                                         : BlockRows(batch.num_tokens(), ws_.team_->num_threads())),
+      : encoder_(encoder),
+        batch_(batch),
+        ws_(*workspace),
+        hidden_(encoder.config.hidden_dim),
+        block_rows_(ws_.block_rows_ != 0 ? ws_.block_rows_ : BlockRows(batch.num_tokens(), ws_.team_->num_threads())),
         num_blocks_((batch.num_tokens() + block_rows_ - 1) / block_rows_) {}
 
   void Run() {
@@ -85,8 +87,8 @@ class ForwardPass {
       encoder_.word->Lookup(static_cast<size_t>(batch_.ids[row]), x);
       AddLookup(*encoder_.position, row - batch_.starts[text] + encoder_.config.position_offset, part, x);
       if (encoder_.token_type != nullptr) {
-        AddLookup(*encoder_.token_type, batch_.type_ids.empty() ? 0 : static_cast<size_t>(batch_.type_ids[row]),
-                  part, x);
+        AddLookup(*encoder_.token_type, batch_.type_ids.empty() ? 0 : static_cast<size_t>(batch_.type_ids[row]), part,
+                  x);
       }
       encoder_.kernels().layer_norm_row(x, nullptr, encoder_.embedding_norm.weights(), hidden_, x);
     }
@@ -112,8 +114,8 @@ class ForwardPass {
       std::copy_n(qkv + hidden_, hidden_, Row(s.block, r));
       std::copy_n(qkv + 2 * hidden_, hidden_, Row(kv.v, block.begin + r));
     }
-    encoder_.kernels().transpose(s.block.data(), hidden_, block.size, hidden_,
-                                 kv.k_transposed.data() + block.begin, kv.k_stride);
+    encoder_.kernels().transpose(s.block.data(), hidden_, block.size, hidden_, kv.k_transposed.data() + block.begin,
+                                 kv.k_stride);
   }
 
   void Layer(const EncoderLayer& layer, const KeysAndValues& kv, const Block& block, ThreadScratch& s) {
@@ -131,11 +133,16 @@ class ForwardPass {
       const size_t start = batch_.starts[text];
       const size_t end = std::min<size_t>(batch_.starts[text + 1], block.begin + block.size);
       kernels::Attend(encoder_.kernels(), shape,
-                      {.q = Row(ws_.q_, row), .q_stride = hidden_,
-                       .k_transposed = kv.k_transposed.data() + start, .k_stride = kv.k_stride,
-                       .v = kv.v.data() + start * hidden_, .v_stride = hidden_,
-                       .out = Row(s.block, row - block.begin), .out_stride = hidden_,
-                       .num_queries = end - row, .text_tokens = batch_.starts[text + 1] - start},
+                      {.q = Row(ws_.q_, row),
+                       .q_stride = hidden_,
+                       .k_transposed = kv.k_transposed.data() + start,
+                       .k_stride = kv.k_stride,
+                       .v = kv.v.data() + start * hidden_,
+                       .v_stride = hidden_,
+                       .out = Row(s.block, row - block.begin),
+                       .out_stride = hidden_,
+                       .num_queries = end - row,
+                       .text_tokens = batch_.starts[text + 1] - start},
                       s.attention.span());
       row = end;
     }
@@ -240,9 +247,7 @@ uint64_t Encoder::weight_bytes() const {
   return bytes;
 }
 
-std::vector<std::string> Encoder::implementation_names() const {
-  return state_->linears->implementation_names();
-}
+std::vector<std::string> Encoder::implementation_names() const { return state_->linears->implementation_names(); }
 
 absl::Status Encoder::CheckBatch(const PackedBatch& batch) const {
   const EncoderConfig& config = state_->config;
@@ -251,14 +256,14 @@ absl::Status Encoder::CheckBatch(const PackedBatch& batch) const {
     return absl::InvalidArgumentError("batch: text starts do not cover the token ids");
   }
   if (batch.num_tokens() > state_->options.max_batch_tokens) {
-    return absl::InvalidArgumentError(absl::StrCat("batch: ", batch.num_tokens(), " tokens, limit ",
-                                                   state_->options.max_batch_tokens));
+    return absl::InvalidArgumentError(
+        absl::StrCat("batch: ", batch.num_tokens(), " tokens, limit ", state_->options.max_batch_tokens));
   }
   for (size_t t = 0; t + 1 < starts.size(); ++t) {
     if (starts[t + 1] <= starts[t] || starts[t + 1] - starts[t] > config.max_tokens()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("batch: text ", t, " has ", int64_t{starts[t + 1]} - int64_t{starts[t]},
-                       " tokens, allowed are 1 to ", config.max_tokens()));
+      return absl::InvalidArgumentError(absl::StrCat("batch: text ", t, " has ",
+                                                     int64_t{starts[t + 1]} - int64_t{starts[t]},
+                                                     " tokens, allowed are 1 to ", config.max_tokens()));
     }
   }
   for (const int32_t id : batch.ids) {
@@ -279,8 +284,7 @@ absl::Status Encoder::CheckBatch(const PackedBatch& batch) const {
   return absl::OkStatus();
 }
 
-absl::StatusOr<MatrixView<const float>> Encoder::Forward(const PackedBatch& batch,
-                                                         EncoderWorkspace* workspace) const {
+absl::StatusOr<MatrixView<const float>> Encoder::Forward(const PackedBatch& batch, EncoderWorkspace* workspace) const {
   RETURN_IF_ERROR(CheckBatch(batch));
   ForwardPass(*state_, batch, workspace).Run();
   return MatrixView<const float>(workspace->x_.data(), batch.num_tokens(), state_->config.hidden_dim);

@@ -29,7 +29,6 @@ struct EncoderOptions {
   int num_threads = 1;
 };
 
-
 struct EncoderState;  // encoder_state.h
 
 class Encoder {
@@ -46,8 +45,7 @@ class Encoder {
 
   // hidden_states: [num_tokens, hidden_dim], f32, the last layer's output, valid until the workspace is
   // used again. InvalidArgument as TextModel::Embed.
-  absl::StatusOr<MatrixView<const float>> Forward(const PackedBatch& batch,
-                                                  EncoderWorkspace* workspace) const;
+  absl::StatusOr<MatrixView<const float>> Forward(const PackedBatch& batch, EncoderWorkspace* workspace) const;
 
   // Scratch for Forward on `team`, which must outlive it. All of its memory is touched here.
   std::unique_ptr<EncoderWorkspace> NewWorkspace(kernels::ThreadTeam* team) const;
@@ -70,8 +68,7 @@ class Encoder {
 struct EncoderMemory {
   uint64_t weight_bytes = 0, embedding_bytes = 0, arena_bytes = 0;
 };
-absl::StatusOr<EncoderMemory> EstimateEncoderMemory(const EncoderConfig& config,
-                                                    const EncoderOptions& options);
+absl::StatusOr<EncoderMemory> EstimateEncoderMemory(const EncoderConfig& config, const EncoderOptions& options);
 
 }  // namespace octet::model
 

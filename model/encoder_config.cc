@@ -31,12 +31,9 @@ struct ActivationName {
 };
 // Names of `transformers` (ACT2FN). gelu_fast differs from gelu_new in the order of its products only.
 constexpr ActivationName kActivations[] = {
-    {"gelu", Activation::kGeluErf},
-    {"gelu_python", Activation::kGeluErf},
-    {"gelu_new", Activation::kGeluTanh},
-    {"gelu_pytorch_tanh", Activation::kGeluTanh},
-    {"gelu_fast", Activation::kGeluTanh},
-    {"relu", Activation::kRelu},
+    {"gelu", Activation::kGeluErf},       {"gelu_python", Activation::kGeluErf},
+    {"gelu_new", Activation::kGeluTanh},  {"gelu_pytorch_tanh", Activation::kGeluTanh},
+    {"gelu_fast", Activation::kGeluTanh}, {"relu", Activation::kRelu},
 };
 
 absl::StatusOr<const Family*> ReadFamily(const JsonReader& config) {
@@ -50,8 +47,7 @@ absl::StatusOr<const Family*> ReadFamily(const JsonReader& config) {
 }
 
 absl::StatusOr<Activation> ReadActivation(const JsonReader& config, const Family& family) {
-  ASSIGN_OR_RETURN(const std::string name,
-                   config.String(family.activation_key, family.default_activation));
+  ASSIGN_OR_RETURN(const std::string name, config.String(family.activation_key, family.default_activation));
   std::string known;
   for (const ActivationName& entry : kActivations) {
     if (name == entry.name) return entry.activation;
@@ -62,8 +58,7 @@ absl::StatusOr<Activation> ReadActivation(const JsonReader& config, const Family
 
 // Settings that would change what the model computes in a way octet does not do.
 absl::Status RefuseOtherModels(const JsonReader& config) {
-  ASSIGN_OR_RETURN(const std::string position_type,
-                   config.String("position_embedding_type", "absolute"));
+  ASSIGN_OR_RETURN(const std::string position_type, config.String("position_embedding_type", "absolute"));
   if (position_type != "absolute") return config.Error("position_embedding_type", "\"absolute\"");
   for (const char* key : {"is_decoder", "add_cross_attention", "is_encoder_decoder"}) {
     ASSIGN_OR_RETURN(const bool is_set, config.Bool(key, false));
@@ -100,16 +95,15 @@ absl::StatusOr<EncoderConfig> ReadEncoderConfig(const ModelDirectory& directory)
       {family->num_token_types, 1, kMaxTokenTypes, &config.num_token_types},
   };
   for (const auto& size : sizes) {
-    ASSIGN_OR_RETURN(*size.value,
-                     json.Integer(size.key.name, size.min, size.max, size.key.fallback));
+    ASSIGN_OR_RETURN(*size.value, json.Integer(size.key.name, size.min, size.max, size.key.fallback));
   }
   if (config.hidden_dim % config.num_heads != 0) {
     return json.Error(family->num_heads.name,
                       absl::StrCat("divisors of ", family->hidden_dim.name, ", ", config.hidden_dim));
   }
   ASSIGN_OR_RETURN(config.activation, ReadActivation(json, *family));
-  ASSIGN_OR_RETURN(const double eps, json.Number(family->layer_norm_eps_key, kMinLayerNormEps,
-                                                 kMaxLayerNormEps, family->default_layer_norm_eps));
+  ASSIGN_OR_RETURN(const double eps, json.Number(family->layer_norm_eps_key, kMinLayerNormEps, kMaxLayerNormEps,
+                                                 family->default_layer_norm_eps));
   config.layer_norm_eps = static_cast<float>(eps);
   return config;
 }

@@ -41,7 +41,7 @@ absl::StatusOr<EncoderConfig> ReadEncoderConfig(const ModelDirectory& directory)
 
 // Names of a family's tensors, without prefix. "{}" in layer names stands for the layer number.
 struct TensorNames {
-  std::string prefix;  // optional in files: "bert."
+  std::string prefix;                                                       // optional in files: "bert."
   std::string word_embeddings, position_embeddings, token_type_embeddings;  // whole names
   std::string embedding_norm;  // ".weight" and ".bias" are appended here and below
   std::string query, key, value, attention_output, attention_norm;

@@ -17,7 +17,10 @@ using kernels::LinearKind;
 class Loader {
  public:
   Loader(EncoderState* state, Weights* weights, const std::function<void(uint64_t)>& progress)
-      : state_(*state), config_(state->config), names_(TensorNamesOf(config_.family)), weights_(*weights),
+      : state_(*state),
+        config_(state->config),
+        names_(TensorNamesOf(config_.family)),
+        weights_(*weights),
         progress_(progress) {}
 
   absl::Status LoadAll() {
@@ -59,15 +62,14 @@ class Loader {
   }
 
   // One layer from the output channels of several tensors, each [out_dim, in_dim], in their order.
-  absl::StatusOr<std::unique_ptr<kernels::Linear>> Linear(std::initializer_list<std::string> names,
-                                                          uint64_t in_dim, uint64_t out_dim) {
+  absl::StatusOr<std::unique_ptr<kernels::Linear>> Linear(std::initializer_list<std::string> names, uint64_t in_dim,
+                                                          uint64_t out_dim) {
     AlignedBuffer<float> weights(names.size() * out_dim * in_dim), bias(names.size() * out_dim);
     size_t part = 0;
     for (const std::string& name : names) {
       RETURN_IF_ERROR(Read(absl::StrCat(name, ".weight"), {out_dim, in_dim},
                            weights.span().subspan(part * out_dim * in_dim, out_dim * in_dim)));
-      RETURN_IF_ERROR(Read(absl::StrCat(name, ".bias"), {out_dim},
-                           bias.span().subspan(part * out_dim, out_dim)));
+      RETURN_IF_ERROR(Read(absl::StrCat(name, ".bias"), {out_dim}, bias.span().subspan(part * out_dim, out_dim)));
       ++part;
     }
     return state_.linears->MakeLinear(weights.span(), bias.span(), in_dim, names.size() * out_dim);
@@ -133,13 +135,11 @@ absl::StatusOr<std::unique_ptr<Encoder>> Encoder::Load(const EncoderConfig& conf
   return std::unique_ptr<Encoder>(new Encoder(std::move(state)));
 }
 
-absl::StatusOr<EncoderMemory> EstimateEncoderMemory(const EncoderConfig& config,
-                                                    const EncoderOptions& options) {
+absl::StatusOr<EncoderMemory> EstimateEncoderMemory(const EncoderConfig& config, const EncoderOptions& options) {
   // The bounds that ReadEncoderConfig enforces keep every product below 2^63; this one guards them.
   constexpr uint64_t kMaxDim = 1 << 20, kMaxLayers = 1 << 12, kMaxRows = uint64_t{1} << 31;
   if (config.hidden_dim > kMaxDim || config.intermediate_dim > kMaxDim || config.num_layers > kMaxLayers ||
-      config.vocab_size > kMaxRows || config.num_positions > kMaxRows ||
-      options.max_batch_tokens > kMaxRows) {
+      config.vocab_size > kMaxRows || config.num_positions > kMaxRows || options.max_batch_tokens > kMaxRows) {
     return absl::ResourceExhaustedError("the model's dimensions are beyond any machine's memory");
   }
   const LinearKind kind = LinearKindOf(options.precision);

@@ -39,9 +39,7 @@ struct LayerNorm {
   AlignedBuffer<float> gamma, beta;
   float epsilon = 0;
 
-  kernels::LayerNormWeights weights() const {
-    return {.gamma = gamma.data(), .beta = beta.data(), .epsilon = epsilon};
-  }
+  kernels::LayerNormWeights weights() const { return {.gamma = gamma.data(), .beta = beta.data(), .epsilon = epsilon}; }
   uint64_t bytes() const { return gamma.bytes() + beta.bytes(); }
 };
 
@@ -49,8 +47,8 @@ struct EncoderLayer {
   std::unique_ptr<kernels::Linear> query_key_value;   // hidden -> 3 hidden, one product
   std::unique_ptr<kernels::Linear> attention_output;  // hidden -> hidden
   LayerNorm attention_norm;
-  std::unique_ptr<kernels::Linear> intermediate;      // hidden -> intermediate
-  std::unique_ptr<kernels::Linear> output;            // intermediate -> hidden
+  std::unique_ptr<kernels::Linear> intermediate;  // hidden -> intermediate
+  std::unique_ptr<kernels::Linear> output;        // intermediate -> hidden
   LayerNorm output_norm;
 };
 

@@ -66,15 +66,14 @@ PhaseTicks EncoderWorkspace::Profile() const {
   return sum;
 }
 
-uint64_t EncoderWorkspace::Bytes(const EncoderConfig& config, kernels::LinearKind kind,
-                                 uint64_t max_batch_tokens, int num_threads) {
+uint64_t EncoderWorkspace::Bytes(const EncoderConfig& config, kernels::LinearKind kind, uint64_t max_batch_tokens,
+                                 int num_threads) {
   const uint64_t hidden = config.hidden_dim, intermediate = config.intermediate_dim;
   const uint64_t widest = std::max(3 * hidden, intermediate);
   const uint64_t shared = (2 + 2) * max_batch_tokens * hidden + 2 * hidden * KeyStride(max_batch_tokens);
   const uint64_t floats = kernels::kMaxBlockRows * widest  // product
                           + widest                         // row
-                          + kernels::kMaxBlockRows * hidden +
-                          kernels::AttentionScratchSize(config.max_tokens());
+                          + kernels::kMaxBlockRows * hidden + kernels::AttentionScratchSize(config.max_tokens());
   const uint64_t thread = floats * sizeof(float) + kernels::InputBlock::ScratchBytes(kind, hidden) +
                           kernels::InputBlock::ScratchBytes(kind, intermediate);
   return shared * sizeof(float) + thread * static_cast<uint64_t>(num_threads);

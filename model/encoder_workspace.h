@@ -24,21 +24,21 @@ struct EncoderState;
 struct KeysAndValues {
   KeysAndValues(size_t max_tokens, size_t hidden_dim);
 
-  size_t k_stride;                     // elements between rows of k_transposed
-  AlignedBuffer<float> k_transposed;   // [hidden_dim, k_stride]
-  AlignedBuffer<float> v;              // [max_tokens, hidden_dim]
+  size_t k_stride;                    // elements between rows of k_transposed
+  AlignedBuffer<float> k_transposed;  // [hidden_dim, k_stride]
+  AlignedBuffer<float> v;             // [max_tokens, hidden_dim]
 };
 
 // Buffers of one thread for one row block.
 struct ThreadScratch {
   explicit ThreadScratch(const EncoderState& encoder);
 
-  kernels::InputBlock narrow;          // input of the layers that take hidden_dim values
-  kernels::InputBlock wide;            // input of the layer that takes intermediate_dim values
+  kernels::InputBlock narrow;  // input of the layers that take hidden_dim values
+  kernels::InputBlock wide;    // input of the layer that takes intermediate_dim values
   kernels::OutputBlock product;
-  AlignedBuffer<float> row;            // [max(3 * hidden_dim, intermediate_dim)]
-  AlignedBuffer<float> block;          // [kMaxBlockRows, hidden_dim]: attention's output, then new keys
-  AlignedBuffer<float> attention;      // kernels::AttentionScratchSize
+  AlignedBuffer<float> row;        // [max(3 * hidden_dim, intermediate_dim)]
+  AlignedBuffer<float> block;      // [kMaxBlockRows, hidden_dim]: attention's output, then new keys
+  AlignedBuffer<float> attention;  // kernels::AttentionScratchSize
   PhaseMeter meter;
 };
 

@@ -35,8 +35,7 @@ struct ModelFile::Root {
     how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
     int opened;
     do {
-      opened = static_cast<int>(
-          syscall(SYS_openat2, fd, absl::StrCat(prefix, name).c_str(), &how, sizeof(how)));
+      opened = static_cast<int>(syscall(SYS_openat2, fd, absl::StrCat(prefix, name).c_str(), &how, sizeof(how)));
       // EAGAIN: a rename raced with the resolution of ".." (openat2(2)); trying again is the remedy.
     } while (opened < 0 && (errno == EINTR || errno == EAGAIN));
     return opened;
@@ -48,9 +47,7 @@ struct ModelFile::Root {
 
 namespace {
 
-int64_t MtimeNs(const struct stat& st) {
-  return int64_t{st.st_mtim.tv_sec} * 1'000'000'000 + st.st_mtim.tv_nsec;
-}
+int64_t MtimeNs(const struct stat& st) { return int64_t{st.st_mtim.tv_sec} * 1'000'000'000 + st.st_mtim.tv_nsec; }
 
 // What openat2's errno means here; `name` is a file name of the format.
 absl::Status OpenError(const std::string& name, int error) {
@@ -59,8 +56,7 @@ absl::Status OpenError(const std::string& name, int error) {
     case ENOTDIR:
       return absl::NotFoundError(absl::StrCat(name, ": not found in the model directory"));
     case EXDEV:
-      return absl::InvalidArgumentError(
-          absl::StrCat(name, ": link leads outside the model directory"));
+      return absl::InvalidArgumentError(absl::StrCat(name, ": link leads outside the model directory"));
     case ELOOP:
       return absl::InvalidArgumentError(absl::StrCat(name, ": link loop"));
     case EACCES:
@@ -84,11 +80,10 @@ absl::Status OpenError(const std::string& name, int error) {
 absl::Status CheckName(absl::string_view name) {
   const size_t slash = name.find('/');
   const absl::string_view first = name.substr(0, slash);
-  const absl::string_view second =
-      slash == absl::string_view::npos ? "x" : name.substr(slash + 1);
+  const absl::string_view second = slash == absl::string_view::npos ? "x" : name.substr(slash + 1);
   for (absl::string_view part : {first, second}) {
-    if (part.empty() || part == "." || part == ".." || part.find('/') != part.npos ||
-        part.find('\0') != part.npos || part.size() > NAME_MAX) {
+    if (part.empty() || part == "." || part == ".." || part.find('/') != part.npos || part.find('\0') != part.npos ||
+        part.size() > NAME_MAX) {
       return absl::InvalidArgumentError(
           absl::StrCat("file name ", Quote(name), ": not a plain name in the model directory"));
     }
@@ -96,9 +91,7 @@ absl::Status CheckName(absl::string_view name) {
   return absl::OkStatus();
 }
 
-int OpenDirectory(const std::string& path) {
-  return open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
-}
+int OpenDirectory(const std::string& path) { return open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC); }
 
 bool IsDirectory(const std::string& path) {
   struct stat st;
@@ -114,8 +107,7 @@ ModelFile::~ModelFile() {
 absl::Status ModelFile::ReadAt(uint64_t offset, std::span<std::byte> out) const {
   size_t done = 0;
   while (done < out.size()) {
-    const ssize_t n =
-        pread(fd_, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
+    const ssize_t n = pread(fd_, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) {
       return absl::DataLossError(absl::StrCat(name_, ": read failed: ", strerror(errno)));
@@ -131,8 +123,8 @@ absl::Status ModelFile::CheckUnchanged() const {
   const int by_name = root_->OpenBeneath(name_, O_PATH);
   const bool seen = by_name >= 0 && fstat(by_name, &named) == 0;
   if (by_name >= 0) close(by_name);
-  if (!seen || fstat(fd_, &now) != 0 || static_cast<uint64_t>(now.st_size) != size_ ||
-      MtimeNs(now) != mtime_ns_ || named.st_ino != inode_ || named.st_dev != device_) {
+  if (!seen || fstat(fd_, &now) != 0 || static_cast<uint64_t>(now.st_size) != size_ || MtimeNs(now) != mtime_ns_ ||
+      named.st_ino != inode_ || named.st_dev != device_) {
     return absl::DataLossError(absl::StrCat(name_, ": file changed while loading"));
   }
   return absl::OkStatus();
@@ -201,12 +193,10 @@ bool ModelDirectory::Exists(absl::string_view name) const {
   return true;
 }
 
-absl::StatusOr<std::string> ModelDirectory::ReadSmallFile(absl::string_view name,
-                                                          uint64_t max_bytes) const {
+absl::StatusOr<std::string> ModelDirectory::ReadSmallFile(absl::string_view name, uint64_t max_bytes) const {
   ASSIGN_OR_RETURN(const std::unique_ptr<ModelFile> file, OpenFile(name));
   if (file->size() > max_bytes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(name, ": ", file->size(), " bytes, limit ", max_bytes));
+    return absl::InvalidArgumentError(absl::StrCat(name, ": ", file->size(), " bytes, limit ", max_bytes));
   }
   std::string text(file->size(), '\0');
   RETURN_IF_ERROR(file->ReadAt(0, std::as_writable_bytes(std::span(text.data(), text.size()))));

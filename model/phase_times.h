@@ -14,17 +14,17 @@
 namespace octet::model {
 
 enum class Phase {
-  kEmbed,                // table lookups and the first LayerNorm
-  kQuantize,             // rows into the representation of the next linear layer
-  kQueryKeyValue,        // products: the four linear layers of an encoder layer
+  kEmbed,          // table lookups and the first LayerNorm
+  kQuantize,       // rows into the representation of the next linear layer
+  kQueryKeyValue,  // products: the four linear layers of an encoder layer
   kAttentionOutput,
   kIntermediate,
   kOutput,
-  kEpilogue,             // scales and bias; storing queries, keys and values
+  kEpilogue,  // scales and bias; storing queries, keys and values
   kActivation,
   kAttention,
-  kNorm,                 // residual and LayerNorm
-  kSynchronize,          // waiting for the other threads of the team
+  kNorm,         // residual and LayerNorm
+  kSynchronize,  // waiting for the other threads of the team
 };
 inline constexpr size_t kNumPhases = 11;
 

@@ -32,8 +32,7 @@ absl::StatusOr<Precision> ParsePrecision(absl::string_view name) {
     if (name == entry.name) return entry.precision;
     absl::StrAppend(&names, names.empty() ? "" : ", ", entry.name);
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("precision: unknown \"", name, "\", valid are ", names));
+  return absl::InvalidArgumentError(absl::StrCat("precision: unknown \"", name, "\", valid are ", names));
 }
 
 }  // namespace octet::model

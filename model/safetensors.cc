@@ -126,8 +126,7 @@ class HeaderParser {
     for (const Json& dimension : value) {
       const std::optional<uint64_t> size = AsSize(dimension);
       if (!size) {
-        return TensorError(name, absl::StrCat("shape: got ", ShowJson(dimension),
-                                              ", allowed whole numbers from 0"));
+        return TensorError(name, absl::StrCat("shape: got ", ShowJson(dimension), ", allowed whole numbers from 0"));
       }
       info->shape.push_back(*size);
     }
@@ -143,16 +142,14 @@ class HeaderParser {
     }
     if (*begin > *end) return TensorError(name, "data_offsets: begin after end");
     if (*end > file_size_ - data_begin_) {
-      return TensorError(name, absl::StrCat("data_offsets: end ", *end, " past the end of the data, ",
-                                            file_size_ - data_begin_));
+      return TensorError(
+          name, absl::StrCat("data_offsets: end ", *end, " past the end of the data, ", file_size_ - data_begin_));
     }
     const std::optional<uint64_t> count = CheckedProduct(info->shape);
-    const std::optional<uint64_t> bytes =
-        count ? CheckedMul(*count, DTypeBytes(info->dtype)) : std::nullopt;
+    const std::optional<uint64_t> bytes = count ? CheckedMul(*count, DTypeBytes(info->dtype)) : std::nullopt;
     if (!bytes) return TensorError(name, "shape: size overflows 64 bits");
     if (*bytes != *end - *begin) {
-      return TensorError(name, absl::StrCat("shape needs ", *bytes, " bytes, data_offsets give ",
-                                            *end - *begin));
+      return TensorError(name, absl::StrCat("shape needs ", *bytes, " bytes, data_offsets give ", *end - *begin));
     }
     info->begin = data_begin_ + *begin;  // no overflow: both are at most the file's size
     info->end = data_begin_ + *end;
@@ -171,15 +168,13 @@ class HeaderParser {
     for (const auto* tensor : by_position) {
       if (tensor->second.begin != covered) {
         return TensorError(tensor->first,
-                           absl::StrCat("offsets not contiguous: begins at ",
-                                        tensor->second.begin - data_begin_, ", expected ",
-                                        covered - data_begin_));
+                           absl::StrCat("offsets not contiguous: begins at ", tensor->second.begin - data_begin_,
+                                        ", expected ", covered - data_begin_));
       }
       covered = tensor->second.end;
     }
     if (covered != file_size_) {
-      return Error(absl::StrCat("file not fully covered: ", file_size_ - covered,
-                                " bytes after the last tensor"));
+      return Error(absl::StrCat("file not fully covered: ", file_size_ - covered, " bytes after the last tensor"));
     }
     return absl::OkStatus();
   }
@@ -206,12 +201,10 @@ absl::StatusOr<std::string> ReadHeaderText(const ModelFile& file) {
     return error(absl::StrCat("header too large: ", length, " bytes, limit ", kMaxHeaderBytes));
   }
   if (length > file.size() - kLengthBytes) {
-    return error(absl::StrCat("header past end of file: ", length, " bytes, file has ",
-                              file.size() - kLengthBytes));
+    return error(absl::StrCat("header past end of file: ", length, " bytes, file has ", file.size() - kLengthBytes));
   }
   std::string text(length, '\0');
-  RETURN_IF_ERROR(
-      file.ReadAt(kLengthBytes, std::as_writable_bytes(std::span(text.data(), text.size()))));
+  RETURN_IF_ERROR(file.ReadAt(kLengthBytes, std::as_writable_bytes(std::span(text.data(), text.size()))));
   return text;
 }
 
@@ -230,13 +223,12 @@ absl::StatusOr<std::map<std::string, TensorInfo>> ReadSafetensorsHeader(const Mo
   const std::string what = absl::StrCat(file.name(), ": header");
   const size_t first = text.find_first_not_of(" \t\r\n");
   if (first == std::string::npos || text[first] != '{') {
-    return absl::InvalidArgumentError(absl::StrCat(
-        what, ": byte ", first == std::string::npos ? text.size() : first, ": no opening brace"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(what, ": byte ", first == std::string::npos ? text.size() : first, ": no opening brace"));
   }
   // One key more than tensors: __metadata__. Its own entries count as values too.
-  const JsonLimits limits = {.max_depth = kMaxHeaderDepth,
-                             .max_keys = kMaxTensors + 1,
-                             .max_values = kMaxTensors * kMaxValuesPerTensor};
+  const JsonLimits limits = {
+      .max_depth = kMaxHeaderDepth, .max_keys = kMaxTensors + 1, .max_values = kMaxTensors * kMaxValuesPerTensor};
   ASSIGN_OR_RETURN(const Json header, ParseStrictJson(text, what, limits));
   return HeaderParser(file.name(), kLengthBytes + text.size(), file.size()).Parse(header);
 }

@@ -20,13 +20,11 @@ constexpr char kPromptsFile[] = "config_sentence_transformers.json";
 constexpr uint32_t kMaxDim = 1 << 20;
 constexpr uint32_t kMaxSeqLength = 1 << 20;
 
-absl::Status RefuseUnknownKeys(absl::string_view file, const Json& object,
-                               const std::set<std::string>& known) {
+absl::Status RefuseUnknownKeys(absl::string_view file, const Json& object, const std::set<std::string>& known) {
   for (const auto& [key, value] : object.items()) {
     if (known.count(key) == 0) {
-      return absl::InvalidArgumentError(absl::StrCat(file, ": unknown key ", Quote(key), ": got ",
-                                                     ShowJson(value), ", known are ",
-                                                     absl::StrJoin(known, ", ")));
+      return absl::InvalidArgumentError(absl::StrCat(file, ": unknown key ", Quote(key), ": got ", ShowJson(value),
+                                                     ", known are ", absl::StrJoin(known, ", ")));
     }
   }
   return absl::OkStatus();
@@ -69,23 +67,20 @@ absl::StatusOr<Pooling> ReadPoolingMode(const std::string& file, const JsonReade
           absl::StrCat(file, ": pooling mode ", mode->key, " is not supported, allowed ", kSupported));
     }
     if (mode != modes.front()) {
-      return absl::InvalidArgumentError(absl::StrCat(file, ": ", modes.front()->key, " and ",
-                                                     mode->key, " at once, allowed ", kSupported));
+      return absl::InvalidArgumentError(
+          absl::StrCat(file, ": ", modes.front()->key, " and ", mode->key, " at once, allowed ", kSupported));
     }
   }
   if (modes.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(file, ": no pooling mode is true, allowed ", kSupported));
+    return absl::InvalidArgumentError(absl::StrCat(file, ": no pooling mode is true, allowed ", kSupported));
   }
   return modes.front()->pooling;
 }
 
-absl::Status ReadPooling(const ModelDirectory& directory, absl::string_view folder,
-                         SentenceConfig* config) {
+absl::Status ReadPooling(const ModelDirectory& directory, absl::string_view folder, SentenceConfig* config) {
   const std::string file = absl::StrCat(folder, "/config.json");
   ASSIGN_OR_RETURN(const Json object, ReadJsonObject(directory, file));
-  std::set<std::string> known = {"word_embedding_dimension", "embedding_dimension", "pooling_mode",
-                                 "include_prompt"};
+  std::set<std::string> known = {"word_embedding_dimension", "embedding_dimension", "pooling_mode", "include_prompt"};
   for (const PoolingName& mode : kPoolingNames) known.insert(mode.key);
   RETURN_IF_ERROR(RefuseUnknownKeys(file, object, known));
   const JsonReader json(file, object);
@@ -120,8 +115,7 @@ absl::StatusOr<Module> ReadModule(const Json& entry, size_t index) {
   // "sentence_transformers.models.pooling.Pooling"); the class is the last part. Other packages' modules
   // are code, which octet never runs.
   module.kind = type.substr(type.rfind('.') + 1);
-  const bool is_known = module.kind == "Transformer" || module.kind == "Pooling" ||
-                        module.kind == "Normalize";
+  const bool is_known = module.kind == "Transformer" || module.kind == "Pooling" || module.kind == "Normalize";
   if (!absl::StartsWith(type, "sentence_transformers.") || !is_known) {
     return absl::InvalidArgumentError(absl::StrCat(where, ": module type ", Quote(type),
                                                    " is not supported, allowed Transformer, "
@@ -154,8 +148,7 @@ absl::Status ReadModules(const ModelDirectory& directory, SentenceConfig* config
 
 absl::Status ReadTransformerSettings(const ModelDirectory& directory, SentenceConfig* config) {
   ASSIGN_OR_RETURN(const Json object, ReadJsonObject(directory, kTransformerFile));
-  RETURN_IF_ERROR(RefuseUnknownKeys(kTransformerFile, object,
-                                    {"max_seq_length", "do_lower_case", "transformer_task"}));
+  RETURN_IF_ERROR(RefuseUnknownKeys(kTransformerFile, object, {"max_seq_length", "do_lower_case", "transformer_task"}));
   const JsonReader json(kTransformerFile, object);
   if (json.Has("max_seq_length")) {
     ASSIGN_OR_RETURN(config->max_seq_length, json.Integer("max_seq_length", 1, kMaxSeqLength));
@@ -170,8 +163,7 @@ absl::Status ReadPrompts(const ModelDirectory& directory, SentenceConfig* config
   ASSIGN_OR_RETURN(const Json object, ReadJsonObject(directory, kPromptsFile));
   // similarity_fn_name says how to compare vectors, not how to make them.
   RETURN_IF_ERROR(RefuseUnknownKeys(
-      kPromptsFile, object,
-      {"__version__", "model_type", "prompts", "default_prompt_name", "similarity_fn_name"}));
+      kPromptsFile, object, {"__version__", "model_type", "prompts", "default_prompt_name", "similarity_fn_name"}));
   const JsonReader json(kPromptsFile, object);
   ASSIGN_OR_RETURN(const std::string type, json.String("model_type", "SentenceTransformer"));
   if (type != "SentenceTransformer") return json.Error("model_type", "\"SentenceTransformer\"");
@@ -179,9 +171,8 @@ absl::Status ReadPrompts(const ModelDirectory& directory, SentenceConfig* config
     if (!prompts->is_object()) return json.Error("prompts", "an object of strings");
     for (const auto& [name, prompt] : prompts->items()) {
       if (!prompt.is_string()) {
-        return absl::InvalidArgumentError(absl::StrCat(kPromptsFile, ": prompts: ", Quote(name),
-                                                       ": got ", ShowJson(prompt),
-                                                       ", allowed a string"));
+        return absl::InvalidArgumentError(
+            absl::StrCat(kPromptsFile, ": prompts: ", Quote(name), ": got ", ShowJson(prompt), ", allowed a string"));
       }
       config->prompts.emplace(name, prompt.get<std::string>());
     }

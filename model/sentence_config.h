@@ -18,11 +18,11 @@ enum class Pooling { kMean, kCls, kMax };
 struct SentenceConfig {
   Pooling pooling = Pooling::kMean;
   bool normalize = false;
-  std::optional<uint32_t> embedding_dim;          // what the pooling file expects of the encoder
-  std::optional<uint32_t> max_seq_length;         // sentence_bert_config.json
+  std::optional<uint32_t> embedding_dim;   // what the pooling file expects of the encoder
+  std::optional<uint32_t> max_seq_length;  // sentence_bert_config.json
   // sentence_bert_config.json; refused by TextModel when the tokenizer does not lower-case.
   bool do_lower_case = false;
-  std::map<std::string, std::string> prompts;     // name -> text put before the input
+  std::map<std::string, std::string> prompts;  // name -> text put before the input
   std::optional<std::string> default_prompt_name;
 };
 

@@ -19,9 +19,7 @@ class Sha256 {
   Sha256& operator=(const Sha256&) = delete;
 
   void Update(std::span<const std::byte> bytes);
-  void Update(absl::string_view text) {
-    Update(std::as_bytes(std::span(text.data(), text.size())));
-  }
+  void Update(absl::string_view text) { Update(std::as_bytes(std::span(text.data(), text.size()))); }
   // 64 lower-case hex digits. Call once, last.
   std::string FinishHex();
 

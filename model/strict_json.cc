@@ -56,8 +56,7 @@ class StrictBuilder {
     const size_t colon = reason.find(": ");
     if (colon != absl::string_view::npos) reason.remove_prefix(colon + 2);
     constexpr size_t kMaxReason = 120;  // it may quote the input
-    error_ = absl::StrCat("byte ", position, ": not valid JSON: ",
-                          absl::CHexEscape(reason.substr(0, kMaxReason)));
+    error_ = absl::StrCat("byte ", position, ": not valid JSON: ", absl::CHexEscape(reason.substr(0, kMaxReason)));
     return false;
   }
 
@@ -117,8 +116,7 @@ absl::StatusOr<Json> ReadJson(const ModelDirectory& directory, absl::string_view
 
 }  // namespace
 
-absl::StatusOr<Json> ParseStrictJson(absl::string_view text, absl::string_view what,
-                                     const JsonLimits& limits) {
+absl::StatusOr<Json> ParseStrictJson(absl::string_view text, absl::string_view what, const JsonLimits& limits) {
   StrictBuilder builder(limits);
   try {
     if (Json::sax_parse(text.data(), text.data() + text.size(), &builder)) {
@@ -133,8 +131,7 @@ absl::StatusOr<Json> ParseStrictJson(absl::string_view text, absl::string_view w
 absl::StatusOr<Json> ReadJsonObject(const ModelDirectory& directory, absl::string_view name) {
   ASSIGN_OR_RETURN(Json value, ReadJson(directory, name));
   if (!value.is_object()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(name, ": got ", ShowJson(value), ", expected an object"));
+    return absl::InvalidArgumentError(absl::StrCat(name, ": got ", ShowJson(value), ", expected an object"));
   }
   return value;
 }
@@ -142,8 +139,7 @@ absl::StatusOr<Json> ReadJsonObject(const ModelDirectory& directory, absl::strin
 absl::StatusOr<Json> ReadJsonArray(const ModelDirectory& directory, absl::string_view name) {
   ASSIGN_OR_RETURN(Json value, ReadJson(directory, name));
   if (!value.is_array()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(name, ": got ", ShowJson(value), ", expected an array"));
+    return absl::InvalidArgumentError(absl::StrCat(name, ": got ", ShowJson(value), ", expected an array"));
   }
   return value;
 }
@@ -163,9 +159,8 @@ const Json* JsonReader::Find(absl::string_view key) const {
 absl::Status JsonReader::Error(absl::string_view key, absl::string_view allowed) const {
   const Json* const value = Find(key);
   return absl::InvalidArgumentError(
-      value == nullptr
-          ? absl::StrCat(file_, ": ", key, ": missing, allowed ", allowed)
-          : absl::StrCat(file_, ": ", key, ": got ", ShowJson(*value), ", allowed ", allowed));
+      value == nullptr ? absl::StrCat(file_, ": ", key, ": missing, allowed ", allowed)
+                       : absl::StrCat(file_, ": ", key, ": got ", ShowJson(*value), ", allowed ", allowed));
 }
 
 absl::StatusOr<uint32_t> JsonReader::Integer(absl::string_view key, uint32_t min, uint32_t max,
@@ -180,8 +175,7 @@ absl::StatusOr<uint32_t> JsonReader::Integer(absl::string_view key, uint32_t min
   return static_cast<uint32_t>(value->get<int64_t>());
 }
 
-absl::StatusOr<double> JsonReader::Number(absl::string_view key, double min, double max,
-                                          double fallback) const {
+absl::StatusOr<double> JsonReader::Number(absl::string_view key, double min, double max, double fallback) const {
   const Json* const value = Find(key);
   if (value == nullptr) return fallback;
   if (!value->is_number() || !(value->get<double>() >= min && value->get<double>() <= max)) {
@@ -197,8 +191,7 @@ absl::StatusOr<bool> JsonReader::Bool(absl::string_view key, bool fallback) cons
   return value->get<bool>();
 }
 
-absl::StatusOr<std::string> JsonReader::String(absl::string_view key,
-                                               std::optional<std::string> fallback) const {
+absl::StatusOr<std::string> JsonReader::String(absl::string_view key, std::optional<std::string> fallback) const {
   const Json* const value = Find(key);
   if (value == nullptr && fallback) return *std::move(fallback);
   if (value == nullptr || !value->is_string()) return Error(key, "a string");

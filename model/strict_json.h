@@ -20,15 +20,14 @@ using Json = nlohmann::json;
 
 struct JsonLimits {
   size_t max_depth = 16;
-  size_t max_keys = 100'000;       // of one object
-  size_t max_values = 2'000'000;   // of the whole text, keys not counted; a value costs up to 100 bytes
+  size_t max_keys = 100'000;      // of one object
+  size_t max_values = 2'000'000;  // of the whole text, keys not counted; a value costs up to 100 bytes
 };
 
 inline constexpr uint64_t kMaxConfigBytes = 1 << 20;
 
 // `what` begins every error: InvalidArgument "<what>: duplicate key \"x\"", "<what>: byte <n>: not valid JSON: ...".
-absl::StatusOr<Json> ParseStrictJson(absl::string_view text, absl::string_view what,
-                                     const JsonLimits& limits = {});
+absl::StatusOr<Json> ParseStrictJson(absl::string_view text, absl::string_view what, const JsonLimits& limits = {});
 
 // ReadSmallFile and ParseStrictJson; the value must be an object (or, if said so, an array).
 absl::StatusOr<Json> ReadJsonObject(const ModelDirectory& directory, absl::string_view name);
@@ -51,8 +50,7 @@ class JsonReader {
   absl::StatusOr<uint32_t> Integer(absl::string_view key, uint32_t min, uint32_t max,
                                    std::optional<uint32_t> fallback = std::nullopt) const;
   // A number in [min, max].
-  absl::StatusOr<double> Number(absl::string_view key, double min, double max,
-                                double fallback) const;
+  absl::StatusOr<double> Number(absl::string_view key, double min, double max, double fallback) const;
   absl::StatusOr<bool> Bool(absl::string_view key, bool fallback) const;
   absl::StatusOr<std::string> String(absl::string_view key, std::optional<std::string> fallback) const;
 

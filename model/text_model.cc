@@ -23,14 +23,13 @@ constexpr char kSelfTestSentence[] = "The quick brown fox jumps over the lazy do
 
 absl::Status CheckOptions(const TextModelOptions& options, uint32_t max_tokens) {
   if (options.num_threads < 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("threads: ", options.num_threads, ", at least 1 is needed"));
+    return absl::InvalidArgumentError(absl::StrCat("threads: ", options.num_threads, ", at least 1 is needed"));
   }
   // A text of the longest length must fit a batch, or it would wait for ever.
   if (options.max_batch_tokens < max_tokens) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("max_batch_tokens: ", options.max_batch_tokens, ", at least the model's limit of ",
-                     max_tokens, " tokens is needed"));
+    return absl::InvalidArgumentError(absl::StrCat("max_batch_tokens: ", options.max_batch_tokens,
+                                                   ", at least the model's limit of ", max_tokens,
+                                                   " tokens is needed"));
   }
   return absl::OkStatus();
 }
@@ -44,8 +43,7 @@ EncoderOptions EncoderOptionsOf(const TextModelOptions& options) {
 
 absl::StatusOr<MemoryUse> PlanMemory(const EncoderConfig& config, const Weights& weights,
                                      const TextModelOptions& options) {
-  ASSIGN_OR_RETURN(const EncoderMemory encoder,
-                   EstimateEncoderMemory(config, EncoderOptionsOf(options)));
+  ASSIGN_OR_RETURN(const EncoderMemory encoder, EstimateEncoderMemory(config, EncoderOptionsOf(options)));
   return MemoryUse{.weight_bytes = encoder.weight_bytes,
                    .embedding_bytes = encoder.embedding_bytes,
                    .arena_bytes = encoder.arena_bytes,
@@ -53,27 +51,24 @@ absl::StatusOr<MemoryUse> PlanMemory(const EncoderConfig& config, const Weights&
 }
 
 // The length limit: what the sentence-transformers file says, cut to the position table.
-uint32_t MaxTokens(const EncoderConfig& config, const SentenceConfig& sentence,
-                   std::vector<std::string>* warnings) {
+uint32_t MaxTokens(const EncoderConfig& config, const SentenceConfig& sentence, std::vector<std::string>* warnings) {
   const uint32_t positions = config.max_tokens();
   if (!sentence.max_seq_length) return positions;
   if (*sentence.max_seq_length > positions) {
-    warnings->push_back(absl::StrCat("sentence_bert_config.json: max_seq_length: ",
-                                     *sentence.max_seq_length, " is above the ", positions,
-                                     " positions of config.json; the limit is ", positions));
+    warnings->push_back(absl::StrCat("sentence_bert_config.json: max_seq_length: ", *sentence.max_seq_length,
+                                     " is above the ", positions, " positions of config.json; the limit is ",
+                                     positions));
   }
   return std::min(positions, *sentence.max_seq_length);
 }
 
-void WarnOfUnused(const Weights& weights, const TensorNames& names,
-                  std::vector<std::string>* warnings) {
+void WarnOfUnused(const Weights& weights, const TensorNames& names, std::vector<std::string>* warnings) {
   constexpr size_t kMaxNamed = 8;  // a file with another model in it must not flood the log
   size_t num_unused = 0;
   std::string named;
   for (const std::string& tensor : weights.Unused()) {
-    const bool is_normal =
-        std::any_of(names.normal_extras.begin(), names.normal_extras.end(),
-                    [&](const std::string& begin) { return absl::StartsWith(tensor, begin); });
+    const bool is_normal = std::any_of(names.normal_extras.begin(), names.normal_extras.end(),
+                                       [&](const std::string& begin) { return absl::StartsWith(tensor, begin); });
     if (is_normal) continue;
     if (++num_unused <= kMaxNamed) absl::StrAppend(&named, named.empty() ? "" : ", ", Quote(tensor));
   }
@@ -100,9 +95,8 @@ absl::StatusOr<std::shared_ptr<const TextModel>> TextModel::Load(const std::stri
     ASSIGN_OR_RETURN(model->sentence_, ReadSentenceConfig(*directory));
     const SentenceConfig& sentence = model->sentence_;
     if (sentence.embedding_dim && *sentence.embedding_dim != config.hidden_dim) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("pooling: embedding dimension ", *sentence.embedding_dim,
-                       ", config.json says hidden_size ", config.hidden_dim));
+      return absl::InvalidArgumentError(absl::StrCat("pooling: embedding dimension ", *sentence.embedding_dim,
+                                                     ", config.json says hidden_size ", config.hidden_dim));
     }
   }
   model->info_.max_tokens = MaxTokens(config, model->sentence_, &model->warnings_);
@@ -117,24 +111,20 @@ absl::StatusOr<std::shared_ptr<const TextModel>> TextModel::Load(const std::stri
   return model;
 }
 
-absl::Status TextModel::LoadTokenizer(const ModelDirectory& directory,
-                                      const EncoderConfig& config) {
-  ASSIGN_OR_RETURN(const std::string json,
-                   directory.ReadSmallFile(kTokenizerFile, kMaxTokenizerBytes));
+absl::Status TextModel::LoadTokenizer(const ModelDirectory& directory, const EncoderConfig& config) {
+  ASSIGN_OR_RETURN(const std::string json, directory.ReadSmallFile(kTokenizerFile, kMaxTokenizerBytes));
   absl::StatusOr<std::unique_ptr<text::Tokenizer>> tokenizer = text::Tokenizer::FromJson(json);
   if (!tokenizer.ok()) return tokenizer.status();
   tokenizer_ = *std::move(tokenizer);
   if (tokenizer_->vocab_size() > config.vocab_size) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        kTokenizerFile, ": ids up to ", tokenizer_->vocab_size() - 1,
-        ", config.json says vocab_size ", config.vocab_size));
+    return absl::InvalidArgumentError(absl::StrCat(kTokenizerFile, ": ids up to ", tokenizer_->vocab_size() - 1,
+                                                   ", config.json says vocab_size ", config.vocab_size));
   }
   // Room for one token besides [CLS] and [SEP].
   ASSIGN_OR_RETURN(const text::Encoding empty, tokenizer_->Encode("", {}));
   if (empty.ids.size() >= info_.max_tokens) {
-    return absl::InvalidArgumentError(absl::StrCat("length limit: ", info_.max_tokens,
-                                                   " tokens, of which ", empty.ids.size(),
-                                                   " are special"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("length limit: ", info_.max_tokens, " tokens, of which ", empty.ids.size(), " are special"));
   }
   if (!sentence_.do_lower_case) return absl::OkStatus();
   ASSIGN_OR_RETURN(const bool lower_cases, LowerCases(*tokenizer_));
@@ -145,8 +135,7 @@ absl::Status TextModel::LoadTokenizer(const ModelDirectory& directory,
   return absl::OkStatus();
 }
 
-absl::Status TextModel::LoadEncoder(const EncoderConfig& config, Weights* weights,
-                                    const TextModelOptions& options) {
+absl::Status TextModel::LoadEncoder(const EncoderConfig& config, Weights* weights, const TextModelOptions& options) {
   std::function<void(uint64_t)> progress;
   if (options.progress) {
     progress = [&](uint64_t done) { options.progress("weights", done, weights->file_bytes()); };
@@ -176,8 +165,7 @@ absl::Status TextModel::LoadEncoder(const EncoderConfig& config, Weights* weight
 absl::Status TextModel::SelfTest() const {
   std::vector<int32_t> ids;
   if (tokenizer_ != nullptr) {
-    ASSIGN_OR_RETURN(const text::Encoding encoding,
-                     Tokenize(kSelfTestSentence, {.truncate = true, .prompt_name = ""}));
+    ASSIGN_OR_RETURN(const text::Encoding encoding, Tokenize(kSelfTestSentence, {.truncate = true, .prompt_name = ""}));
     ids = encoding.ids;
   } else {
     constexpr uint32_t kNumIds = 16;
@@ -190,20 +178,18 @@ absl::Status TextModel::SelfTest() const {
   std::vector<float> embedding(info_.hidden_dim);
   kernels::ThreadTeam team(1);
   const std::unique_ptr<EncoderWorkspace> workspace = NewWorkspace(&team);
-  RETURN_IF_ERROR(Embed({.ids = ids, .type_ids = {}, .starts = starts}, workspace.get(),
-                        {embedding.data(), 1, embedding.size()}));
+  RETURN_IF_ERROR(
+      Embed({.ids = ids, .type_ids = {}, .starts = starts}, workspace.get(), {embedding.data(), 1, embedding.size()}));
   FinishEmbedding(embedding, embedding.size(), /*normalize=*/true);
   const bool is_zero = std::all_of(embedding.begin(), embedding.end(), [](float v) { return v == 0; });
   if (is_zero || !IsFinite(embedding)) {
     return absl::InvalidArgumentError(absl::StrCat("self-test: the embedding of a fixed sentence is ",
-                                                   is_zero ? "zero" : "not finite",
-                                                   ": the weights are unusable"));
+                                                   is_zero ? "zero" : "not finite", ": the weights are unusable"));
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<text::Encoding> TextModel::Tokenize(absl::string_view text,
-                                                   const TokenizeOptions& options) const {
+absl::StatusOr<text::Encoding> TextModel::Tokenize(absl::string_view text, const TokenizeOptions& options) const {
   if (tokenizer_ == nullptr) {
     return absl::FailedPreconditionError("the model was loaded without its tokenizer");
   }
@@ -212,20 +198,18 @@ absl::StatusOr<text::Encoding> TextModel::Tokenize(absl::string_view text,
   if (!prompt_name.empty()) {
     const auto prompt = sentence_.prompts.find(prompt_name);
     if (prompt == sentence_.prompts.end()) {
-      return absl::InvalidArgumentError(absl::StrCat("unknown prompt name, the model has ",
-                                                     sentence_.prompts.size(), " prompts"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("unknown prompt name, the model has ", sentence_.prompts.size(), " prompts"));
     }
     if (!prompt->second.empty()) {
       prompted = absl::StrCat(prompt->second, text);
       text = prompted;
     }
   }
-  const text::EncodeOptions encode = {.max_tokens = options.truncate ? info_.max_tokens : 0,
-                                      .side = options.side};
+  const text::EncodeOptions encode = {.max_tokens = options.truncate ? info_.max_tokens : 0, .side = options.side};
   ASSIGN_OR_RETURN(text::Encoding encoding, tokenizer_->Encode(text, encode));
   if (encoding.ids.size() > info_.max_tokens) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(encoding.ids.size(), " tokens, limit ", info_.max_tokens));
+    return absl::InvalidArgumentError(absl::StrCat(encoding.ids.size(), " tokens, limit ", info_.max_tokens));
   }
   // A tokenizer without special tokens gives nothing for an empty text, and a mean over nothing is none.
   if (encoding.ids.empty()) return absl::InvalidArgumentError("no tokens, at least 1 is needed");
@@ -244,8 +228,7 @@ absl::Status TextModel::Embed(const PackedBatch& batch, EncoderWorkspace* worksp
   ASSIGN_OR_RETURN(const MatrixView<const float> hidden_states, encoder_->Forward(batch, workspace));
   for (size_t text_idx = 0; text_idx < batch.num_texts(); ++text_idx) {
     const size_t begin = batch.starts[text_idx];
-    const MatrixView<const float> tokens =
-        hidden_states.Rows(begin, batch.starts[text_idx + 1] - begin);
+    const MatrixView<const float> tokens = hidden_states.Rows(begin, batch.starts[text_idx + 1] - begin);
     const std::span<float> out = embeddings.Row(text_idx);
     switch (sentence_.pooling) {
       case Pooling::kMean:

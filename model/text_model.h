@@ -44,15 +44,15 @@ struct TextModelOptions {
 };
 
 struct ModelInfo {
-  std::string family;        // "bert"
-  std::string version;       // 12 hex digits that name the weights' content: Weights::Finish
+  std::string family;   // "bert"
+  std::string version;  // 12 hex digits that name the weights' content: Weights::Finish
   Precision precision = Precision::kInt8;
   Isa isa = Isa::kScalar;
   uint32_t num_layers = 0, hidden_dim = 0, num_heads = 0, intermediate_dim = 0;
   uint32_t vocab_size = 0;
-  uint32_t max_tokens = 0;   // special tokens included
+  uint32_t max_tokens = 0;  // special tokens included
   Pooling pooling = Pooling::kMean;
-  bool normalize = false;    // what the model directory says
+  bool normalize = false;  // what the model directory says
   std::vector<std::string> prompt_names;
   std::optional<std::string> default_prompt_name;
 };
@@ -92,8 +92,7 @@ class TextModel {
   // bits whatever else is in the batch and however many threads the team has. Rows may hold NaN or
   // infinity if the model yields them: see IsFinite. InvalidArgument for ids outside the vocabulary,
   // texts longer than max_tokens, or more than max_batch_tokens tokens.
-  absl::Status Embed(const PackedBatch& batch, EncoderWorkspace* workspace,
-                     MatrixView<float> embeddings) const;
+  absl::Status Embed(const PackedBatch& batch, EncoderWorkspace* workspace, MatrixView<float> embeddings) const;
 
   const Encoder& encoder() const { return *encoder_; }
   const text::Tokenizer* tokenizer() const { return tokenizer_.get(); }
@@ -101,8 +100,7 @@ class TextModel {
  private:
   TextModel() = default;
   absl::Status LoadTokenizer(const ModelDirectory& directory, const EncoderConfig& config);
-  absl::Status LoadEncoder(const EncoderConfig& config, Weights* weights,
-                           const TextModelOptions& options);
+  absl::Status LoadEncoder(const EncoderConfig& config, Weights* weights, const TextModelOptions& options);
   absl::Status SelfTest() const;
 
   ModelInfo info_;

@@ -26,9 +26,8 @@ constexpr uint64_t kMaxIndexBytes = 32 << 20;  // 100,000 entries of 300 bytes
 // Read, checksum and conversion of one chunk stay within a 1 MiB L2 cache.
 constexpr size_t kChunkBytes = 256 << 10;
 
-constexpr const char* kPickleFiles[] = {"pytorch_model.bin", "pytorch_model.bin.index.json",
-                                        "model.pt",          "model.pth",
-                                        "model.ckpt",        "model.pkl"};
+constexpr const char* kPickleFiles[] = {
+    "pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "model.pth", "model.ckpt", "model.pkl"};
 
 absl::Status TensorError(absl::string_view name, absl::string_view message) {
   return absl::InvalidArgumentError(absl::StrCat("tensor ", Quote(name), ": ", message));
@@ -41,8 +40,7 @@ absl::Status NoWeightsError(const ModelDirectory& directory) {
           absl::StrCat(name, ": pickle checkpoints are not supported, convert it to ", kSingleFile));
     }
   }
-  return absl::NotFoundError(
-      absl::StrCat(kSingleFile, ": not found in the model directory, nor ", kIndexFile));
+  return absl::NotFoundError(absl::StrCat(kSingleFile, ": not found in the model directory, nor ", kIndexFile));
 }
 
 // Shard names as the reference writes them; anything with a path in it is refused here already.
@@ -51,11 +49,10 @@ absl::Status CheckShardName(const Json& shard) {
   const auto is_plain = [](char c) {
     return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '_' || c == '-';
   };
-  if (name == nullptr || !absl::EndsWith(*name, ".safetensors") || (*name)[0] == '.' ||
-      name->size() > 255 || !std::all_of(name->begin(), name->end(), is_plain)) {
+  if (name == nullptr || !absl::EndsWith(*name, ".safetensors") || (*name)[0] == '.' || name->size() > 255 ||
+      !std::all_of(name->begin(), name->end(), is_plain)) {
     return absl::InvalidArgumentError(
-        absl::StrCat(kIndexFile, ": shard name ", ShowJson(shard),
-                     ": not a plain file name ending in .safetensors"));
+        absl::StrCat(kIndexFile, ": shard name ", ShowJson(shard), ": not a plain file name ending in .safetensors"));
   }
   return absl::OkStatus();
 }
@@ -74,8 +71,7 @@ absl::StatusOr<std::map<std::string, std::string>> ReadWeightMap(const ModelDire
     RETURN_IF_ERROR(CheckShardName(shard));
     shards.insert(shard.get<std::string>());
     if (shards.size() > kMaxShards) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(kIndexFile, ": more than ", kMaxShards, " shards"));
+      return absl::InvalidArgumentError(absl::StrCat(kIndexFile, ": more than ", kMaxShards, " shards"));
     }
     weight_map.emplace(tensor, shard.get<std::string>());
   }
@@ -116,8 +112,7 @@ struct Weights::Digest {
 Weights::Weights() : digest_(std::make_unique<Digest>()) {}
 Weights::~Weights() = default;
 
-absl::StatusOr<std::unique_ptr<Weights>> Weights::Open(const ModelDirectory& directory,
-                                                       const TensorNames& names) {
+absl::StatusOr<std::unique_ptr<Weights>> Weights::Open(const ModelDirectory& directory, const TensorNames& names) {
   auto weights = std::unique_ptr<Weights>(new Weights());
   if (directory.Exists(kSingleFile)) {
     RETURN_IF_ERROR(weights->OpenSingle(directory, names));
@@ -145,11 +140,9 @@ absl::Status Weights::OpenShards(const ModelDirectory& directory, const TensorNa
     for (const auto& [name, info] : tensors) {
       const auto listed = weight_map.find(name);
       if (listed == weight_map.end() || listed->second != shard) {
-        return absl::InvalidArgumentError(
-            absl::StrCat(kIndexFile, ": tensor ", Quote(name), " of ", shard,
-                         listed == weight_map.end()
-                             ? " is not listed"
-                             : absl::StrCat(" is listed for ", listed->second)));
+        return absl::InvalidArgumentError(absl::StrCat(
+            kIndexFile, ": tensor ", Quote(name), " of ", shard,
+            listed == weight_map.end() ? " is not listed" : absl::StrCat(" is listed for ", listed->second)));
       }
       ++num_found;
       RETURN_IF_ERROR(AddTensor(name, info, names));
@@ -158,8 +151,7 @@ absl::Status Weights::OpenShards(const ModelDirectory& directory, const TensorNa
   if (num_found == weight_map.size()) return absl::OkStatus();
   for (const auto& [name, shard] : weight_map) {
     if (tensors_.count(Canonical(name, names)) == 0) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(kIndexFile, ": tensor ", Quote(name), " is not in ", shard));
+      return absl::InvalidArgumentError(absl::StrCat(kIndexFile, ": tensor ", Quote(name), " is not in ", shard));
     }
   }
   return absl::InternalError(absl::StrCat(kIndexFile, ": tensor count"));
@@ -174,8 +166,7 @@ absl::StatusOr<std::map<std::string, TensorInfo>> Weights::AddFile(const ModelDi
   return tensors;
 }
 
-absl::Status Weights::AddTensor(const std::string& spelled, const TensorInfo& info,
-                                const TensorNames& names) {
+absl::Status Weights::AddTensor(const std::string& spelled, const TensorInfo& info, const TensorNames& names) {
   const std::string name = Canonical(spelled, names);
   if (!tensors_.emplace(name, info).second) {
     return TensorError(name, absl::StrCat("stored twice, once as ", Quote(spelled)));
@@ -191,8 +182,7 @@ std::vector<std::string> Weights::file_names() const {
   return names;
 }
 
-absl::Status Weights::ReadF32(absl::string_view name, std::span<const uint64_t> shape,
-                              std::span<float> out) {
+absl::Status Weights::ReadF32(absl::string_view name, std::span<const uint64_t> shape, std::span<float> out) {
   const auto found = tensors_.find(std::string(name));
   if (found == tensors_.end()) return TensorError(name, "missing");
   const TensorInfo& info = found->second;
@@ -201,8 +191,7 @@ absl::Status Weights::ReadF32(absl::string_view name, std::span<const uint64_t> 
                                           ShapeString({shape.begin(), shape.end()})));
   }
   if (!IsFloat(info.dtype)) {
-    return TensorError(name, absl::StrCat("dtype ", DTypeName(info.dtype),
-                                          ", expected F32, F16, BF16 or F64"));
+    return TensorError(name, absl::StrCat("dtype ", DTypeName(info.dtype), ", expected F32, F16, BF16 or F64"));
   }
   if ((info.end - info.begin) / DTypeBytes(info.dtype) != out.size()) {
     return absl::InternalError(absl::StrCat("tensor ", Quote(name), ": output has another size"));
@@ -211,8 +200,7 @@ absl::Status Weights::ReadF32(absl::string_view name, std::span<const uint64_t> 
   return ReadChunks(found->first, info, out);
 }
 
-absl::Status Weights::ReadChunks(const std::string& name, const TensorInfo& info,
-                                 std::span<float> out) {
+absl::Status Weights::ReadChunks(const std::string& name, const TensorInfo& info, std::span<float> out) {
   const ModelFile& file = *files_[info.file_idx];
   const uint64_t element_bytes = DTypeBytes(info.dtype);
   const size_t chunk_elements = kChunkBytes / element_bytes;
@@ -226,8 +214,7 @@ absl::Status Weights::ReadChunks(const std::string& name, const TensorInfo& info
                                          : digest_->chunk.span().first(part.size() * element_bytes);
     RETURN_IF_ERROR(file.ReadAt(offset, raw));
     hash.Update(raw);
-    const bool finite =
-        info.dtype == DType::kF32 ? AllFinite(part) : Convert(info.dtype, raw.data(), part);
+    const bool finite = info.dtype == DType::kF32 ? AllFinite(part) : Convert(info.dtype, raw.data(), part);
     if (!finite) return absl::InvalidArgumentError(absl::StrCat("non-finite weight in ", Quote(name)));
     offset += raw.size();
   }
@@ -267,8 +254,8 @@ absl::StatusOr<std::string> Weights::Finish() {
   for (const auto& [name, hash] : digest_->tensors) {
     const TensorInfo& info = tensors_.at(name);
     // The NUL keeps names and what follows apart.
-    digest.Update(absl::StrCat(name, absl::string_view("\0", 1), DTypeName(info.dtype),
-                               ShapeString(info.shape), hash.num_bytes, ";"));
+    digest.Update(absl::StrCat(name, absl::string_view("\0", 1), DTypeName(info.dtype), ShapeString(info.shape),
+                               hash.num_bytes, ";"));
     digest.Update(std::as_bytes(std::span(hash.lanes)));
   }
   constexpr size_t kVersionDigits = 12;

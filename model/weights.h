@@ -67,8 +67,7 @@ class Weights {
   absl::Status OpenShards(const ModelDirectory& directory, const TensorNames& names);
   absl::StatusOr<std::map<std::string, TensorInfo>> AddFile(const ModelDirectory& directory,
                                                             absl::string_view file_name);
-  absl::Status AddTensor(const std::string& spelled, const TensorInfo& info,
-                         const TensorNames& names);
+  absl::Status AddTensor(const std::string& spelled, const TensorInfo& info, const TensorNames& names);
   absl::Status ReadChunks(const std::string& name, const TensorInfo& info, std::span<float> out);
 
   std::vector<std::unique_ptr<ModelFile>> files_;

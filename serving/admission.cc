@@ -16,9 +16,7 @@ constexpr double kBytesPerToken = 4;
 // Weight of the newest batch: old load is forgotten after about ten batches.
 constexpr double kNewestWeight = 0.2;
 
-bool Fits(size_t held, size_t amount, size_t limit) {
-  return held == 0 || (amount <= limit && held <= limit - amount);
-}
+bool Fits(size_t held, size_t amount, size_t limit) { return held == 0 || (amount <= limit && held <= limit - amount); }
 
 }  // namespace
 
@@ -42,14 +40,13 @@ absl::StatusOr<Admission::Ticket> Admission::AdmitTokens(size_t tokens, size_t n
 }
 
 absl::Status Admission::Refuse() const {
-  return WithRetryAfter(WithReason(absl::ResourceExhaustedError("queue: full"), kReasonQueueFull),
-                        DrainTime());
+  return WithRetryAfter(WithReason(absl::ResourceExhaustedError("queue: full"), kReasonQueueFull), DrainTime());
 }
 
 absl::Duration Admission::DrainTime() const {
   if (tokens_per_second_ <= 0) return kUnmeasuredRetryAfter;
-  const double tokens = static_cast<double>(use_.queue_tokens) +
-                        static_cast<double>(use_.pending_bytes) / kBytesPerToken;
+  const double tokens =
+      static_cast<double>(use_.queue_tokens) + static_cast<double>(use_.pending_bytes) / kBytesPerToken;
   return std::clamp(absl::Seconds(tokens / tokens_per_second_), kMinRetryAfter, kMaxRetryAfter);
 }
 
@@ -62,9 +59,7 @@ void Admission::RecordBatch(size_t tokens, absl::Duration compute_time) {
   if (compute_time <= absl::ZeroDuration()) return;
   const double rate = static_cast<double>(tokens) / absl::ToDoubleSeconds(compute_time);
   MutexLock lock(&mu_);
-  tokens_per_second_ = tokens_per_second_ <= 0
-                           ? rate
-                           : (1 - kNewestWeight) * tokens_per_second_ + kNewestWeight * rate;
+  tokens_per_second_ = tokens_per_second_ <= 0 ? rate : (1 - kNewestWeight) * tokens_per_second_ + kNewestWeight * rate;
 }
 
 AdmissionUse Admission::Use() const {

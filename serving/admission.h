@@ -30,8 +30,7 @@ class Admission {
   class Ticket {
    public:
     Ticket() = default;
-    Ticket(Ticket&& other) noexcept
-        : admission_(std::exchange(other.admission_, nullptr)), use_(other.use_) {}
+    Ticket(Ticket&& other) noexcept : admission_(std::exchange(other.admission_, nullptr)), use_(other.use_) {}
     Ticket& operator=(Ticket&& other) noexcept {
       if (this != &other) {
         Reset();

@@ -10,8 +10,7 @@ constexpr size_t kOldestShare = 4;
 
 // The models with live calls in the order of their turns: keys above the last one's first, then the rest,
 // each ascending.
-std::vector<uint64_t> ModelTurns(std::span<const WaitingCall> queue, const std::vector<size_t>& live,
-                                 uint64_t last) {
+std::vector<uint64_t> ModelTurns(std::span<const WaitingCall> queue, const std::vector<size_t>& live, uint64_t last) {
   std::vector<uint64_t> keys;
   for (const size_t idx : live) {
     const uint64_t key = queue[idx].model_key;
@@ -87,8 +86,8 @@ bool FillsBatch(const BatchPolicyOptions& options, std::span<const WaitingCall> 
 
 }  // namespace
 
-BatchCut CutBatch(const BatchPolicyOptions& options, std::span<const WaitingCall> queue,
-                  MonotonicTime now, uint64_t last_model_key) {
+BatchCut CutBatch(const BatchPolicyOptions& options, std::span<const WaitingCall> queue, MonotonicTime now,
+                  uint64_t last_model_key) {
   BatchCut cut;
   std::vector<size_t> live;
   live.reserve(queue.size());

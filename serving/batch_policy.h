@@ -46,16 +46,16 @@ struct BatchPart {
 };
 
 struct BatchCut {
-  std::vector<size_t> expired, cancelled;    // indices into the queue, ascending
-  std::vector<BatchPart> parts;              // of one model, by call_idx; empty: nothing to compute now
-  uint64_t model_key = 0;                    // of the parts
-  std::optional<MonotonicTime> wait_until;   // set when texts wait but the delay says not yet
+  std::vector<size_t> expired, cancelled;   // indices into the queue, ascending
+  std::vector<BatchPart> parts;             // of one model, by call_idx; empty: nothing to compute now
+  uint64_t model_key = 0;                   // of the parts
+  std::optional<MonotonicTime> wait_until;  // set when texts wait but the delay says not yet
 };
 
 // `queue`: oldest first. `last_model_key`: of the batch before this one. A text with more tokens than
 // max_batch_tokens goes alone.
-BatchCut CutBatch(const BatchPolicyOptions& options, std::span<const WaitingCall> queue,
-                  MonotonicTime now, uint64_t last_model_key);
+BatchCut CutBatch(const BatchPolicyOptions& options, std::span<const WaitingCall> queue, MonotonicTime now,
+                  uint64_t last_model_key);
 
 }  // namespace octet::serving
 

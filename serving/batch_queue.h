@@ -75,8 +75,8 @@ class BatchQueue {
   const Clock* const clock_;
   mutable Mutex mu_;
   CondVar wake_worker_;
-  std::vector<Entry> entries_ ABSL_GUARDED_BY(mu_);      // oldest first, each with texts left
-  std::vector<WaitingCall> view_ ABSL_GUARDED_BY(mu_);   // of entries_; kept for its memory
+  std::vector<Entry> entries_ ABSL_GUARDED_BY(mu_);     // oldest first, each with texts left
+  std::vector<WaitingCall> view_ ABSL_GUARDED_BY(mu_);  // of entries_; kept for its memory
   std::shared_ptr<Call> handed_ ABSL_GUARDED_BY(mu_);
   uint64_t last_model_key_ ABSL_GUARDED_BY(mu_) = 0;
   bool worker_idle_ ABSL_GUARDED_BY(mu_) = false;

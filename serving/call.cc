@@ -28,8 +28,8 @@ void CountRefusal(const absl::Status& status, Metrics* metrics) {
   }
 }
 
-Call::Call(EmbedRequest request, EmbedDone done, CallPlan plan, MonotonicTime arrival,
-           Admission::Ticket bytes, Metrics* metrics)
+Call::Call(EmbedRequest request, EmbedDone done, CallPlan plan, MonotonicTime arrival, Admission::Ticket bytes,
+           Metrics* metrics)
     : request_(std::move(request)),
       plan_(std::move(plan)),
       num_texts_(request_.texts.size()),
@@ -49,12 +49,10 @@ Call::Call(EmbedRequest request, EmbedDone done, CallPlan plan, MonotonicTime ar
 
 absl::Status Call::CheckWanted(MonotonicTime now) const {
   if (cancelled()) {
-    return WithReason(absl::CancelledError("request: cancelled by the client before compute"),
-                      kReasonCancelled);
+    return WithReason(absl::CancelledError("request: cancelled by the client before compute"), kReasonCancelled);
   }
   if (deadline() <= now) {
-    return WithReason(absl::DeadlineExceededError("request: deadline passed before compute"),
-                      kReasonDeadline);
+    return WithReason(absl::DeadlineExceededError("request: deadline passed before compute"), kReasonDeadline);
   }
   return absl::OkStatus();
 }
@@ -104,9 +102,7 @@ bool Call::WantsText(size_t text_idx) const {
   return !finished() && text_idx < error_bound_.load(std::memory_order_relaxed);
 }
 
-void Call::SetEncoding(size_t text_idx, text::Encoding encoding) {
-  encodings_[text_idx] = std::move(encoding);
-}
+void Call::SetEncoding(size_t text_idx, text::Encoding encoding) { encodings_[text_idx] = std::move(encoding); }
 
 void Call::SetTextError(size_t text_idx, absl::Status error) {
   MutexLock lock(&mu_);

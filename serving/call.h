@@ -40,8 +40,8 @@ struct CallPlan {
 
 class Call {
  public:
-  Call(EmbedRequest request, EmbedDone done, CallPlan plan, MonotonicTime arrival,
-       Admission::Ticket bytes, Metrics* metrics);
+  Call(EmbedRequest request, EmbedDone done, CallPlan plan, MonotonicTime arrival, Admission::Ticket bytes,
+       Metrics* metrics);
 
   // Immutable.
   const ServedModel& served() const { return *plan_.model; }

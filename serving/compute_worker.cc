@@ -84,10 +84,8 @@ absl::Status ComputeWorker::WarmUp(Station* station) {
     }
     if (starts_.back() < num_tokens) break;  // only with a very small limit of texts
     const model::PackedBatch batch = {ids_, type_ids_, starts_};
-    const MatrixView<float> rows(station->embeddings.data(), batch.num_texts(),
-                                 station->model->info().hidden_dim);
-    if (absl::Status status = station->model->Embed(batch, station->workspace.get(), rows);
-        !status.ok()) {
+    const MatrixView<float> rows(station->embeddings.data(), batch.num_texts(), station->model->info().hidden_dim);
+    if (absl::Status status = station->model->Embed(batch, station->workspace.get(), rows); !status.ok()) {
       return absl::Status(status.code(), absl::StrCat("warm-up: ", status.message()));
     }
   }
@@ -150,14 +148,12 @@ void ComputeWorker::Pack(std::span<const BatchText> texts) {
 
 absl::Status ComputeWorker::Embed(Station* station, std::span<const BatchText> texts) {
   Pack(texts);
-  const MatrixView<float> rows(station->embeddings.data(), texts.size(),
-                               station->model->info().hidden_dim);
+  const MatrixView<float> rows(station->embeddings.data(), texts.size(), station->model->info().hidden_dim);
   return station->model->Embed({ids_, type_ids_, starts_}, station->workspace.get(), rows);
 }
 
 // After a refusal of the whole batch: finds the texts at fault, so that their neighbours are answered.
-void ComputeWorker::EmbedOneByOne(Station* station, std::span<const BatchText> texts,
-                                  MonotonicTime batch_start) {
+void ComputeWorker::EmbedOneByOne(Station* station, std::span<const BatchText> texts, MonotonicTime batch_start) {
   for (size_t i = 0; i < texts.size(); ++i) {
     const std::span<const BatchText> one = texts.subspan(i, 1);
     const absl::Status status = texts.size() > 1 ? Embed(station, one) : WorkerFault();

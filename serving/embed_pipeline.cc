@@ -19,9 +19,7 @@
 namespace octet::serving {
 namespace {
 
-absl::Status Draining() {
-  return WithReason(absl::UnavailableError("server: draining"), kReasonDraining);
-}
+absl::Status Draining() { return WithReason(absl::UnavailableError("server: draining"), kReasonDraining); }
 
 absl::Status CheckOptions(const PipelineOptions& options) {
   const struct {
@@ -53,13 +51,12 @@ absl::Status CheckOptions(const PipelineOptions& options) {
 absl::Status CheckModel(const PipelineOptions& options, const ServedModel& served) {
   const uint32_t max_tokens = served.model->info().max_tokens;
   if (options.max_batch_tokens < max_tokens) {
-    return absl::InvalidArgumentError(absl::StrCat("max_batch_tokens: ", options.max_batch_tokens,
-                                                   ", at least ", max_tokens, " for model ", served.name));
+    return absl::InvalidArgumentError(absl::StrCat("max_batch_tokens: ", options.max_batch_tokens, ", at least ",
+                                                   max_tokens, " for model ", served.name));
   }
   if (served.model->max_batch_tokens() < options.max_batch_tokens) {
-    return absl::InvalidArgumentError(absl::StrCat("max_batch_tokens: ", options.max_batch_tokens,
-                                                   ", model ", served.name, " was loaded for ",
-                                                   served.model->max_batch_tokens()));
+    return absl::InvalidArgumentError(absl::StrCat("max_batch_tokens: ", options.max_batch_tokens, ", model ",
+                                                   served.name, " was loaded for ", served.model->max_batch_tokens()));
   }
   return absl::OkStatus();
 }
@@ -153,15 +150,15 @@ void EmbedPipeline::State::Submit(EmbedRequest request, EmbedDone done) {
     std::move(done)(status);
   };
   // What is wrong in any state first, then what is wrong now.
-  auto plan = CheckRequest(
-      request, {.max_texts_per_call = options.max_texts_per_call, .max_text_bytes = options.max_text_bytes},
-      *repository);
+  auto plan = CheckRequest(request,
+                           {.max_texts_per_call = options.max_texts_per_call, .max_text_bytes = options.max_text_bytes},
+                           *repository);
   if (!plan.ok()) return refuse(plan.status());
   const size_t text_bytes = plan->text_bytes;
   auto ticket = admission.AdmitBytes(text_bytes, request.texts.size());
   if (!ticket.ok()) return refuse(ticket.status());
-  const auto call = std::make_shared<Call>(std::move(request), std::move(done), *std::move(plan), now,
-                                           *std::move(ticket), metrics);
+  const auto call =
+      std::make_shared<Call>(std::move(request), std::move(done), *std::move(plan), now, *std::move(ticket), metrics);
   if (!calls.Add(call)) {
     call->Finish(Draining());
   } else if (const absl::Status wanted = call->CheckWanted(now); !wanted.ok()) {
@@ -229,8 +226,7 @@ QueueSnapshot EmbedPipeline::State::Probe() const {
 
 absl::StatusOr<std::unique_ptr<EmbedPipeline>> EmbedPipeline::Create(const PipelineOptions& options,
                                                                      const ModelRepository* repository,
-                                                                     Metrics* metrics,
-                                                                     const Clock* clock) {
+                                                                     Metrics* metrics, const Clock* clock) {
   RETURN_IF_ERROR(CheckOptions(options));
   auto state = std::make_unique<State>(options, repository, metrics, clock);
   RETURN_IF_ERROR(state->Start());
@@ -250,12 +246,11 @@ PipelineHealth EmbedPipeline::Health() const {
   PipelineHealth health;
   health.reason = state_->heartbeats.Complaint();
   if (health.reason.empty()) {
-    health.reason = state_->heartbeats.ComplaintAboutWaiting("batch queue",
-                                                             state_->queue.WaitingBesideIdleWorker());
+    health.reason = state_->heartbeats.ComplaintAboutWaiting("batch queue", state_->queue.WaitingBesideIdleWorker());
   }
   if (health.reason.empty()) {
-    health.reason = state_->heartbeats.ComplaintAboutWaiting(
-        "tokenizer queue", state_->tokenize_stage.WaitingBesideIdleThread());
+    health.reason =
+        state_->heartbeats.ComplaintAboutWaiting("tokenizer queue", state_->tokenize_stage.WaitingBesideIdleThread());
   }
   health.live = health.reason.empty();
   return health;

@@ -28,13 +28,13 @@ namespace octet::serving {
 
 struct PipelineOptions {
   int num_tokenizer_threads = 1;
-  int num_compute_threads = 1;           // of one worker's team
+  int num_compute_threads = 1;  // of one worker's team
   size_t max_texts_per_call = 128;
   size_t max_text_bytes = 65536;
-  size_t max_batch_tokens = 8192;        // at least the longest model's max_tokens (C2)
+  size_t max_batch_tokens = 8192;  // at least the longest model's max_tokens (C2)
   size_t max_batch_texts = 512;
-  size_t max_pending_bytes = 16 << 20;   // of texts waiting for or in tokenizing
-  size_t max_queue_tokens = 65536;       // tokenized, waiting for a worker
+  size_t max_pending_bytes = 16 << 20;  // of texts waiting for or in tokenizing
+  size_t max_queue_tokens = 65536;      // tokenized, waiting for a worker
   size_t max_queue_texts = 4096;
   absl::Duration max_batch_delay = absl::ZeroDuration();  // 0: a free worker takes what is waiting
   // A thread that is on one item for longer is stuck. Must exceed the time of the largest batch, which on
@@ -49,8 +49,8 @@ struct PipelineOptions {
 
 // How the pipeline is, for health and metrics; cheap.
 struct PipelineHealth {
-  bool live = true;          // every thread has made progress recently, or has nothing to do
-  std::string reason;        // why not
+  bool live = true;    // every thread has made progress recently, or has nothing to do
+  std::string reason;  // why not
 };
 
 class EmbedPipeline {
@@ -58,8 +58,8 @@ class EmbedPipeline {
   // `repository`, `metrics` and `clock` must outlive it. Starts its threads; workspaces are made and
   // warmed up for every model before Create returns. InvalidArgument for impossible options.
   static absl::StatusOr<std::unique_ptr<EmbedPipeline>> Create(const PipelineOptions& options,
-                                                               const ModelRepository* repository,
-                                                               Metrics* metrics, const Clock* clock);
+                                                               const ModelRepository* repository, Metrics* metrics,
+                                                               const Clock* clock);
   // As Drain(0), then joins. A forward pass that never ends holds it up: after a Drain that cut calls off,
   // a process that has to end should exit without it.
   ~EmbedPipeline();

@@ -23,9 +23,9 @@ struct EmbedRequest {
   std::vector<absl::string_view> texts;  // borrowed; valid UTF-8; must stay alive until `done` has run
   bool truncate = false;
   text::TruncationSide truncation_side = text::TruncationSide::kRight;
-  std::optional<bool> normalize;           // absent: what the model says
-  std::optional<std::string> prompt_name;  // absent: the model's default prompt
-  std::optional<uint32_t> dimensions;      // cut before normalizing; absent: all
+  std::optional<bool> normalize;                      // absent: what the model says
+  std::optional<std::string> prompt_name;             // absent: the model's default prompt
+  std::optional<uint32_t> dimensions;                 // cut before normalizing; absent: all
   MonotonicTime deadline = absl::InfiniteDuration();  // on the pipeline's clock
   // Set by the transport when the client has gone. May be null.
   std::shared_ptr<const std::atomic<bool>> cancelled;
@@ -34,9 +34,9 @@ struct EmbedRequest {
 struct EmbedResponse {
   std::string model, model_version;
   uint32_t dimensions = 0;
-  std::vector<float> embeddings;     // [num_texts, dimensions]
-  std::vector<uint32_t> num_tokens;  // per text, after truncation, special tokens included
-  std::vector<bool> truncated;       // per text
+  std::vector<float> embeddings;                           // [num_texts, dimensions]
+  std::vector<uint32_t> num_tokens;                        // per text, after truncation, special tokens included
+  std::vector<bool> truncated;                             // per text
   absl::Duration tokenize_time, queue_time, compute_time;  // queue: all waiting; the largest over texts
 };
 

@@ -22,12 +22,11 @@ std::string Heartbeats::Complaint() const {
   return "";
 }
 
-std::string Heartbeats::ComplaintAboutWaiting(absl::string_view what,
-                                              std::optional<MonotonicTime> since) const {
+std::string Heartbeats::ComplaintAboutWaiting(absl::string_view what, std::optional<MonotonicTime> since) const {
   const MonotonicTime now = clock_->Now();
   if (!since || now - *since <= limit_) return "";
-  return absl::StrCat(what, ": waiting for ", absl::FormatDuration(now - *since),
-                      " beside idle threads, limit ", absl::FormatDuration(limit_));
+  return absl::StrCat(what, ": waiting for ", absl::FormatDuration(now - *since), " beside idle threads, limit ",
+                      absl::FormatDuration(limit_));
 }
 
 }  // namespace octet::serving

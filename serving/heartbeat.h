@@ -21,9 +21,7 @@ class Heartbeat {
  public:
   Heartbeat(std::string role, const Clock* clock) : role_(std::move(role)), clock_(clock) {}
 
-  void Begin() {
-    busy_since_ns_.store(absl::ToInt64Nanoseconds(clock_->Now()), std::memory_order_relaxed);
-  }
+  void Begin() { busy_since_ns_.store(absl::ToInt64Nanoseconds(clock_->Now()), std::memory_order_relaxed); }
   void End() { busy_since_ns_.store(kIdle, std::memory_order_relaxed); }
 
   const std::string& role() const { return role_; }

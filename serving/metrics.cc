@@ -20,9 +20,10 @@ constexpr char kUnknown[] = "unknown";
 
 // The names of gRPC's status codes (grpc/status.h), which is what the label `code` says.
 constexpr absl::string_view kCodeNames[] = {
-    "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND",
-    "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED",
-    "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"};
+    "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
+    "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
+    "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
+    "DATA_LOSS", "UNAUTHENTICATED"};
 constexpr size_t kUnknownCode = 2;
 
 // 18 edges, about 1-2-5 a decade; objectives are stated at 10, 20, 50 and 100 ms, so those are edges.
@@ -58,13 +59,11 @@ const Buckets& BatchTextBuckets() {
   return buckets;
 }
 
-prometheus::Family<prometheus::Counter>* Counters(prometheus::Registry& registry, const char* name,
-                                                  const char* help) {
+prometheus::Family<prometheus::Counter>* Counters(prometheus::Registry& registry, const char* name, const char* help) {
   return &BuildCounter().Name(name).Help(help).Register(registry);
 }
 
-prometheus::Family<prometheus::Gauge>* Gauges(prometheus::Registry& registry, const char* name,
-                                              const char* help) {
+prometheus::Family<prometheus::Gauge>* Gauges(prometheus::Registry& registry, const char* name, const char* help) {
   return &BuildGauge().Name(name).Help(help).Register(registry);
 }
 
@@ -96,13 +95,13 @@ Metrics::Metrics(MetricsOptions options)
   methods_.insert(methods_.begin(), kUnknown);
   auto& r = registry_;
 
-  request_duration_ = Histograms(r, "octet_request_duration_seconds",
-                                 "Time from a call's arrival to its answer, by outcome.");
+  request_duration_ =
+      Histograms(r, "octet_request_duration_seconds", "Time from a call's arrival to its answer, by outcome.");
   tokenize_duration_ = Histograms(r, "octet_tokenize_duration_seconds", "Time of tokenizing a call's texts.");
-  queue_duration_ = Histograms(r, "octet_queue_duration_seconds",
-                               "Time a call waited, for a tokenizer and for a worker.");
-  inference_duration_ = Histograms(r, "octet_inference_duration_seconds",
-                                   "Time of the forward pass that a call was part of.");
+  queue_duration_ =
+      Histograms(r, "octet_queue_duration_seconds", "Time a call waited, for a tokenizer and for a worker.");
+  inference_duration_ =
+      Histograms(r, "octet_inference_duration_seconds", "Time of the forward pass that a call was part of.");
   batch_tokens_ = Histograms(r, "octet_batch_tokens", "Tokens of a forward pass.");
   batch_size_ = Histograms(r, "octet_batch_size", "Texts of a forward pass.");
   texts_ = Counters(r, "octet_texts_total", "Texts answered.");
@@ -124,18 +123,19 @@ Metrics::Metrics(MetricsOptions options)
   inflight_ = &Gauges(r, "octet_inflight_requests", "Calls that have arrived and are not answered.")->Add({});
   queue_texts_ = &Gauges(r, "octet_queue_depth", "Texts waiting for a worker.")->Add({});
   queue_tokens_ = &Gauges(r, "octet_queue_tokens", "Tokens waiting for a worker.")->Add({});
-  queue_pending_bytes_ = &Gauges(r, "octet_queue_pending_bytes",
-                                 "Bytes of texts admitted but not tokenized yet.")->Add({});
-  queue_oldest_age_ = &Gauges(r, "octet_queue_oldest_age_seconds",
-                              "Age of the text that has waited longest for a worker.")->Add({});
-  expired_in_queue = &Counters(r, "octet_expired_in_queue_total",
-                               "Calls dropped because their deadline passed before compute.")->Add({});
-  cancelled_in_queue = &Counters(r, "octet_cancelled_total",
-                                 "Calls dropped because their client left before compute.")->Add({});
-  computed_after_expiry = &Counters(r, "octet_computed_after_expiry_total",
-                                    "Texts computed although their deadline had passed; stays 0.")->Add({});
-  worker_faults = &Counters(r, "octet_worker_faults_total",
-                            "Batches lost to a fault of the server.")->Add({});
+  queue_pending_bytes_ =
+      &Gauges(r, "octet_queue_pending_bytes", "Bytes of texts admitted but not tokenized yet.")->Add({});
+  queue_oldest_age_ =
+      &Gauges(r, "octet_queue_oldest_age_seconds", "Age of the text that has waited longest for a worker.")->Add({});
+  expired_in_queue =
+      &Counters(r, "octet_expired_in_queue_total", "Calls dropped because their deadline passed before compute.")
+           ->Add({});
+  cancelled_in_queue =
+      &Counters(r, "octet_cancelled_total", "Calls dropped because their client left before compute.")->Add({});
+  computed_after_expiry =
+      &Counters(r, "octet_computed_after_expiry_total", "Texts computed although their deadline had passed; stays 0.")
+           ->Add({});
+  worker_faults = &Counters(r, "octet_worker_faults_total", "Batches lost to a fault of the server.")->Add({});
 
   Gauges(r, "octet_build_info", "1; the labels describe this build and its instruction set.")
       ->Add({{"version", options.version}, {"commit", options.commit}, {"isa", options.isa}})
@@ -144,18 +144,18 @@ Metrics::Metrics(MetricsOptions options)
   const double affinity_cpus = container_limits_.affinity_cpus();
   Gauges(r, "octet_cpu_limit_cores", "CPUs that the container's quota, its CPU set and affinity allow.")
       ->Add({})
-      .Set(std::min({affinity_cpus, container_limits_.cpu_quota().value_or(affinity_cpus),
-                     static_cast<double>(container_limits_.cpuset_cpus().value_or(
-                         container_limits_.affinity_cpus()))}));
+      .Set(
+          std::min({affinity_cpus, container_limits_.cpu_quota().value_or(affinity_cpus),
+                    static_cast<double>(container_limits_.cpuset_cpus().value_or(container_limits_.affinity_cpus()))}));
   cpu_throttled_ = &Counters(r, "octet_cpu_throttled_seconds_total",
-                             "Time that the container's threads were held back by its CPU quota.")->Add({});
+                             "Time that the container's threads were held back by its CPU quota.")
+                        ->Add({});
   process_cpu_ = &Counters(r, "process_cpu_seconds_total", "User and system CPU time.")->Add({});
   process_resident_ = &Gauges(r, "process_resident_memory_bytes", "Resident memory.")->Add({});
   process_virtual_ = &Gauges(r, "process_virtual_memory_bytes", "Virtual memory.")->Add({});
   process_open_fds_ = &Gauges(r, "process_open_fds", "Open file descriptors.")->Add({});
   process_max_fds_ = &Gauges(r, "process_max_fds", "Most file descriptors allowed.")->Add({});
-  process_start_time_ =
-      &Gauges(r, "process_start_time_seconds", "Start of the process since the Unix epoch.")->Add({});
+  process_start_time_ = &Gauges(r, "process_start_time_seconds", "Start of the process since the Unix epoch.")->Add({});
 
   MakeModel(0, kUnknown);
   model_count_.store(1, std::memory_order_release);
@@ -185,10 +185,7 @@ void Metrics::RegisterModel(const ModelLabels& labels) {
   MakeModel(count, labels.name);
   const prometheus::Labels model = {{"model", labels.name}};
   model_info_
-      ->Add({{"model", labels.name},
-             {"version", labels.version},
-             {"precision", labels.precision},
-             {"isa", labels.isa}})
+      ->Add({{"model", labels.name}, {"version", labels.version}, {"precision", labels.precision}, {"isa", labels.isa}})
       .Set(1);
   model_loaded_->Add(model).Set(1);
   model_load_seconds_->Add(model).Set(absl::ToDoubleSeconds(labels.load_time));
@@ -216,8 +213,7 @@ prometheus::Histogram* Metrics::CallHistogram(size_t method, size_t model, size_
   if (histogram == nullptr) {  // Add gives the same child to everyone who comes at the same time
     histogram = &request_duration_->Add({{"method", methods_[method]},
                                          {"model", models_[model].name},
-                                         {"code", std::string(kCodeNames[code].data(),
-                                                              kCodeNames[code].size())}},
+                                         {"code", std::string(kCodeNames[code].data(), kCodeNames[code].size())}},
                                         DurationBuckets());
     slot.store(histogram, std::memory_order_release);
   }

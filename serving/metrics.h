@@ -52,11 +52,11 @@ struct QueueSnapshot {
 
 // The children of one model. Valid as long as the Metrics.
 struct ModelMetrics {
-  std::string name;  // the label value
-  prometheus::Counter* texts = nullptr;      // answered
-  prometheus::Counter* tokens = nullptr;     // of answered texts, after truncation
-  prometheus::Counter* truncated = nullptr;  // texts
-  prometheus::Counter* non_finite = nullptr;  // texts
+  std::string name;                                   // the label value
+  prometheus::Counter* texts = nullptr;               // answered
+  prometheus::Counter* tokens = nullptr;              // of answered texts, after truncation
+  prometheus::Counter* truncated = nullptr;           // texts
+  prometheus::Counter* non_finite = nullptr;          // texts
   prometheus::Histogram* tokenize_seconds = nullptr;  // these three once per answered call
   prometheus::Histogram* queue_seconds = nullptr;
   prometheus::Histogram* inference_seconds = nullptr;

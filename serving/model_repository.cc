@@ -52,8 +52,8 @@ absl::StatusOr<std::shared_ptr<const ServedModel>> ModelRepository::Find(absl::s
   MutexLock lock(&mu_);
   if (auto found = possible ? FindOrNull(name) : nullptr) return found;
   if (name.empty() && default_model_.empty()) {
-    return WithReason(absl::InvalidArgumentError(absl::StrCat("model: empty, and the server has ",
-                                                              models_.size(), " models and no default")),
+    return WithReason(absl::InvalidArgumentError(
+                          absl::StrCat("model: empty, and the server has ", models_.size(), " models and no default")),
                       kReasonUnknownModel);
   }
   return WithReason(absl::NotFoundError("model: not found"), kReasonUnknownModel);

@@ -43,8 +43,7 @@ class ModelRepository {
   const std::string& default_model() const { return default_model_; }
 
  private:
-  std::shared_ptr<const ServedModel> FindOrNull(absl::string_view name) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  std::shared_ptr<const ServedModel> FindOrNull(absl::string_view name) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const std::string default_model_;
   mutable Mutex mu_;

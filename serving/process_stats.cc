@@ -53,16 +53,15 @@ double ReadStartTime() {
   const char* fields = std::strrchr(line, ')');
   unsigned long long start_ticks = 0;
   if (fields == nullptr ||
-      std::sscanf(fields + 1,
-                  " %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
+      std::sscanf(fields + 1, " %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
                   &start_ticks) != 1) {
     return 0;
   }
   timespec wall, boot;
   clock_gettime(CLOCK_REALTIME, &wall);
   clock_gettime(CLOCK_BOOTTIME, &boot);
-  const double boot_time = static_cast<double>(wall.tv_sec - boot.tv_sec) +
-                           static_cast<double>(wall.tv_nsec - boot.tv_nsec) * 1e-9;
+  const double boot_time =
+      static_cast<double>(wall.tv_sec - boot.tv_sec) + static_cast<double>(wall.tv_nsec - boot.tv_nsec) * 1e-9;
   return boot_time + static_cast<double>(start_ticks) / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 

@@ -22,9 +22,9 @@ absl::StatusOr<size_t> CheckTexts(const EmbedRequest& request, const RequestLimi
   for (size_t i = 0; i < request.texts.size(); ++i) {
     const size_t bytes = request.texts[i].size();
     if (bytes > limits.max_text_bytes) {
-      return WithReason(absl::InvalidArgumentError(absl::StrCat("texts[", i, "]: ", bytes,
-                                                                " bytes, limit ", limits.max_text_bytes)),
-                        kReasonTooLong);
+      return WithReason(
+          absl::InvalidArgumentError(absl::StrCat("texts[", i, "]: ", bytes, " bytes, limit ", limits.max_text_bytes)),
+          kReasonTooLong);
     }
     total_bytes += bytes;
   }

@@ -9,8 +9,7 @@ namespace {
 
 class TextModelWorkspace final : public ServableWorkspace {
  public:
-  explicit TextModelWorkspace(std::unique_ptr<model::EncoderWorkspace> encoder)
-      : encoder_(std::move(encoder)) {}
+  explicit TextModelWorkspace(std::unique_ptr<model::EncoderWorkspace> encoder) : encoder_(std::move(encoder)) {}
   model::EncoderWorkspace* encoder() const { return encoder_.get(); }
 
  private:

@@ -23,9 +23,9 @@ absl::Status TextError(size_t text_idx, const absl::Status& status) {
     return absl::InternalError(absl::StrCat("texts[", text_idx, "]: tokenizer failed"));
   }
   const bool too_long = absl::StrContains(status.message(), "tokens, limit");
-  return WithReason(absl::InvalidArgumentError(absl::StrCat(
-                        "texts[", text_idx, "]: ", status.message().substr(0, kMaxMessageBytes))),
-                    too_long ? kReasonTooLong : kReasonInvalid);
+  return WithReason(
+      absl::InvalidArgumentError(absl::StrCat("texts[", text_idx, "]: ", status.message().substr(0, kMaxMessageBytes))),
+      too_long ? kReasonTooLong : kReasonInvalid);
 }
 
 }  // namespace

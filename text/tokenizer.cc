@@ -19,10 +19,8 @@ namespace {
 constexpr size_t kMaxMessageBytes = 192;
 
 absl::Status ToStatus(int32_t code, absl::string_view context, const char* message) {
-  const std::string text =
-      context.empty() ? std::string(message) : absl::StrCat(context, ": ", message);
-  return code == OCTET_TOKENIZERS_INVALID ? absl::InvalidArgumentError(text)
-                                          : absl::InternalError(text);
+  const std::string text = context.empty() ? std::string(message) : absl::StrCat(context, ": ", message);
+  return code == OCTET_TOKENIZERS_INVALID ? absl::InvalidArgumentError(text) : absl::InternalError(text);
 }
 
 absl::Status CheckText(absl::string_view text) {
@@ -104,8 +102,8 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::FromJson(absl::string_view
   auto handle = std::make_unique<Handle>();
   char message[kMaxMessageBytes] = "";
   OctetError error = {message, sizeof(message)};
-  const int32_t code = octet_tokenizer_new(json.data(), json.size(), options.match_special_tokens,
-                                           &handle->tokenizer, &error);
+  const int32_t code =
+      octet_tokenizer_new(json.data(), json.size(), options.match_special_tokens, &handle->tokenizer, &error);
   // A panic while loading is the file's doing, not ours.
   if (code != OCTET_TOKENIZERS_OK) {
     return ToStatus(OCTET_TOKENIZERS_INVALID, "tokenizer.json", message);
@@ -116,8 +114,8 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::FromJson(absl::string_view
     const std::optional<int32_t> id = handle->TokenToId(expected.token);
     if (id == expected.id) continue;
     const std::string actual = id.has_value() ? absl::StrCat("has id ", *id) : "is not in the vocabulary";
-    return absl::InvalidArgumentError(absl::StrCat(expected.entry, ": ", QuoteToken(expected.token),
-                                                   " ", actual, ", not ", expected.id));
+    return absl::InvalidArgumentError(
+        absl::StrCat(expected.entry, ": ", QuoteToken(expected.token), " ", actual, ", not ", expected.id));
   }
   handle->vocab_size = facts.vocab_size;
   return std::unique_ptr<Tokenizer>(new Tokenizer(std::move(handle)));
@@ -134,8 +132,6 @@ absl::StatusOr<Encoding> Tokenizer::EncodePair(absl::string_view first, absl::st
 
 size_t Tokenizer::vocab_size() const { return handle_->vocab_size; }
 
-std::optional<int32_t> Tokenizer::TokenToId(absl::string_view token) const {
-  return handle_->TokenToId(token);
-}
+std::optional<int32_t> Tokenizer::TokenToId(absl::string_view token) const { return handle_->TokenToId(token); }
 
 }  // namespace octet::text

@@ -43,8 +43,8 @@ struct EncodeOptions {
 
 struct Encoding {
   std::vector<int32_t> ids;
-  std::vector<int32_t> type_ids;      // same length as ids
-  std::vector<TokenOffset> offsets;   // same length as ids, or empty unless asked for
+  std::vector<int32_t> type_ids;            // same length as ids
+  std::vector<TokenOffset> offsets;         // same length as ids, or empty unless asked for
   size_t num_tokens_before_truncation = 0;  // special tokens included
 
   bool truncated() const { return ids.size() < num_tokens_before_truncation; }

@@ -83,8 +83,7 @@ absl::Status CheckUnknownToken(const Json& model, const VocabularyCheck& vocabul
 
 using ExpectedTokens = std::vector<TokenizerFileFacts::ExpectedToken>;
 
-absl::Status Expect(const std::string& entry, const Json& token, const Json& id,
-                    ExpectedTokens& expected) {
+absl::Status Expect(const std::string& entry, const Json& token, const Json& id, ExpectedTokens& expected) {
   if (!token.is_string()) return Invalid(entry, "token is not a string");
   ASSIGN_OR_RETURN(const int64_t token_id, TokenId(entry, id));
   expected.push_back({entry, token.get<std::string>(), static_cast<int32_t>(token_id)});
@@ -93,8 +92,7 @@ absl::Status Expect(const std::string& entry, const Json& token, const Json& id,
 
 // Tokens that one post-processor (not a sequence of them) puts around a text. Shapes that are not as
 // expected are left to the library, which refuses them.
-absl::Status CollectProcessorTokens(const std::string& entry, const Json& processor,
-                                    ExpectedTokens& expected) {
+absl::Status CollectProcessorTokens(const std::string& entry, const Json& processor, ExpectedTokens& expected) {
   for (const char* role : {"cls", "sep"}) {  // BertProcessing, RobertaProcessing
     const Json* pair = Find(processor, role);
     if (pair == nullptr || !pair->is_array() || pair->size() != 2) continue;
@@ -124,8 +122,8 @@ absl::Status CollectPostProcessorTokens(const Json& tree, ExpectedTokens& expect
   const Json* sequence = Find(*processor, "processors");
   if (sequence == nullptr || !sequence->is_array()) return absl::OkStatus();
   for (size_t i = 0; i < sequence->size(); ++i) {
-    RETURN_IF_ERROR(CollectProcessorTokens(absl::StrCat("post_processor.processors[", i, "]"),
-                                           (*sequence)[i], expected));
+    RETURN_IF_ERROR(
+        CollectProcessorTokens(absl::StrCat("post_processor.processors[", i, "]"), (*sequence)[i], expected));
   }
   return absl::OkStatus();
 }
@@ -152,8 +150,7 @@ absl::Status CheckStrings(const std::string& entry, const Json& value) {
 
 absl::StatusOr<TokenizerFileFacts> CheckTokenizerFile(absl::string_view json) {
   if (json.size() > kMaxTokenizerFileBytes) {
-    return Invalid("tokenizer.json",
-                   absl::StrCat(json.size(), " bytes, limit ", kMaxTokenizerFileBytes));
+    return Invalid("tokenizer.json", absl::StrCat(json.size(), " bytes, limit ", kMaxTokenizerFileBytes));
   }
   TokenizerFileReader reader;
   RETURN_IF_ERROR(reader.Read(json));

@@ -52,8 +52,7 @@ bool TokenizerFileReader::binary(binary_t&) { return Fail("tokenizer.json: binar
 bool TokenizerFileReader::start_object(size_t) { return Open(/*is_object=*/true); }
 bool TokenizerFileReader::start_array(size_t) { return Open(/*is_object=*/false); }
 
-bool TokenizerFileReader::parse_error(size_t position, const std::string&,
-                                      const nlohmann::detail::exception&) {
+bool TokenizerFileReader::parse_error(size_t position, const std::string&, const nlohmann::detail::exception&) {
   // The library's own message quotes the file around the error.
   return Fail(absl::StrCat("tokenizer.json: not valid JSON at byte ", position));
 }
@@ -120,8 +119,7 @@ bool TokenizerFileReader::Open(bool is_object) {
     frame.area = AreaOfChild(is_object);
     const Area outer = frames_.back().area;
     const bool item = frame.area == Area::kVocabItem || frame.area == Area::kMergeItem;
-    if ((item && is_object) || outer == Area::kVocabMap || outer == Area::kVocabItem ||
-        outer == Area::kMergeItem) {
+    if ((item && is_object) || outer == Area::kVocabMap || outer == Area::kVocabItem || outer == Area::kMergeItem) {
       return Fail(outer == Area::kMergeList || outer == Area::kMergeItem
                       ? absl::StrCat("model.merges[", num_merge_items_, "]: not two tokens")
                       : absl::StrCat("model.vocab: an entry is not a token with its id or score"));

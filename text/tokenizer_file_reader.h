@@ -39,8 +39,7 @@ class TokenizerFileReader final : public nlohmann::json_sax<nlohmann::json> {
   bool end_object() override;
   bool start_array(size_t size) override;
   bool end_array() override;
-  bool parse_error(size_t position, const std::string& last_token,
-                   const nlohmann::detail::exception& error) override;
+  bool parse_error(size_t position, const std::string& last_token, const nlohmann::detail::exception& error) override;
 
  private:
   // Where the innermost open container lies.

@@ -34,10 +34,8 @@ Family BertFamily() {
               .intermediate = "encoder.layer.{}.intermediate.dense",
               .output = "encoder.layer.{}.output.dense",
               .output_norm = "encoder.layer.{}.output.LayerNorm",
-              .suffix_aliases = {{"LayerNorm.gamma", "LayerNorm.weight"},
-                                 {"LayerNorm.beta", "LayerNorm.bias"}},
-              .normal_extras = {"embeddings.position_ids", "embeddings.token_type_ids", "pooler.",
-                                "cls."},
+              .suffix_aliases = {{"LayerNorm.gamma", "LayerNorm.weight"}, {"LayerNorm.beta", "LayerNorm.bias"}},
+              .normal_extras = {"embeddings.position_ids", "embeddings.token_type_ids", "pooler.", "cls."},
           },
   };
 }

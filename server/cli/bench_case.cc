@@ -95,18 +95,21 @@ absl::StatusOr<std::vector<PhaseTime>> RunProfile(BenchEngine& engine, const Own
 
 }  // namespace
 
-absl::StatusOr<CaseResult> RunCase(BenchEngine& engine, size_t length, size_t batch, double seconds,
-                                   bool profile) {
+absl::StatusOr<CaseResult> RunCase(BenchEngine& engine, size_t length, size_t batch, double seconds, bool profile) {
   const OwnedBatch input = RandomBatch(length, batch, engine.model().info().vocab_size);
   for (int i = 0; i < 2; ++i) RETURN_IF_ERROR(engine.Forward(input).status());
   ASSIGN_OR_RETURN(std::vector<double> ms, Repeat(engine, input, seconds));
   std::sort(ms.begin(), ms.end());
   const double median = ms[ms.size() / 2];
   const size_t num_tokens = input.ids.size();
-  CaseResult result{.length = length, .batch = batch, .repetitions = ms.size(), .median_ms = median,
+  CaseResult result{.length = length,
+                    .batch = batch,
+                    .repetitions = ms.size(),
+                    .median_ms = median,
                     .p90_ms = ms[ms.size() * 9 / 10],
                     .tokens_per_second = static_cast<double>(num_tokens) / median * 1e3,
-                    .gops = engine.LinearOps(num_tokens) / median / 1e6, .phases = {}};
+                    .gops = engine.LinearOps(num_tokens) / median / 1e6,
+                    .phases = {}};
   if (profile) {
     ASSIGN_OR_RETURN(result.phases, RunProfile(engine, input, seconds));
   }

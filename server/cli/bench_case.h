@@ -29,8 +29,7 @@ struct CaseResult {
 };
 
 // Random token ids, the same for the same length and batch.
-absl::StatusOr<CaseResult> RunCase(BenchEngine& engine, size_t length, size_t batch, double seconds,
-                                   bool profile);
+absl::StatusOr<CaseResult> RunCase(BenchEngine& engine, size_t length, size_t batch, double seconds, bool profile);
 
 }  // namespace octet::cli
 

@@ -34,8 +34,7 @@ int RunBench(const BenchFlags& flags) {
   options.num_threads = flags.threads > 0 ? flags.threads : ContainerLimits::Detect().NumThreads();
   // The model's shape alone tells a refused model from a failed run.
   const auto directory = model::ModelDirectory::Open(options.model_directory);
-  const absl::Status shape =
-      directory.ok() ? model::ReadEncoderConfig(**directory).status() : directory.status();
+  const absl::Status shape = directory.ok() ? model::ReadEncoderConfig(**directory).status() : directory.status();
   if (!shape.ok()) {
     PrintError(absl::StrCat("model refused: ", shape.message()));
     return kExitModel;
@@ -68,9 +67,8 @@ void AddBenchCommand(CLI::App& app, CommandBody* chosen) {
   CLI::Option* json = command->add_flag("--json", flags->options.json, "One JSON object instead of the table");
   command->add_option("--compare", flags->options.compare_file, "Output of an earlier --json to compare with")
       ->excludes(json);
-  CLI::Option* requests =
-      command->add_flag("--requests", flags->requests,
-                        "Read paths of request files from stdin, answer each with a line of JSON");
+  CLI::Option* requests = command->add_flag("--requests", flags->requests,
+                                            "Read paths of request files from stdin, answer each with a line of JSON");
   command->add_flag("--sweep", flags->sweep, "Time one text of every length and name those that stick out")
       ->excludes(requests);
   command->callback([flags, chosen] { *chosen = [flags] { return RunBench(*flags); }; });

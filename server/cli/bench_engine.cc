@@ -8,8 +8,7 @@
 
 namespace octet::cli {
 
-absl::StatusOr<std::unique_ptr<BenchEngine>> BenchEngine::Load(const BenchOptions& options,
-                                                               size_t max_batch_tokens) {
+absl::StatusOr<std::unique_ptr<BenchEngine>> BenchEngine::Load(const BenchOptions& options, size_t max_batch_tokens) {
   ASSIGN_OR_RETURN(const auto directory, model::ModelDirectory::Open(options.model_directory));
   ASSIGN_OR_RETURN(const model::EncoderConfig config, model::ReadEncoderConfig(*directory));
   std::unique_ptr<BenchEngine> engine(new BenchEngine(options.num_threads));

@@ -29,8 +29,7 @@ class BenchEngine {
  public:
   // Loads without tokenizer and pooling files; Forward takes up to `max_batch_tokens` tokens, and a text of any
   // length that the model allows.
-  static absl::StatusOr<std::unique_ptr<BenchEngine>> Load(const BenchOptions& options,
-                                                           size_t max_batch_tokens);
+  static absl::StatusOr<std::unique_ptr<BenchEngine>> Load(const BenchOptions& options, size_t max_batch_tokens);
 
   // Hidden states [num_tokens, hidden_dim], valid until the next call.
   absl::StatusOr<MatrixView<const float>> Forward(const OwnedBatch& batch) {

@@ -29,9 +29,10 @@ json CaseJson(const CaseResult& result) {
     phases[phase.name] = {{"ms", phase.ms}};
     if (phase.gops) phases[phase.name]["gops"] = *phase.gops;
   }
-  json root = {{"length", result.length}, {"batch", result.batch}, {"repetitions", result.repetitions},
-               {"median_ms", result.median_ms}, {"p90_ms", result.p90_ms},
-               {"tokens_per_second", result.tokens_per_second}, {"linear_gops", result.gops}};
+  json root = {{"length", result.length},           {"batch", result.batch},
+               {"repetitions", result.repetitions}, {"median_ms", result.median_ms},
+               {"p90_ms", result.p90_ms},           {"tokens_per_second", result.tokens_per_second},
+               {"linear_gops", result.gops}};
   if (!result.phases.empty()) root["phases"] = std::move(phases);
   return root;
 }
@@ -44,17 +45,16 @@ absl::StatusOr<BenchBaseline> ReadBaseline(const std::string& path) {
   try {
     const json root = json::parse(file);
     BenchBaseline baseline;
-    baseline.description = absl::StrCat(root.at("precision").get<std::string>(), ", ",
-                                        root.at("isa").get<std::string>(), ", ",
-                                        root.at("threads").get<int>(), " threads");
+    baseline.description =
+        absl::StrCat(root.at("precision").get<std::string>(), ", ", root.at("isa").get<std::string>(), ", ",
+                     root.at("threads").get<int>(), " threads");
     for (const json& c : root.at("cases")) {
-      baseline.median_ms[{c.at("length").get<size_t>(), c.at("batch").get<size_t>()}] =
-          c.at("median_ms").get<double>();
+      baseline.median_ms[{c.at("length").get<size_t>(), c.at("batch").get<size_t>()}] = c.at("median_ms").get<double>();
     }
     return baseline;
   } catch (const json::exception& e) {
-    return absl::InvalidArgumentError(absl::StrCat("--compare: ", path, " is not a report of bench --json: ",
-                                                   e.what()));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--compare: ", path, " is not a report of bench --json: ", e.what()));
   }
 }
 
@@ -63,8 +63,8 @@ void PrintTable(const BenchReport& report, const BenchBaseline* baseline, std::o
                          report.family, report.num_layers, report.hidden_dim, report.precision, report.isa,
                          report.threads, absl::StrJoin(report.kernels, "; "));
   if (report.peak_gops) {
-    out << absl::StrFormat("int8 peak of the vector units (register-only %s): %.0f GOP/s\n",
-                           report.peak_instructions, *report.peak_gops);
+    out << absl::StrFormat("int8 peak of the vector units (register-only %s): %.0f GOP/s\n", report.peak_instructions,
+                           *report.peak_gops);
   }
   if (baseline != nullptr) out << "before: " << baseline->description << "\n";
   out << "length batch   median ms      p90 ms    tokens/s   GOP/s   of peak"
@@ -85,10 +85,14 @@ void PrintTable(const BenchReport& report, const BenchBaseline* baseline, std::o
 void PrintJson(const BenchReport& report, std::ostream& out) {
   json cases = json::array();
   for (const CaseResult& result : report.cases) cases.push_back(CaseJson(result));
-  json root = {{"family", report.family},       {"num_layers", report.num_layers},
-               {"hidden_dim", report.hidden_dim}, {"precision", report.precision},
-               {"isa", report.isa},             {"onednn_isa", report.onednn_isa},
-               {"kernels", report.kernels},     {"threads", report.threads},
+  json root = {{"family", report.family},
+               {"num_layers", report.num_layers},
+               {"hidden_dim", report.hidden_dim},
+               {"precision", report.precision},
+               {"isa", report.isa},
+               {"onednn_isa", report.onednn_isa},
+               {"kernels", report.kernels},
+               {"threads", report.threads},
                {"cases", std::move(cases)}};
   if (report.peak_gops) root["int8_peak_gops"] = *report.peak_gops;
   out << root.dump(2) << "\n";

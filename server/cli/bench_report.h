@@ -19,15 +19,15 @@ struct BenchReport {
   std::string family, precision, isa, onednn_isa;
   uint32_t num_layers = 0, hidden_dim = 0;
   int threads = 1;
-  std::vector<std::string> kernels;     // of the products
-  std::string peak_instructions;        // of the int8 peak loop
-  std::optional<double> peak_gops;      // none at level scalar
+  std::vector<std::string> kernels;  // of the products
+  std::string peak_instructions;     // of the int8 peak loop
+  std::optional<double> peak_gops;   // none at level scalar
   std::vector<CaseResult> cases;
 };
 
 // An earlier report, as far as it is compared.
 struct BenchBaseline {
-  std::string description;  // precision, instruction set, threads
+  std::string description;                                // precision, instruction set, threads
   std::map<std::pair<size_t, size_t>, double> median_ms;  // by length and batch
 };
 

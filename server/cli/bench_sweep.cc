@@ -64,8 +64,9 @@ absl::Status RunBenchSweep(const BenchOptions& options, std::ostream& out) {
     out << absl::StrFormat("%d tokens: %.3f ms, with one less %.3f ms, with one more %.3f ms\n", length,
                            sweep.ms(length), sweep.ms(length - 1), sweep.ms(length + 1));
   }
-  out << absl::StrFormat("one text of 1 to %d tokens: %d lengths cost over %.0f %% more per token than both neighbours\n",
-                         sweep.max_length(), num_outliers, 100 * (kTolerance - 1));
+  out << absl::StrFormat(
+      "one text of 1 to %d tokens: %d lengths cost over %.0f %% more per token than both neighbours\n",
+      sweep.max_length(), num_outliers, 100 * (kTolerance - 1));
   for (size_t length = 1; length <= sweep.max_length(); length *= 2) {
     out << absl::StrFormat("%6d tokens %9.3f ms %9.2f us a token\n", length, sweep.ms(length),
                            1e3 * sweep.MsPerToken(length));

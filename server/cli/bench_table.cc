@@ -38,8 +38,8 @@ absl::Status RunBenchTable(const BenchOptions& options, std::ostream& out) {
   if (batches.empty()) batches = {1, 8, 32};
   std::vector<size_t> lengths = options.lengths;
   if (lengths.empty()) lengths = {16, 32, 64, 128, 256, 512};
-  const size_t most_tokens = *std::max_element(lengths.begin(), lengths.end()) *
-                             *std::max_element(batches.begin(), batches.end());
+  const size_t most_tokens =
+      *std::max_element(lengths.begin(), lengths.end()) * *std::max_element(batches.begin(), batches.end());
   ASSIGN_OR_RETURN(auto engine, BenchEngine::Load(options, most_tokens));
   const size_t limit = engine->model().info().max_tokens;
   if (options.lengths.empty()) std::erase_if(lengths, [limit](size_t length) { return length > limit; });
@@ -50,8 +50,7 @@ absl::Status RunBenchTable(const BenchOptions& options, std::ostream& out) {
       // Between the cases, and the best of all: a machine that slows down must not flatter the shares.
       const auto peak = kernels::MeasureInt8PeakOpsPerSecond(options.isa, &engine->team());
       if (peak) report.peak_gops = std::max(report.peak_gops.value_or(0), *peak / 1e9);
-      ASSIGN_OR_RETURN(CaseResult result,
-                       RunCase(*engine, length, batch, options.seconds_per_case, options.profile));
+      ASSIGN_OR_RETURN(CaseResult result, RunCase(*engine, length, batch, options.seconds_per_case, options.profile));
       report.cases.push_back(std::move(result));
     }
   }

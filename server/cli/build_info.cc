@@ -6,10 +6,8 @@
 namespace octet::cli {
 
 BuildInfo GetBuildInfo() {
-  return {.version = OCTET_VERSION,
-          .commit = OCTET_COMMIT,
-          .onednn = kernels::OneDnnVersion(),
-          .grpc = grpc::Version()};
+  return {
+      .version = OCTET_VERSION, .commit = OCTET_COMMIT, .onednn = kernels::OneDnnVersion(), .grpc = grpc::Version()};
 }
 
 }  // namespace octet::cli

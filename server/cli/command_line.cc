@@ -64,12 +64,12 @@ int RunCommandLine(int argc, const char* const* argv) {
   } catch (const CLI::Success& e) {  // --help
     return app.exit(e, std::cout, std::cerr);
   } catch (const CLI::ExtrasError& e) {
-    PrintError(absl::StrCat(e.what(), Suggestion(app, std::vector<std::string>(argv + 1, argv + argc)),
-                            "; see octet --help"));
+    PrintError(
+        absl::StrCat(e.what(), Suggestion(app, std::vector<std::string>(argv + 1, argv + argc)), "; see octet --help"));
     return kExitConfig;
   } catch (const CLI::ParseError& e) {
-    PrintError(absl::StrCat(e.what(), Suggestion(app, std::vector<std::string>(argv + 1, argv + argc)),
-                            "; see octet --help"));
+    PrintError(
+        absl::StrCat(e.what(), Suggestion(app, std::vector<std::string>(argv + 1, argv + argc)), "; see octet --help"));
     return kExitConfig;
   }
   return chosen();

@@ -39,8 +39,8 @@ void CheckAddresses(const Config& config, std::vector<std::string>* problems) {
   const auto metrics = ParseHostPort(config.metrics().address());
   if (!metrics.ok()) problems->push_back(absl::StrCat("metrics.address: ", metrics.status().message()));
   if (grpc.ok() && metrics.ok() && grpc->port != 0 && grpc->port == metrics->port) {
-    problems->push_back(absl::StrCat("metrics.address: port ", metrics->port,
-                                     " is that of grpc.address; take another"));
+    problems->push_back(
+        absl::StrCat("metrics.address: port ", metrics->port, " is that of grpc.address; take another"));
   }
 }
 
@@ -51,21 +51,21 @@ void CheckModels(const Config& config, std::vector<std::string>* problems) {
   std::set<std::string> names;
   for (const config::v1::Model& model : config.models()) {
     if (!IsModelName(model.name())) {
-      problems->push_back(absl::StrCat("models: name ", Quoted(model.name()),
-                                       ", want letters, digits and . _ / -, at most 128"));
+      problems->push_back(
+          absl::StrCat("models: name ", Quoted(model.name()), ", want letters, digits and . _ / -, at most 128"));
     }
     if (model.directory().empty()) {
       problems->push_back(absl::StrCat("models: ", Quoted(model.name()), " has no directory"));
     }
     if (!names.insert(model.name()).second) {
-      problems->push_back(absl::StrCat("models: ", Quoted(model.name()),
-                                       " given twice; use --model NAME=DIR with names of your own"));
+      problems->push_back(
+          absl::StrCat("models: ", Quoted(model.name()), " given twice; use --model NAME=DIR with names of your own"));
     }
   }
   if (!config.default_model().empty() && names.count(config.default_model()) == 0) {
-    problems->push_back(absl::StrCat(
-        "default_model: ", Quoted(config.default_model()), " is not among the models; nearest is ",
-        Quoted(NearestName(config.default_model(), {names.begin(), names.end()}))));
+    problems->push_back(absl::StrCat("default_model: ", Quoted(config.default_model()),
+                                     " is not among the models; nearest is ",
+                                     Quoted(NearestName(config.default_model(), {names.begin(), names.end()}))));
   }
 }
 
@@ -75,8 +75,7 @@ void CheckLimits(const Config& config, std::vector<std::string>* problems) {
   const uint64_t least_quota = 16 * grpc.max_receive_message_bytes();
   if (grpc.memory_quota_bytes() != 0 && grpc.memory_quota_bytes() < least_quota) {
     problems->push_back(absl::StrCat("grpc.memory_quota_bytes: ", grpc.memory_quota_bytes(),
-                                     ", want 0 or at least 16 x grpc.max_receive_message_bytes = ",
-                                     least_quota));
+                                     ", want 0 or at least 16 x grpc.max_receive_message_bytes = ", least_quota));
   }
   if (grpc.max_connection_age_grace_ms() < grpc.max_deadline_ms()) {
     problems->push_back(absl::StrCat("grpc.max_connection_age_grace_ms: ", grpc.max_connection_age_grace_ms(),
@@ -88,8 +87,7 @@ void CheckLimits(const Config& config, std::vector<std::string>* problems) {
   }
   if (limits.max_queue_texts() < limits.max_texts_per_call()) {
     problems->push_back(absl::StrCat("limits.max_queue_texts: ", limits.max_queue_texts(),
-                                     ", want at least limits.max_texts_per_call = ",
-                                     limits.max_texts_per_call()));
+                                     ", want at least limits.max_texts_per_call = ", limits.max_texts_per_call()));
   }
   if (limits.max_queue_tokens() < limits.max_batch_tokens()) {
     problems->push_back(absl::StrCat("limits.max_queue_tokens: ", limits.max_queue_tokens(),

@@ -70,15 +70,13 @@ class YamlReader {
     if (!status.ok()) Report(node.Mark(), path, status.message());
   }
 
-  void ReadList(const YAML::Node& node, const std::string& path, const FieldDescriptor& field,
-                Message* message) {
+  void ReadList(const YAML::Node& node, const std::string& path, const FieldDescriptor& field, Message* message) {
     if (node.IsNull()) return;
     if (!node.IsSequence()) {
       return Report(node.Mark(), path, absl::StrCat("want a list, got ", KindOf(node)));
     }
     for (size_t i = 0; i < node.size(); ++i) {
-      ReadMap(node[i], absl::StrCat(path, "[", i, "]"),
-              message->GetReflection()->AddMessage(message, &field));
+      ReadMap(node[i], absl::StrCat(path, "[", i, "]"), message->GetReflection()->AddMessage(message, &field));
     }
   }
 
@@ -95,8 +93,7 @@ class YamlReader {
 
   void Report(const YAML::Mark& mark, const std::string& path, absl::string_view what) {
     const std::string line = mark.is_null() ? "" : absl::StrCat(":", mark.line + 1);
-    problems_->push_back(
-        absl::StrCat(file_name_, line, ": ", path.empty() ? "" : absl::StrCat(path, ": "), what));
+    problems_->push_back(absl::StrCat(file_name_, line, ": ", path.empty() ? "" : absl::StrCat(path, ": "), what));
   }
 
   const std::string file_name_;
@@ -105,8 +102,7 @@ class YamlReader {
 
 }  // namespace
 
-void ApplyYaml(absl::string_view text, const std::string& name, Config* config,
-               std::vector<std::string>* problems) {
+void ApplyYaml(absl::string_view text, const std::string& name, Config* config, std::vector<std::string>* problems) {
   try {
     const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
     if (documents.size() > 1) {
@@ -138,8 +134,8 @@ void ApplyYamlFile(const std::string& path, Config* config, std::vector<std::str
   }
 }
 
-void ApplyEnvironment(const std::vector<std::string>& environment, Config* config,
-                      std::vector<std::string>* problems, std::vector<std::string>* warnings) {
+void ApplyEnvironment(const std::vector<std::string>& environment, Config* config, std::vector<std::string>* problems,
+                      std::vector<std::string>* warnings) {
   std::vector<std::string> known(std::begin(kOtherVariables), std::end(kOtherVariables));
   for (const ConfigKey& key : ConfigKeys()) known.push_back(key.variable);
   for (const std::string& entry : environment) {
@@ -157,8 +153,8 @@ void ApplyEnvironment(const std::vector<std::string>& environment, Config* confi
     }
     for (const char* other : kOtherVariables) found = found || name == other;
     if (!found) {
-      warnings->push_back(absl::StrCat(Quoted(name), " is no variable of octet; nearest is ",
-                                       NearestName(name, known)));
+      warnings->push_back(
+          absl::StrCat(Quoted(name), " is no variable of octet; nearest is ", NearestName(name, known)));
     }
   }
 }

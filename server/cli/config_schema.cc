@@ -25,17 +25,13 @@ struct Unit {
   const char* name;
   uint64_t factor;
 };
-constexpr Unit kByteUnits[] = {{"", 1},           {"B", 1},           {"kB", 1000},      {"KB", 1000},
-                               {"KiB", 1 << 10},  {"MB", 1000000},    {"MiB", 1 << 20},  {"GB", 1000000000},
-                               {"GiB", 1 << 30}};
+constexpr Unit kByteUnits[] = {{"", 1},         {"B", 1},         {"kB", 1000},       {"KB", 1000},    {"KiB", 1 << 10},
+                               {"MB", 1000000}, {"MiB", 1 << 20}, {"GB", 1000000000}, {"GiB", 1 << 30}};
 constexpr Unit kTimeUnits[] = {{"", 1}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
 
 template <size_t kNumUnits>
-absl::StatusOr<uint64_t> ParseWithUnit(absl::string_view text, const Unit (&units)[kNumUnits],
-                                       absl::string_view want) {
-  const auto wrong = [&] {
-    return absl::InvalidArgumentError(absl::StrCat("want ", want, ", got ", Quoted(text)));
-  };
+absl::StatusOr<uint64_t> ParseWithUnit(absl::string_view text, const Unit (&units)[kNumUnits], absl::string_view want) {
+  const auto wrong = [&] { return absl::InvalidArgumentError(absl::StrCat("want ", want, ", got ", Quoted(text))); };
   size_t digits = 0;
   while (digits < text.size() && absl::ascii_isdigit(text[digits])) ++digits;
   uint64_t number = 0;
@@ -65,8 +61,7 @@ absl::Status SetNumber(absl::string_view text, const FieldDescriptor& field, Mes
   const config::v1::Rule& rule = field.options().GetExtension(config::v1::rule);
   const uint64_t max = rule.has_max() ? rule.max() : UINT64_MAX;
   if (number < rule.min() || number > max) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("want ", rule.min(), " to ", max, ", got ", Quoted(text)));
+    return absl::InvalidArgumentError(absl::StrCat("want ", rule.min(), " to ", max, ", got ", Quoted(text)));
   }
   message->GetReflection()->SetUInt64(message, &field, number);
   return absl::OkStatus();
@@ -139,9 +134,12 @@ absl::StatusOr<uint64_t> ParseMilliseconds(absl::string_view text) {
 
 absl::Status SetScalar(absl::string_view text, const FieldDescriptor& field, Message* message) {
   switch (field.cpp_type()) {
-    case FieldDescriptor::CPPTYPE_UINT64: return SetNumber(text, field, message);
-    case FieldDescriptor::CPPTYPE_BOOL: return SetBool(text, field, message);
-    case FieldDescriptor::CPPTYPE_STRING: return SetString(text, field, message);
+    case FieldDescriptor::CPPTYPE_UINT64:
+      return SetNumber(text, field, message);
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return SetBool(text, field, message);
+    case FieldDescriptor::CPPTYPE_STRING:
+      return SetString(text, field, message);
     default:
       return absl::InternalError(absl::StrCat("no text form for a ", std::string(field.cpp_type_name())));
   }
@@ -167,9 +165,8 @@ absl::Status SetKey(const ConfigKey& key, absl::string_view text, Config* config
 
 bool IsModelName(absl::string_view name) {
   return !name.empty() && name.size() <= 128 && absl::ascii_isalnum(name[0]) &&
-         std::all_of(name.begin(), name.end(), [](char c) {
-           return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '/' || c == '-';
-         });
+         std::all_of(name.begin(), name.end(),
+                     [](char c) { return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '/' || c == '-'; });
 }
 
 absl::StatusOr<config::v1::Model> ParseModel(absl::string_view text) {
@@ -179,8 +176,8 @@ absl::StatusOr<config::v1::Model> ParseModel(absl::string_view text) {
   if (equals != text.npos) {
     const absl::string_view name = text.substr(0, equals);
     if (!IsModelName(name)) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "want NAME=DIR with a NAME of letters, digits and . _ / -, at most 128, got ", Quoted(text)));
+      return absl::InvalidArgumentError(
+          absl::StrCat("want NAME=DIR with a NAME of letters, digits and . _ / -, at most 128, got ", Quoted(text)));
     }
     model.set_name(std::string(name));
   } else {

@@ -52,8 +52,7 @@ struct EmbedRun {
   uint64_t num_texts = 0, num_tokens = 0, num_truncated = 0;
 
   explicit EmbedRun(const EmbedFlags& run_flags)
-      : flags(run_flags),
-        progress(STDERR_FILENO, {.is_terminal = StderrIsTerminal()}, &SteadyClock::Get()) {}
+      : flags(run_flags), progress(STDERR_FILENO, {.is_terminal = StderrIsTerminal()}, &SteadyClock::Get()) {}
   ~EmbedRun() {
     if (input_fd > STDERR_FILENO) close(input_fd);
   }
@@ -69,8 +68,8 @@ absl::Status OpenInput(EmbedRun* run) {
   if (fstat(run->input_fd, &status) == 0 && S_ISREG(status.st_mode)) {
     run->input_bytes = static_cast<uint64_t>(status.st_size);
   }
-  run->is_json = run->flags.input_format == "jsonl" ||
-                 (run->flags.input_format == "auto" && absl::EndsWith(path, ".jsonl"));
+  run->is_json =
+      run->flags.input_format == "jsonl" || (run->flags.input_format == "auto" && absl::EndsWith(path, ".jsonl"));
   return absl::OkStatus();
 }
 
@@ -100,10 +99,10 @@ absl::Status OpenOutput(EmbedRun* run) {
   options.format = is_npy ? OutputFormat::kNpy : OutputFormat::kJsonLines;
   options.dimensions = run->model->info().hidden_dim;
   options.overwrite = run->flags.overwrite;
-  options.fingerprint = absl::StrCat(
-      "octet embed\nmodel ", run->model->info().version, "\nprecision ", run->flags.precision, "\nisa ",
-      IsaName(run->model->info().isa), "\nformat ", is_npy ? "npy" : "jsonl", "\ninput ",
-      run->is_json ? "jsonl" : "text", "\ntruncate ", !run->flags.no_truncate, "\n");
+  options.fingerprint =
+      absl::StrCat("octet embed\nmodel ", run->model->info().version, "\nprecision ", run->flags.precision, "\nisa ",
+                   IsaName(run->model->info().isa), "\nformat ", is_npy ? "npy" : "jsonl", "\ninput ",
+                   run->is_json ? "jsonl" : "text", "\ntruncate ", !run->flags.no_truncate, "\n");
   ASSIGN_OR_RETURN(run->output, EmbedOutput::Open(options));
   return absl::OkStatus();
 }
@@ -115,8 +114,8 @@ absl::Status WriteWindow(const EmbedWindow& window, const LineReader& reader, Em
   absl::Status failed;
   for (const EmbedItem& item : window.items) {
     if (!item.status.ok()) {
-      failed = absl::Status(item.status.code(), absl::StrCat("text with id ", item.input.id_json, ": ",
-                                                             item.status.message()));
+      failed = absl::Status(item.status.code(),
+                            absl::StrCat("text with id ", item.input.id_json, ": ", item.status.message()));
       break;
     }
     rows += item.row;
@@ -134,8 +133,7 @@ absl::Status WriteWindow(const EmbedWindow& window, const LineReader& reader, Em
 }
 
 // Reads the next window; an empty one at the end. `line` holds the next line when `has_line`.
-absl::Status ReadWindow(LineReader* reader, std::string* line, bool* has_line, bool is_json,
-                        EmbedWindow* window) {
+absl::Status ReadWindow(LineReader* reader, std::string* line, bool* has_line, bool is_json, EmbedWindow* window) {
   size_t bytes = 0;
   while (*has_line && window->items.size() < kWindowTexts && bytes < kWindowBytes) {
     EmbedItem item;
@@ -169,11 +167,11 @@ absl::Status EmbedAll(int num_threads, EmbedRun* run) {
   ASSIGN_OR_RETURN(bool has_line, reader.Next(&line));
   RETURN_IF_ERROR(OpenOutput(run));
   RETURN_IF_ERROR(SkipFound(run->output->found(), &reader, &line, &has_line));
-  EmbedScheduler scheduler(run->model.get(), {.num_threads = num_threads,
-                                              .max_batch_tokens = run->max_batch_tokens,
-                                              .format = run->flags.npy.empty() ? OutputFormat::kJsonLines
-                                                                               : OutputFormat::kNpy,
-                                              .truncate = !run->flags.no_truncate});
+  EmbedScheduler scheduler(run->model.get(),
+                           {.num_threads = num_threads,
+                            .max_batch_tokens = run->max_batch_tokens,
+                            .format = run->flags.npy.empty() ? OutputFormat::kJsonLines : OutputFormat::kNpy,
+                            .truncate = !run->flags.no_truncate});
   absl::Status read_status;
   for (;;) {
     while (has_line && read_status.ok() && scheduler.num_windows() < kMaxWindows) {
@@ -190,9 +188,9 @@ absl::Status EmbedAll(int num_threads, EmbedRun* run) {
 
 void PrintSummary(const EmbedRun& run) {
   const double seconds = absl::ToDoubleSeconds(SteadyClock::Get().Now() - run.start);
-  std::string line = absl::StrFormat("octet: %d texts, %d tokens in %.1f s (%.0f texts/s, %.0f tokens/s)",
-                                     run.num_texts, run.num_tokens, seconds, run.num_texts / seconds,
-                                     run.num_tokens / seconds);
+  std::string line =
+      absl::StrFormat("octet: %d texts, %d tokens in %.1f s (%.0f texts/s, %.0f tokens/s)", run.num_texts,
+                      run.num_tokens, seconds, run.num_texts / seconds, run.num_tokens / seconds);
   if (run.output->found().num_rows > 0) {
     absl::StrAppend(&line, ", continued after ", run.output->found().num_rows, " rows");
   }
@@ -227,14 +225,16 @@ int RunEmbed(const EmbedFlags& flags) {
 void AddEmbedCommand(CLI::App& app, CommandBody* chosen) {
   auto flags = std::make_shared<EmbedFlags>();
   CLI::App* command = app.add_subcommand(
-      "embed", "Turn lines of text into vectors, in input order. Started again after an interruption, it goes "
-               "on where it stopped.");
+      "embed",
+      "Turn lines of text into vectors, in input order. Started again after an interruption, it goes "
+      "on where it stopped.");
   command->add_option("--model", flags->model, "Model directory")->required();
   command->add_option("input", flags->input, "File of texts, one a line; default stdin");
   command->add_option("-o,--output", flags->output, "File of JSON lines; default stdout (cannot be continued)");
   command->add_option("--npy", flags->npy, "NumPy file of f32 rows instead")->excludes("--output");
-  command->add_option("--input-format", flags->input_format,
-                      "text: a line is a text; jsonl: {\"id\": ..., \"text\": ...}; auto: jsonl by file name")
+  command
+      ->add_option("--input-format", flags->input_format,
+                   "text: a line is a text; jsonl: {\"id\": ..., \"text\": ...}; auto: jsonl by file name")
       ->check(CLI::IsMember({"auto", "text", "jsonl"}));
   command->add_option("--precision", flags->precision, "Arithmetic of the linear layers")
       ->check(CLI::IsMember({"int8", "bf16", "f32"}))

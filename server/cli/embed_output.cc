@@ -81,8 +81,7 @@ absl::StatusOr<std::unique_ptr<EmbedOutput>> EmbedOutput::Open(const OutputOptio
 
 absl::Status EmbedOutput::OpenPartial() {
   if (FileExists(options_.path) && !options_.overwrite) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(options_.path, " exists; give --overwrite or another name"));
+    return absl::FailedPreconditionError(absl::StrCat(options_.path, " exists; give --overwrite or another name"));
   }
   fd_ = open(partial_path().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (fd_ < 0) return FileError("write", partial_path());
@@ -98,9 +97,9 @@ absl::Status EmbedOutput::OpenPartial() {
   struct stat status;
   if (fstat(fd_, &status) != 0) return FileError("read", partial_path());
   if (status.st_size > 0) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(partial_path(), " is from a run with another model, precision or option; give "
-                                     "--overwrite or remove it"));
+    return absl::FailedPreconditionError(absl::StrCat(partial_path(),
+                                                      " is from a run with another model, precision or option; give "
+                                                      "--overwrite or remove it"));
   }
   return StartPartial();
 }
@@ -193,8 +192,8 @@ std::string NpyHeader(uint64_t num_rows, size_t dimensions) {
   constexpr size_t kDictBytes = kNpyHeaderBytes - 10;
   header.push_back(static_cast<char>(kDictBytes));
   header.push_back('\0');
-  std::string dict = absl::StrCat("{'descr': '<f4', 'fortran_order': False, 'shape': (", num_rows, ", ",
-                                  dimensions, "), }");
+  std::string dict =
+      absl::StrCat("{'descr': '<f4', 'fortran_order': False, 'shape': (", num_rows, ", ", dimensions, "), }");
   dict.resize(kDictBytes - 1, ' ');
   return absl::StrCat(header, dict, "\n");
 }

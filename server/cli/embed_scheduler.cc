@@ -119,9 +119,8 @@ void EmbedScheduler::Plan(EmbedWindow* window) {
     if (window->items[i].status.ok()) order.push_back(i);
   }
   // Longest first: the short batches at the end fill the gaps between threads.
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    return window->items[a].num_tokens > window->items[b].num_tokens;
-  });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return window->items[a].num_tokens > window->items[b].num_tokens; });
   std::vector<std::vector<size_t>> batches;
   size_t num_tokens = 0;
   for (const size_t i : order) {

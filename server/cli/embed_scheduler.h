@@ -25,7 +25,7 @@ struct EmbedItem {
   uint64_t input_hash = 0;  // LineReader::hash() after its line
   text::Encoding encoding;  // empty once computed
   absl::Status status;
-  std::string row;          // FormatRow
+  std::string row;  // FormatRow
   bool truncated = false;
   size_t num_tokens = 0;
 };
@@ -35,7 +35,7 @@ struct EmbedWindow {
 
   // The scheduler's; guarded by its lock.
   size_t next_to_tokenize = 0;
-  size_t num_to_tokenize = 0;  // not finished
+  size_t num_to_tokenize = 0;                // not finished
   std::vector<std::vector<size_t>> batches;  // indices into items
   size_t next_batch = 0;
   size_t num_batches_left = 0;

@@ -41,8 +41,8 @@ class StderrSink final : public spdlog::sinks::base_sink<spdlog::details::null_m
     pollfd descriptor{STDERR_FILENO, POLLOUT, 0};
     const int ready = poll(&descriptor, 1, stalled_ ? 0 : kStallMilliseconds);
     stalled_ = ready != 1;
-    const bool written = ready == 1 && (descriptor.revents & POLLOUT) != 0 &&
-                         write(STDERR_FILENO, line.data(), line.size()) >= 0;
+    const bool written =
+        ready == 1 && (descriptor.revents & POLLOUT) != 0 && write(STDERR_FILENO, line.data(), line.size()) >= 0;
     if (!written) sink_drops.fetch_add(1, std::memory_order_relaxed);
   }
   void flush_() override {}
@@ -54,10 +54,14 @@ class StderrSink final : public spdlog::sinks::base_sink<spdlog::details::null_m
 absl::string_view LevelName(spdlog::level::level_enum level) {
   switch (level) {
     case spdlog::level::trace:
-    case spdlog::level::debug: return "debug";
-    case spdlog::level::info: return "info";
-    case spdlog::level::warn: return "warn";
-    default: return "error";
+    case spdlog::level::debug:
+      return "debug";
+    case spdlog::level::info:
+      return "info";
+    case spdlog::level::warn:
+      return "warn";
+    default:
+      return "error";
   }
 }
 
@@ -91,14 +95,11 @@ class LineFormatter final : public spdlog::formatter {
 }  // namespace
 
 std::string JsonEscaped(const std::string& text) {
-  const std::string quoted =
-      nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  const std::string quoted = nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   return quoted.substr(1, quoted.size() - 2);
 }
 
-std::unique_ptr<spdlog::formatter> MakeLogFormatter(bool json) {
-  return std::make_unique<LineFormatter>(json);
-}
+std::unique_ptr<spdlog::formatter> MakeLogFormatter(bool json) { return std::make_unique<LineFormatter>(json); }
 
 void StartLogging(const std::string& level, bool json) {
   sink_drops = 0;

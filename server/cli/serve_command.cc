@@ -47,8 +47,8 @@ int Refuse(const Refusal& refusal) {
 }
 
 int RunServe(const ServeFlags& flags) {
-  const LoadedConfig loaded = LoadConfig(
-      {.file = flags.file, .environment = ProcessEnvironment(), .flags = flags.values});
+  const LoadedConfig loaded =
+      LoadConfig({.file = flags.file, .environment = ProcessEnvironment(), .flags = flags.values});
   if (!loaded.problems.empty()) {
     // A misspelled variable may be the reason for a problem.
     for (const std::string& warning : loaded.warnings) PrintError(absl::StrCat("warning: ", warning));
@@ -78,10 +78,9 @@ int RunServe(const ServeFlags& flags) {
 
 void AddServeCommand(CLI::App& app, CommandBody* chosen) {
   auto flags = std::make_shared<ServeFlags>();
-  CLI::App* command = app.add_subcommand(
-      "serve", "Serve models over gRPC. Flags override OCTET_* variables override the file.");
-  command->add_option("--config", flags->file, "YAML file; config/octet.yaml shows every key")
-      ->envname("OCTET_CONFIG");
+  CLI::App* command =
+      app.add_subcommand("serve", "Serve models over gRPC. Flags override OCTET_* variables override the file.");
+  command->add_option("--config", flags->file, "YAML file; config/octet.yaml shows every key")->envname("OCTET_CONFIG");
   command->add_option_function<std::vector<std::string>>(
       "--model",
       [flags](const std::vector<std::string>& models) {
@@ -91,7 +90,9 @@ void AddServeCommand(CLI::App& app, CommandBody* chosen) {
   for (const FlagKey& flag : kFlagKeys) {
     command->add_option_function<std::string>(
         flag.flag,
-        [flags, flag](const std::string& text) { flags->values.push_back({flag.flag, flag.key, text}); },
+        [flags, flag](const std::string& text) {
+          flags->values.push_back({flag.flag, flag.key, text});
+        },
         flag.help);
   }
   command->add_flag("--check-config", flags->check_config,

@@ -54,8 +54,7 @@ void PrintReady(const Config& config, const ServePlan& plan, const std::string& 
   for (const PlannedModel& model : plan.models) absl::StrAppend(&models, models.empty() ? "" : ", ", model.name);
   const bool needs_name = plan.models.size() > 1 && config.default_model().empty();
   const std::string name = needs_name ? absl::StrCat("\"model\": \"", plan.models[0].name, "\", ") : "";
-  const std::string source =
-      config.grpc().reflection() ? "" : "-import-path proto -proto octet/v1/text_encoder.proto ";
+  const std::string source = config.grpc().reflection() ? "" : "-import-path proto -proto octet/v1/text_encoder.proto ";
   std::printf(
       "octet is ready\n"
       "  gRPC            %s\n"
@@ -67,8 +66,8 @@ void PrintReady(const Config& config, const ServePlan& plan, const std::string& 
       "  grpcurl -plaintext %s-d '{%s\"texts\": [\"hello\"], \"as_floats\": true}' %s "
       "octet.v1.TextEncoder/Embed\n",
       grpc_address.c_str(), metrics_address.empty() ? "off" : absl::StrCat("http://", metrics_address).c_str(),
-      models.c_str(), config.engine().precision().c_str(), std::string(IsaName(plan.isa)).c_str(),
-      plan.num_threads, source.c_str(), name.c_str(), grpc_address.c_str());
+      models.c_str(), config.engine().precision().c_str(), std::string(IsaName(plan.isa)).c_str(), plan.num_threads,
+      source.c_str(), name.c_str(), grpc_address.c_str());
   std::fflush(stdout);
 }
 
@@ -96,8 +95,7 @@ void Drain(const Config& config, serving::EmbedPipeline* pipeline, rpc::GrpcServ
 
 }  // namespace
 
-int RunServer(const Config& config, const ServePlan& plan, const ContainerLimits& limits,
-              SignalWatcher* signals) {
+int RunServer(const Config& config, const ServePlan& plan, const ContainerLimits& limits, SignalWatcher* signals) {
   const BuildInfo build = GetBuildInfo();
   serving::Metrics metrics({.methods = rpc::MethodNames(),
                             .version = build.version,
@@ -112,8 +110,8 @@ int RunServer(const Config& config, const ServePlan& plan, const ContainerLimits
   auto pipeline =
       serving::EmbedPipeline::Create(PipelineOptionsOf(config, plan), &repository, &metrics, &SteadyClock::Get());
   if (!pipeline.ok()) return Fail(pipeline.status(), kExitConfig);
-  auto server = rpc::GrpcServer::Create(RpcOptionsOf(config, plan), pipeline->get(), &repository, &metrics,
-                                        &SteadyClock::Get());
+  auto server =
+      rpc::GrpcServer::Create(RpcOptionsOf(config, plan), pipeline->get(), &repository, &metrics, &SteadyClock::Get());
   if (!server.ok()) return Fail(server.status(), kExitConfig);  // cannot bind
   std::unique_ptr<rpc::MetricsServer> metrics_server;
   std::string metrics_address;

@@ -11,8 +11,7 @@ namespace octet::cli {
 
 // Binds, loads, warms up, prints the ready lines on stdout, serves until a stop signal, drains. Returns
 // the exit code.
-int RunServer(const Config& config, const ServePlan& plan, const ContainerLimits& limits,
-              SignalWatcher* signals);
+int RunServer(const Config& config, const ServePlan& plan, const ContainerLimits& limits, SignalWatcher* signals);
 
 }  // namespace octet::cli
 

@@ -47,8 +47,7 @@ absl::StatusOr<PlannedModel> PlanModel(const config::v1::Model& model, const mod
 uint64_t ConnectionBytes(const Config& config, const ContainerLimits& limits) {
   const auto& grpc = config.grpc();
   if (grpc.memory_quota_bytes() != 0) return grpc.memory_quota_bytes();
-  return std::max({128 * kMiB, limits.memory_limit_bytes().value_or(0) / 10,
-                   16 * grpc.max_receive_message_bytes()});
+  return std::max({128 * kMiB, limits.memory_limit_bytes().value_or(0) / 10, 16 * grpc.max_receive_message_bytes()});
 }
 
 MemoryBudget ComputeBudget(const Config& config, const ContainerLimits& limits, const ServePlan& plan) {
@@ -75,20 +74,19 @@ void CheckBudget(const ServePlan& plan, const ContainerLimits& limits, Refusal* 
   const bool queues_are_at_fault =
       plan.budget.total() - plan.budget.queue_bytes - plan.budget.connection_bytes + 160 * kMiB <= usable;
   refusal->exit_code = queues_are_at_fault ? kExitConfig : kExitModel;
-  refusal->lines.push_back(absl::StrCat(
-      "memory: needs ", FormatBudget(plan.budget), ", limit ", usable / kMiB, " MiB (90 % of the container's ",
-      *limits.memory_limit_bytes() / kMiB, " MiB); ",
-      queues_are_at_fault ? "lower limits.max_pending_bytes, limits.max_queue_* or grpc.memory_quota_bytes"
-                          : "raise the limit or take a smaller model"));
+  refusal->lines.push_back(
+      absl::StrCat("memory: needs ", FormatBudget(plan.budget), ", limit ", usable / kMiB,
+                   " MiB (90 % of the container's ", *limits.memory_limit_bytes() / kMiB, " MiB); ",
+                   queues_are_at_fault ? "lower limits.max_pending_bytes, limits.max_queue_* or grpc.memory_quota_bytes"
+                                       : "raise the limit or take a smaller model"));
 }
 
 void SettleThreads(const Config& config, const ContainerLimits& limits, ServePlan* plan) {
   const int available = limits.NumThreads();
   const auto& engine = config.engine();
   plan->num_threads = engine.threads() == 0 ? available : static_cast<int>(engine.threads());
-  plan->num_tokenizer_threads = engine.tokenizer_threads() == 0
-                                    ? std::min(plan->num_threads, 4)
-                                    : static_cast<int>(engine.tokenizer_threads());
+  plan->num_tokenizer_threads =
+      engine.tokenizer_threads() == 0 ? std::min(plan->num_threads, 4) : static_cast<int>(engine.tokenizer_threads());
   if (plan->num_threads > available) {
     plan->warnings.push_back(absl::StrCat("engine.threads: ", plan->num_threads, ", but the container may use ",
                                           available, "; more threads than that are slower"));
@@ -99,10 +97,10 @@ void SettleThreads(const Config& config, const ContainerLimits& limits, ServePla
 
 std::string FormatBudget(const MemoryBudget& budget) {
   const auto mib = [](uint64_t bytes) { return (bytes + kMiB - 1) / kMiB; };
-  return absl::StrCat("weights ", mib(budget.weight_bytes), " + embeddings ", mib(budget.embedding_bytes),
-                      " + arenas ", mib(budget.arena_bytes), " + queues ", mib(budget.queue_bytes),
-                      " + connections ", mib(budget.connection_bytes), " + process ",
-                      mib(budget.process_bytes), " = ", mib(budget.total()), " MiB");
+  return absl::StrCat("weights ", mib(budget.weight_bytes), " + embeddings ", mib(budget.embedding_bytes), " + arenas ",
+                      mib(budget.arena_bytes), " + queues ", mib(budget.queue_bytes), " + connections ",
+                      mib(budget.connection_bytes), " + process ", mib(budget.process_bytes), " = ",
+                      mib(budget.total()), " MiB");
 }
 
 Refusal PlanServing(const Config& config, const ContainerLimits& limits, ServePlan* plan) {
@@ -125,8 +123,9 @@ Refusal PlanServing(const Config& config, const ContainerLimits& limits, ServePl
     return refusal;
   }
   if (plan->precision == model::Precision::kInt8 && plan->isa < Isa::kAvx512Vnni) {
-    plan->warnings.push_back(absl::StrCat("no VNNI at ", IsaName(plan->isa),
-                                          ": int8 is computed in 16-bit products, exact, but far slower than with VNNI"));
+    plan->warnings.push_back(
+        absl::StrCat("no VNNI at ", IsaName(plan->isa),
+                     ": int8 is computed in 16-bit products, exact, but far slower than with VNNI"));
   }
   const size_t batch_tokens = config.limits().max_batch_tokens();
   for (const config::v1::Model& model : config.models()) {
@@ -137,9 +136,8 @@ Refusal PlanServing(const Config& config, const ContainerLimits& limits, ServePl
     if (!planned.ok()) {
       refuse(kExitModel, absl::StrCat("model ", Quoted(model.name()), ": ", planned.status().message()));
     } else if (batch_tokens < planned->max_tokens) {
-      refuse(kExitConfig,
-             absl::StrCat("limits.max_batch_tokens: ", batch_tokens, ", but model ", Quoted(model.name()),
-                          " takes texts of ", planned->max_tokens, " tokens; want at least that"));
+      refuse(kExitConfig, absl::StrCat("limits.max_batch_tokens: ", batch_tokens, ", but model ", Quoted(model.name()),
+                                       " takes texts of ", planned->max_tokens, " tokens; want at least that"));
     } else {
       plan->models.push_back(*planned);
     }

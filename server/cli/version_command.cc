@@ -24,8 +24,8 @@ int RunVersion(bool json) {
     return kExitOk;
   }
   std::printf("octet %s%s%s\ninstruction set %s (of this machine)\noneDNN %s\ngRPC %s\n", build.version.c_str(),
-              build.commit.empty() ? "" : ", commit ", build.commit.c_str(), isa.c_str(),
-              build.onednn.c_str(), build.grpc.c_str());
+              build.commit.empty() ? "" : ", commit ", build.commit.c_str(), isa.c_str(), build.onednn.c_str(),
+              build.grpc.c_str());
   return kExitOk;
 }
 

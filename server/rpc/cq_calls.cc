@@ -120,8 +120,8 @@ class UnaryCall final : public CallBase, public std::enable_shared_from_this<Una
 
   void Post() {
     context_.AsyncNotifyWhenDone(done_.Start(shared_from_this()));
-    source_.service->RequestAsyncUnary(source_.method_idx, &context_, &request_, &writer_, source_.queue,
-                                       source_.queue, received_.Start(shared_from_this()));
+    source_.service->RequestAsyncUnary(source_.method_idx, &context_, &request_, &writer_, source_.queue, source_.queue,
+                                       received_.Start(shared_from_this()));
   }
 
  private:
@@ -170,8 +170,8 @@ class StreamCall final : public CallBase, public std::enable_shared_from_this<St
 
   void Post() {
     context_.AsyncNotifyWhenDone(done_.Start(shared_from_this()));
-    source_.service->RequestAsyncBidiStreaming(source_.method_idx, &context_, &stream_, source_.queue,
-                                               source_.queue, received_.Start(shared_from_this()));
+    source_.service->RequestAsyncBidiStreaming(source_.method_idx, &context_, &stream_, source_.queue, source_.queue,
+                                               received_.Start(shared_from_this()));
   }
 
  private:
@@ -215,8 +215,8 @@ class StreamCall final : public CallBase, public std::enable_shared_from_this<St
   void Answer(uint64_t number, absl::StatusOr<grpc::ByteBuffer> answer, absl::string_view model_label) {
     MutexLock lock(&mu_);
     model_label_.assign(model_label.data(), model_label.size());
-    const auto slot = std::find_if(slots_.begin(), slots_.end(),
-                                   [number](const Slot& s) { return s.number == number; });
+    const auto slot =
+        std::find_if(slots_.begin(), slots_.end(), [number](const Slot& s) { return s.number == number; });
     slot->answer = std::move(answer);
     Pump();
   }
@@ -251,9 +251,9 @@ class StreamCall final : public CallBase, public std::enable_shared_from_this<St
     if (writing_ || finishing_) return;
     while (!slots_.empty()) {
       const bool ordered = source_.method().kind == MethodKind::kOrderedStream;
-      const auto ready = ordered ? (slots_.front().answer ? slots_.begin() : slots_.end())
-                                 : std::find_if(slots_.begin(), slots_.end(),
-                                                [](const Slot& s) { return s.answer.has_value(); });
+      const auto ready =
+          ordered ? (slots_.front().answer ? slots_.begin() : slots_.end())
+                  : std::find_if(slots_.begin(), slots_.end(), [](const Slot& s) { return s.answer.has_value(); });
       if (ready == slots_.end()) return;
       absl::StatusOr<grpc::ByteBuffer> answer = *std::move(ready->answer);
       slots_.erase(ready);
@@ -304,8 +304,7 @@ RawService::RawService(std::vector<Method> methods) : methods_(std::move(methods
   paths_.reserve(methods_.size());
   for (size_t i = 0; i < methods_.size(); ++i) {
     paths_.push_back(absl::StrCat("/", methods_[i].name));
-    const auto type =
-        methods_[i].kind == MethodKind::kUnary ? RpcMethod::NORMAL_RPC : RpcMethod::BIDI_STREAMING;
+    const auto type = methods_[i].kind == MethodKind::kUnary ? RpcMethod::NORMAL_RPC : RpcMethod::BIDI_STREAMING;
     AddMethod(new RpcServiceMethod(paths_.back().c_str(), type, nullptr));  // the base class takes it
     MarkMethodRaw(static_cast<int>(i));
   }

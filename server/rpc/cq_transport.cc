@@ -7,10 +7,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/mutex.h"
-#include "grpc/impl/codegen/compression_types.h"
-#include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "google/protobuf/message.h"
 #include "grpc/health/v1/health.pb.h"
+#include "grpc/impl/codegen/compression_types.h"
+#include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "grpcpp/impl/server_builder_option.h"
@@ -95,8 +95,8 @@ class CqTransport final : public Transport {
     if (server_ == nullptr || port_ == 0) {
       for (const auto& queue : queues_) ShutDownQueue(queue.get());
       server_ = nullptr;
-      return absl::FailedPreconditionError(absl::StrCat(
-          "cannot bind ", options.address, ": the address is in use or cannot be resolved"));
+      return absl::FailedPreconditionError(
+          absl::StrCat("cannot bind ", options.address, ": the address is in use or cannot be resolved"));
     }
     MakeSources(options);
     for (const auto& source : sources_) {
@@ -130,15 +130,14 @@ class CqTransport final : public Transport {
     for (const auto& service : services_) {
       for (size_t method_idx = 0; method_idx < service->methods().size(); ++method_idx) {
         for (const auto& queue : queues_) {
-          sources_.push_back(std::make_unique<CallSource>(
-              CallSource{.service = service.get(),
-                         .method_idx = static_cast<int>(method_idx),
-                         .queue = queue.get(),
-                         .metrics = metrics_,
-                         .clock = clock_,
-                         .max_deadline = options.max_deadline,
-                         .max_stream_messages = options.max_stream_messages,
-                         .gate = &gate_}));
+          sources_.push_back(std::make_unique<CallSource>(CallSource{.service = service.get(),
+                                                                     .method_idx = static_cast<int>(method_idx),
+                                                                     .queue = queue.get(),
+                                                                     .metrics = metrics_,
+                                                                     .clock = clock_,
+                                                                     .max_deadline = options.max_deadline,
+                                                                     .max_stream_messages = options.max_stream_messages,
+                                                                     .gate = &gate_}));
         }
       }
     }
@@ -172,8 +171,7 @@ class CqTransport final : public Transport {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Transport>> StartCqTransport(const RpcOptions& options,
-                                                            std::vector<Method> methods,
+absl::StatusOr<std::unique_ptr<Transport>> StartCqTransport(const RpcOptions& options, std::vector<Method> methods,
                                                             serving::Metrics* metrics, const Clock* clock) {
   auto transport = std::make_unique<CqTransport>(std::move(methods), metrics, clock);
   if (absl::Status status = transport->Start(options); !status.ok()) return status;

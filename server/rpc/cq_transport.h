@@ -18,8 +18,7 @@ namespace octet::rpc {
 // Binds and starts. Every call of `methods` is counted in `metrics` once at its start and once with its
 // outcome. FailedPrecondition "cannot bind ..." when the address is in use or wrong. `metrics` and `clock`
 // must outlive the transport.
-absl::StatusOr<std::unique_ptr<Transport>> StartCqTransport(const RpcOptions& options,
-                                                            std::vector<Method> methods,
+absl::StatusOr<std::unique_ptr<Transport>> StartCqTransport(const RpcOptions& options, std::vector<Method> methods,
                                                             serving::Metrics* metrics, const Clock* clock);
 
 }  // namespace octet::rpc

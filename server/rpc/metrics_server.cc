@@ -42,8 +42,7 @@ class Page final : public CivetHandler {
 
   bool Send(mg_connection* connection, bool with_body) {
     const Answer answer = get_();
-    mg_printf(connection,
-              "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
+    mg_printf(connection, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
               answer.code, answer.code == 200 ? "OK" : "Service Unavailable", content_type_.c_str(),
               answer.body.size());
     if (with_body) mg_write(connection, answer.body.data(), answer.body.size());
@@ -108,13 +107,20 @@ absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Create(const std::
                                                                      const GrpcServer* server) {
   auto state = std::make_unique<State>(metrics, pipeline, server);
   const std::vector<std::string> options = {
-      "listening_ports",        ListeningPorts(address),
-      "num_threads",            "4",     // a slow client holds one for the timeout below, not the port
-      "connection_queue",       "16",
-      "request_timeout_ms",     "5000",
-      "max_request_size",       "8192",  // request line and headers
-      "enable_keep_alive",      "no",
-      "enable_directory_listing", "no",
+      "listening_ports",
+      ListeningPorts(address),
+      "num_threads",
+      "4",  // a slow client holds one for the timeout below, not the port
+      "connection_queue",
+      "16",
+      "request_timeout_ms",
+      "5000",
+      "max_request_size",
+      "8192",  // request line and headers
+      "enable_keep_alive",
+      "no",
+      "enable_directory_listing",
+      "no",
   };
   try {
     state->http = std::make_unique<CivetServer>(options);

@@ -22,8 +22,7 @@ class MetricsServer {
   //   /healthz  200 "ok", or 503 and the reason when pipeline->Health() says that a thread is stuck
   //   /readyz   200 "ready", or 503 when the server is not serving or not healthy
   // HEAD is as GET without the body; other methods get 405, other paths 404.
-  static absl::StatusOr<std::unique_ptr<MetricsServer>> Create(const std::string& address,
-                                                               serving::Metrics* metrics,
+  static absl::StatusOr<std::unique_ptr<MetricsServer>> Create(const std::string& address, serving::Metrics* metrics,
                                                                const serving::EmbedPipeline* pipeline,
                                                                const GrpcServer* server);
   ~MetricsServer();  // takes up to 2 s: civetweb looks that often whether it should stop

@@ -109,8 +109,7 @@ uint32_t CountChars(absl::string_view text) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<ParsedEmbed>> ParseEmbed(const grpc::ByteBuffer& bytes,
-                                                        const RequestLimits& limits) {
+absl::StatusOr<std::unique_ptr<ParsedEmbed>> ParseEmbed(const grpc::ByteBuffer& bytes, const RequestLimits& limits) {
   ASSIGN_OR_RETURN(const grpc::Slice slice, Flatten(bytes));
   const absl::string_view pieces[] = {View(slice)};
   return ParseEmbedPieces(pieces, limits);
@@ -129,12 +128,11 @@ absl::StatusOr<StreamMessage> ParseEmbedStream(const grpc::ByteBuffer& bytes, co
   return message;
 }
 
-absl::StatusOr<std::unique_ptr<ParsedEmbed>> ParseTeiEmbed(const grpc::ByteBuffer& bytes,
-                                                           const RequestLimits& limits) {
+absl::StatusOr<std::unique_ptr<ParsedEmbed>> ParseTeiEmbed(const grpc::ByteBuffer& bytes, const RequestLimits& limits) {
   ASSIGN_OR_RETURN(const grpc::Slice slice, Flatten(bytes));
   const absl::string_view pieces[] = {View(slice)};
-  RETURN_IF_ERROR(ScanMessage(pieces, "EmbedRequest", kTeiEmbedFields,
-                              {.max_texts = 1, .max_text_bytes = limits.max_text_bytes}));
+  RETURN_IF_ERROR(
+      ScanMessage(pieces, "EmbedRequest", kTeiEmbedFields, {.max_texts = 1, .max_text_bytes = limits.max_text_bytes}));
   auto parsed = std::make_unique<ArenaParsedEmbed<::tei::v1::EmbedRequest>>();
   if (!parsed->Parse(pieces)) return Invalid("request: not a valid EmbedRequest");
   const ::tei::v1::EmbedRequest& message = parsed->message();

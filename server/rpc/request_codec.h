@@ -43,12 +43,11 @@ class ParsedEmbed {
   serving::EmbedRequest request;  // deadline and cancelled are not set
   uint64_t id = 0;                // EmbedStream only: the caller's
   bool as_floats = false;
-  uint32_t num_chars = 0;         // tei.v1 only: Unicode characters of the text
+  uint32_t num_chars = 0;  // tei.v1 only: Unicode characters of the text
 };
 
 // octet.v1.EmbedRequest.
-absl::StatusOr<std::unique_ptr<ParsedEmbed>> ParseEmbed(const grpc::ByteBuffer& bytes,
-                                                        const RequestLimits& limits);
+absl::StatusOr<std::unique_ptr<ParsedEmbed>> ParseEmbed(const grpc::ByteBuffer& bytes, const RequestLimits& limits);
 
 // One octet.v1.EmbedStreamRequest. The outer status is for a message that is not one at all, and ends the
 // stream; `parsed` is an error for a bad `request` in it, which is answered under its id.
@@ -59,8 +58,7 @@ struct StreamMessage {
 absl::StatusOr<StreamMessage> ParseEmbedStream(const grpc::ByteBuffer& bytes, const RequestLimits& limits);
 
 // tei.v1.EmbedRequest. normalize absent = true; model is left empty for the caller to fill.
-absl::StatusOr<std::unique_ptr<ParsedEmbed>> ParseTeiEmbed(const grpc::ByteBuffer& bytes,
-                                                           const RequestLimits& limits);
+absl::StatusOr<std::unique_ptr<ParsedEmbed>> ParseTeiEmbed(const grpc::ByteBuffer& bytes, const RequestLimits& limits);
 
 // octet.v1.EmbedResponse; values little-endian.
 grpc::ByteBuffer EncodeEmbedResponse(const serving::EmbedResponse& response, bool as_floats);

@@ -52,7 +52,8 @@ v1::Embedding EmbeddingFrame(const serving::EmbedResponse& response, size_t text
 class ResponseWriter {
  public:
   ResponseWriter(const serving::EmbedResponse& response, bool as_floats)
-      : response_(response), frame_(Frame(response)),
+      : response_(response),
+        frame_(Frame(response)),
         vector_bytes_(response.dimensions * sizeof(float)),
         // `values` as bytes and `floats` packed are the same on the wire, but for the number.
         vector_field_(as_floats ? v1::Embedding::kFloatsFieldNumber : v1::Embedding::kValuesFieldNumber) {
@@ -103,8 +104,7 @@ grpc::ByteBuffer MakeBuffer(size_t size, const Write& write) {
 }
 
 grpc::ByteBuffer Serialize(const google::protobuf::MessageLite& message) {
-  return MakeBuffer(message.ByteSizeLong(),
-                    [&](CodedOutputStream* out) { message.SerializeWithCachedSizes(out); });
+  return MakeBuffer(message.ByteSizeLong(), [&](CodedOutputStream* out) { message.SerializeWithCachedSizes(out); });
 }
 
 }  // namespace

@@ -14,11 +14,11 @@ struct RpcOptions {
   size_t max_receive_message_bytes = 2 << 20;
   size_t max_send_message_bytes = 16 << 20;
   size_t max_metadata_bytes = 16 << 10;
-  size_t memory_quota_bytes = 128 << 20;  // for the messages of all connections together, overshoot included
-  size_t max_concurrent_streams = 256;    // per connection
-  size_t posted_calls = 64;               // per method and completion queue
-  size_t completion_queues = 2;           // each with its own thread
-  size_t max_stream_messages = 64;        // of one stream that are in work; reading pauses beyond
+  size_t memory_quota_bytes = 128 << 20;            // for the messages of all connections together, overshoot included
+  size_t max_concurrent_streams = 256;              // per connection
+  size_t posted_calls = 64;                         // per method and completion queue
+  size_t completion_queues = 2;                     // each with its own thread
+  size_t max_stream_messages = 64;                  // of one stream that are in work; reading pauses beyond
   absl::Duration max_deadline = absl::Seconds(60);  // of a call or a stream's message; also the default
   absl::Duration keepalive_time = absl::Seconds(30);
   absl::Duration keepalive_timeout = absl::Seconds(10);

@@ -74,8 +74,7 @@ std::vector<std::string> MethodNames() {
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Create(const RpcOptions& options,
                                                                serving::EmbedPipeline* pipeline,
                                                                const serving::ModelRepository* repository,
-                                                               serving::Metrics* metrics,
-                                                               const Clock* clock) {
+                                                               serving::Metrics* metrics, const Clock* clock) {
   auto state = std::make_unique<State>();
   state->context = {.pipeline = pipeline,
                     .repository = repository,

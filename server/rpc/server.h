@@ -24,8 +24,7 @@ class GrpcServer {
  public:
   // Binds and starts to answer, not yet SERVING. The pointers must outlive the server. FailedPrecondition
   // "cannot bind ..." when the address is in use or wrong.
-  static absl::StatusOr<std::unique_ptr<GrpcServer>> Create(const RpcOptions& options,
-                                                            serving::EmbedPipeline* pipeline,
+  static absl::StatusOr<std::unique_ptr<GrpcServer>> Create(const RpcOptions& options, serving::EmbedPipeline* pipeline,
                                                             const serving::ModelRepository* repository,
                                                             serving::Metrics* metrics, const Clock* clock);
   ~GrpcServer();  // as Shutdown(0)

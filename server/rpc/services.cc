@@ -31,11 +31,11 @@ void Submit(const ServiceContext& context, Call call, std::unique_ptr<ParsedEmbe
   request.deadline = call.deadline;
   request.cancelled = call.cancelled;
   std::string label = LabelOf(context, request.model);
-  context.pipeline->Submit(
-      std::move(request), [parsed = std::move(parsed), reply = std::move(call.reply), label = std::move(label),
-                           finish = std::move(finish)](absl::StatusOr<serving::EmbedResponse> answer) mutable {
-        finish(*parsed, std::move(answer), label, std::move(reply));
-      });
+  context.pipeline->Submit(std::move(request),
+                           [parsed = std::move(parsed), reply = std::move(call.reply), label = std::move(label),
+                            finish = std::move(finish)](absl::StatusOr<serving::EmbedResponse> answer) mutable {
+                             finish(*parsed, std::move(answer), label, std::move(reply));
+                           });
 }
 
 // octet.v1.TextEncoder/Embed
@@ -78,8 +78,7 @@ void TeiEmbed(const ServiceContext& context, Call call) {
          [&context, arrival](const ParsedEmbed& request, absl::StatusOr<serving::EmbedResponse> answer,
                              absl::string_view label, Reply reply) {
            if (!answer.ok()) return std::move(reply)(answer.status(), label);
-           std::move(reply)(
-               EncodeTeiEmbedResponse(*answer, request.num_chars, context.clock->Now() - arrival), label);
+           std::move(reply)(EncodeTeiEmbedResponse(*answer, request.num_chars, context.clock->Now() - arrival), label);
          });
 }
 

@@ -31,7 +31,7 @@ struct Call {
   grpc::ByteBuffer request;
   std::string model_metadata;  // request metadata `octet-model`, "" if absent
   MonotonicTime arrival;
-  MonotonicTime deadline;      // the client's or the server's maximum, whichever is earlier
+  MonotonicTime deadline;                              // the client's or the server's maximum, whichever is earlier
   std::shared_ptr<const std::atomic<bool>> cancelled;  // true once the client has gone
   Reply reply;
 };

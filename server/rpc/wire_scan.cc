@@ -143,13 +143,11 @@ absl::Status CheckForm(std::span<const absl::string_view> pieces, absl::string_v
 }
 
 // `text_idx`: texts before it.
-absl::Status CheckPayload(const WireField& known, size_t text_idx, absl::string_view payload,
-                          size_t max_text_bytes) {
+absl::Status CheckPayload(const WireField& known, size_t text_idx, absl::string_view payload, size_t max_text_bytes) {
   std::string name = known.name;
   if (known.is_repeated) absl::StrAppend(&name, "[", text_idx, "]");
   if (known.is_text && payload.size() > max_text_bytes) {
-    return Invalid(absl::StrCat(name, ": ", payload.size(), " bytes, limit ", max_text_bytes),
-                   serving::kReasonTooLong);
+    return Invalid(absl::StrCat(name, ": ", payload.size(), " bytes, limit ", max_text_bytes), serving::kReasonTooLong);
   }
   if (const auto position = text::FindInvalidUtf8(payload)) {
     return Invalid(absl::StrCat(name, ": not valid UTF-8 at byte ", *position), serving::kReasonInvalid);

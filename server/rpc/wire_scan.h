@@ -19,8 +19,8 @@ namespace octet::rpc {
 // A length-delimited field of a message.
 struct WireField {
   int number;
-  const char* name;       // for messages to the client
-  bool is_text = false;   // a text to embed: counted, and limited in bytes
+  const char* name;          // for messages to the client
+  bool is_text = false;      // a text to embed: counted, and limited in bytes
   bool is_repeated = false;  // messages say which one
 };
 

@@ -69,11 +69,9 @@ const Goldens& TheGoldens() {
     for (std::string line; std::getline(lines, line);) {
       g->texts.push_back(nlohmann::json::parse(line)["text"].get<std::string>());
     }
-    g->token_ids =
-        nlohmann::json::parse(ReadFile("token_ids.json")).get<std::vector<std::vector<int32_t>>>();
+    g->token_ids = nlohmann::json::parse(ReadFile("token_ids.json")).get<std::vector<std::vector<int32_t>>>();
     g->embeddings = ReadNpyF32(ReadFile("embeddings.npy"));
-    g->int8_method_mean =
-        nlohmann::json::parse(ReadFile("goldens.json"))["int8_method_cosine"]["mean"];
+    g->int8_method_mean = nlohmann::json::parse(ReadFile("goldens.json"))["int8_method_cosine"]["mean"];
     return g;
   }();
   return *goldens;
@@ -122,8 +120,8 @@ class GoldenTest : public testing::TestWithParam<Precision> {
       starts = {0};
     };
     for (size_t i = 0; i < TheGoldens().texts.size(); i += stride) {
-      const auto encoding = (*model)->Tokenize(TheGoldens().texts[i],
-                                               {.truncate = true, .side = {}, .prompt_name = {}});
+      const auto encoding =
+          (*model)->Tokenize(TheGoldens().texts[i], {.truncate = true, .side = {}, .prompt_name = {}});
       ASSERT_TRUE(encoding.ok()) << encoding.status();
       EXPECT_EQ(encoding->ids, TheGoldens().token_ids[i]) << TheGoldens().texts[i];
       if (ids.size() + encoding->ids.size() > options.max_batch_tokens) flush();
@@ -162,8 +160,7 @@ TEST_P(GoldenTest, StaysWithinTheBoundsOfItsPrecision) {
     if (cosine < min) std::tie(min, worst) = std::pair(cosine, sentence_idx_[row]);
   }
   const double mean = sum / static_cast<double>(sentence_idx_.size());
-  std::printf("cosine mean %.5f min %.5f, largest difference %.3g\n", mean, min,
-              largest_difference);
+  std::printf("cosine mean %.5f min %.5f, largest difference %.3g\n", mean, min, largest_difference);
   const std::string& worst_text = TheGoldens().texts[worst];
   switch (GetParam()) {
     case Precision::kF32:

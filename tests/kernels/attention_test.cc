@@ -21,7 +21,10 @@ struct Problem {
   std::vector<float> q, k, v;
 
   Problem(AttentionShape s, size_t n)
-      : shape(s), tokens(n), q(RandomFloats(n * s.hidden_dim(), 1, 2)), k(RandomFloats(n * s.hidden_dim(), 2, 2)),
+      : shape(s),
+        tokens(n),
+        q(RandomFloats(n * s.hidden_dim(), 1, 2)),
+        k(RandomFloats(n * s.hidden_dim(), 2, 2)),
         v(RandomFloats(n * s.hidden_dim(), 3)) {}
 
   // Queries [begin, end) through the kernel.

@@ -27,8 +27,15 @@ TEST_P(GemmTest, F32MatchesReferenceForEveryTileTail) {
     for (size_t cols = 1; cols <= 131; cols += (cols < 70 ? 1 : 13)) {
       const auto a = RandomFloats(rows * kDepth, 1), b = RandomFloats(kDepth * cols, 2);
       std::vector<float> expected(rows * cols + 1, 9), actual(rows * cols + 1, 9);
-      GemmF32 g{.a = a.data(), .lda = kDepth, .b = b.data(), .ldb = cols, .c = expected.data(), .ldc = cols,
-                .rows = rows, .cols = cols, .depth = kDepth};
+      GemmF32 g{.a = a.data(),
+                .lda = kDepth,
+                .b = b.data(),
+                .ldb = cols,
+                .c = expected.data(),
+                .ldc = cols,
+                .rows = rows,
+                .cols = cols,
+                .depth = kDepth};
       ScalarKernels().gemm_f32(g);
       g.c = actual.data();
       kernels_.gemm_f32(g);
@@ -71,8 +78,14 @@ TEST_P(GemmTest, Bf16MatchesReferenceForEveryTileTail) {
     for (size_t cols = 1; cols <= kGemmPanelCols; ++cols) {
       const auto a = bf(rows * kDepth, 1);
       std::vector<float> expected(rows * cols + 1, 9), actual(rows * cols + 1, 9);
-      GemmBf16 g{.a = a.data(), .lda = kDepth, .b = b.data(), .c = expected.data(), .ldc = cols, .rows = rows,
-                 .cols = cols, .depth = kDepth};
+      GemmBf16 g{.a = a.data(),
+                 .lda = kDepth,
+                 .b = b.data(),
+                 .c = expected.data(),
+                 .ldc = cols,
+                 .rows = rows,
+                 .cols = cols,
+                 .depth = kDepth};
       ScalarKernels().gemm_bf16(g);
       g.c = actual.data();
       kernels_.gemm_bf16(g);

@@ -115,8 +115,7 @@ TEST_F(Int8MatmulTest, OneDnnRunsAtTheForcedLevelAndNeverWithAReferenceKernel) {
     case Isa::kAvx512Amx:
       EXPECT_EQ(OneDnnIsaName(), "avx512_core_amx");
       // oneDNN 3.7 names the same tile kernel avx10_1_512_amx, whatever the cap on the instruction set.
-      ExpectBatchReduce(name, absl::StrContains(name, "avx10_1_512_amx") ? "avx10_1_512_amx"
-                                                                         : "avx512_core_amx");
+      ExpectBatchReduce(name, absl::StrContains(name, "avx10_1_512_amx") ? "avx10_1_512_amx" : "avx512_core_amx");
       break;
   }
   EXPECT_FALSE(absl::StrContains(name, "ref")) << name;

@@ -98,8 +98,7 @@ void ExpectRowsNear(const KernelTable& kernels, float deviation, float absolute,
     run(ScalarKernels(), cols, expected.data());
     run(kernels, cols, actual.data());
     for (size_t c = 0; c < cols; ++c) {
-      ASSERT_NEAR(actual[c], expected[c], absolute + relative * std::abs(expected[c]))
-          << "cols=" << cols << " c=" << c;
+      ASSERT_NEAR(actual[c], expected[c], absolute + relative * std::abs(expected[c])) << "cols=" << cols << " c=" << c;
     }
   }
 }
@@ -247,7 +246,8 @@ TEST_P(RowKernelsTest, TransposeMovesEveryElement) {
 
 TEST_P(RowKernelsTest, AddScaleAndMaxRowsAreExact) {
   const auto other = RandomFloats(kMaxCols, 77);
-  ExpectRowsNear(kernels_, 1, 0, 0, [&](const KernelTable& k, size_t n, float* x) { k.add_row(x, other.data(), n, x); });
+  ExpectRowsNear(kernels_, 1, 0, 0,
+                 [&](const KernelTable& k, size_t n, float* x) { k.add_row(x, other.data(), n, x); });
   ExpectRowsNear(kernels_, 1, 0, 0, [](const KernelTable& k, size_t n, float* x) { k.scale_row(0.3f, x, n); });
   ExpectRowsNear(kernels_, 1, 0, 0, [&](const KernelTable& k, size_t n, float* x) { k.max_row(other.data(), n, x); });
 }

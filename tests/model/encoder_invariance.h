@@ -15,12 +15,12 @@ struct InvarianceOptions {
   std::string directory;
   Precision precision = Precision::kInt8;
   Isa isa = Isa::kScalar;
-  size_t num_texts = 100;      // random texts, lengths 1 to the model's limit
+  size_t num_texts = 100;  // random texts, lengths 1 to the model's limit
   size_t max_batch_tokens = 700;
 };
 
 struct InvarianceResult {
-  size_t compared_texts = 0;   // each in several batches, teams and block sizes
+  size_t compared_texts = 0;  // each in several batches, teams and block sizes
   size_t differing_bytes = 0;
 };
 

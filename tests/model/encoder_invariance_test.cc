@@ -21,8 +21,11 @@ class EncoderInvarianceTest : public ::testing::TestWithParam<Precision> {
   }
 
   void ExpectSameBits(const std::string& directory, size_t num_texts, size_t max_batch_tokens) {
-    const InvarianceResult result = RunInvariance({.directory = directory, .precision = GetParam(), .isa = isa_,
-                                                   .num_texts = num_texts, .max_batch_tokens = max_batch_tokens});
+    const InvarianceResult result = RunInvariance({.directory = directory,
+                                                   .precision = GetParam(),
+                                                   .isa = isa_,
+                                                   .num_texts = num_texts,
+                                                   .max_batch_tokens = max_batch_tokens});
     std::printf("%s, %s: %zu comparisons\n", std::string(PrecisionName(GetParam())).c_str(),
                 std::string(IsaName(isa_)).c_str(), result.compared_texts);
     EXPECT_GT(result.compared_texts, num_texts);
@@ -53,8 +56,9 @@ TEST_P(EncoderInvarianceTest, TinyModelOfEvenDimensions) {
 
 TEST_P(EncoderInvarianceTest, TinyModelWithTailsInEveryDimension) {
   octet::testing::TempDir dir;
-  octet::testing::WriteTinyModel(dir.path(), {.hidden_dim = 78, .num_heads = 3, .intermediate_dim = 150,
-                                              .num_positions = 75, .max_seq_length = 0});
+  octet::testing::WriteTinyModel(
+      dir.path(),
+      {.hidden_dim = 78, .num_heads = 3, .intermediate_dim = 150, .num_positions = 75, .max_seq_length = 0});
   ExpectSameBits(dir.path(), kNumTexts, 300);
 }
 

@@ -44,11 +44,21 @@ std::string Mutate(const std::string& valid, size_t header_bytes, std::mt19937_6
     // Most of the file is numbers that nothing depends on: aim at the header.
     const size_t position = (*random)() % std::min(bytes.size(), header_bytes);
     switch ((*random)() % 5) {
-      case 0: bytes[position] = static_cast<char>((*random)()); break;
-      case 1: bytes[position] = static_cast<char>(bytes[position] ^ (1 << (*random)() % 8)); break;
-      case 2: bytes.resize(std::max<size_t>(1, (*random)() % bytes.size())); break;
-      case 3: bytes[position] = "0123456789{}[],:\"-eE."[(*random)() % 21]; break;
-      default: bytes.insert(position, bytes, position, (*random)() % 32); break;
+      case 0:
+        bytes[position] = static_cast<char>((*random)());
+        break;
+      case 1:
+        bytes[position] = static_cast<char>(bytes[position] ^ (1 << (*random)() % 8));
+        break;
+      case 2:
+        bytes.resize(std::max<size_t>(1, (*random)() % bytes.size()));
+        break;
+      case 3:
+        bytes[position] = "0123456789{}[],:\"-eE."[(*random)() % 21];
+        break;
+      default:
+        bytes.insert(position, bytes, position, (*random)() % 32);
+        break;
     }
   }
   return bytes;
@@ -56,8 +66,13 @@ std::string Mutate(const std::string& valid, size_t header_bytes, std::mt19937_6
 
 TEST(HostileFileFuzzTest, MutatedSafetensorsNeverCrash) {
   const TempDir dir;
-  WriteTinyModel(dir.path(), {.num_layers = 1, .hidden_dim = 8, .num_heads = 2, .intermediate_dim = 8,
-                              .vocab_size = 80, .num_positions = 8, .with_text_files = false});
+  WriteTinyModel(dir.path(), {.num_layers = 1,
+                              .hidden_dim = 8,
+                              .num_heads = 2,
+                              .intermediate_dim = 8,
+                              .vocab_size = 80,
+                              .num_positions = 8,
+                              .with_text_files = false});
   const std::string path = dir.File("model.safetensors");
   const std::string valid = ReadFile(path);
   std::mt19937_64 random(7);

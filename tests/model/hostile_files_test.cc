@@ -101,8 +101,7 @@ HostileCase Claim(const char* name, uint64_t length, const std::string& reason) 
   std::memcpy(bytes.data(), &length, 8);
   return Bytes(name, bytes + "{}      ", reason);
 }
-HostileCase Tensors(const char* name, std::function<void(RawTensors*)> change,
-                    const std::string& reason) {
+HostileCase Tensors(const char* name, std::function<void(RawTensors*)> change, const std::string& reason) {
   return {name,
           [change](const std::string& dir) {
             RawTensors tensors = TinyTensors({});
@@ -111,8 +110,7 @@ HostileCase Tensors(const char* name, std::function<void(RawTensors*)> change,
           },
           reason};
 }
-HostileCase Config(const char* name, const std::string& key, const std::string& json_value,
-                   const std::string& reason) {
+HostileCase Config(const char* name, const std::string& key, const std::string& json_value, const std::string& reason) {
   return {name,
           [=](const std::string& dir) {
             auto config = nlohmann::json::parse(TinyConfig({}));
@@ -138,8 +136,7 @@ HostileCase Shard(const char* name, const std::string& shard, const std::string&
           reason};
 }
 // Puts something else in the place of the weight file.
-HostileCase Instead(const char* name, std::function<void(const std::string& path)> make,
-                    const std::string& reason) {
+HostileCase Instead(const char* name, std::function<void(const std::string& path)> make, const std::string& reason) {
   return {name,
           [make](const std::string& dir) {
             fs::remove(dir + "/" + kWeights);
@@ -201,11 +198,9 @@ std::vector<HostileCase> HeaderCases() {
       Header("F6_BeginAfterEnd", One(f, "[1]", "[4,0]"), "begin after end", "1234"),
       Header("F6_Negative", One(f, "[1]", "[-4,0]"), "not two whole numbers", "1234"),
       Header("F6_PastEnd", One(f, "[2]", "[0,8]"), "past the end", "1234"),
-      Header("F6_Overlap",
-             "{\"a\":" + Entry(f, "[2]", "[0,8]") + ",\"b\":" + Entry(f, "[2]", "[4,12]") + "}",
+      Header("F6_Overlap", "{\"a\":" + Entry(f, "[2]", "[0,8]") + ",\"b\":" + Entry(f, "[2]", "[4,12]") + "}",
              "offsets not contiguous", "123456789012"),
-      Header("F6_Hole",
-             "{\"a\":" + Entry(f, "[1]", "[0,4]") + ",\"b\":" + Entry(f, "[1]", "[8,12]") + "}",
+      Header("F6_Hole", "{\"a\":" + Entry(f, "[1]", "[0,4]") + ",\"b\":" + Entry(f, "[1]", "[8,12]") + "}",
              "offsets not contiguous", "123456789012"),
       Header("F6_TrailingBytes", One(f, "[1]", "[0,4]"), "file not fully covered", "1234PK"),
       Header("F7_ShapeOverflow", One(f, "[4294967296,4294967296,4]", "[0,4]"), "overflows", "1234"),
@@ -218,13 +213,12 @@ std::vector<HostileCase> HeaderCases() {
       Header("F8_TooManyEntries", ManyTensors(100'500), "keys in one object"),
       Header("F8_TooManyValues", One(f, "[" + std::string(3'000'000, '1') + "]", "[0,0]"), "header"),
       Header("F9_UnknownDtype", One("F8_E4M3", "[4]", "[0,4]"), "unknown dtype \"F8_E4M3\"", "1234"),
-      Header("F9_DtypeNotAString",
-             "{\"a\":{\"dtype\":7,\"shape\":[1],\"data_offsets\":[0,4]}}", "unknown dtype 7", "1234"),
+      Header("F9_DtypeNotAString", "{\"a\":{\"dtype\":7,\"shape\":[1],\"data_offsets\":[0,4]}}", "unknown dtype 7",
+             "1234"),
       Header("F10_MetadataNumber", "{\"__metadata__\":{\"a\":1}}", "not a string"),
       Header("F10_MetadataArray", "{\"__metadata__\":[]}", "not an object"),
-      Header("F10_UnknownKey",
-             "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"x\":1}}", "unknown key",
-             "1234"),
+      Header("F10_UnknownKey", "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"x\":1}}",
+             "unknown key", "1234"),
   };
 }
 
@@ -241,7 +235,8 @@ std::vector<HostileCase> ValueCases() {
   constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
   const std::string reason = "non-finite weight in \"embeddings.LayerNorm.weight\"";
   const auto value = [](const char* name, const char* dtype, float v, const std::string& why) {
-    return Tensors(name, [=](RawTensors* t) { *t = OneValue(dtype, v); }, why);
+    return Tensors(
+        name, [=](RawTensors* t) { *t = OneValue(dtype, v); }, why);
   };
   return {
       value("F9_F16Converts", "F16", 1.0f, ""),
@@ -253,47 +248,49 @@ std::vector<HostileCase> ValueCases() {
       value("F11_NanBf16", "BF16", kNan, reason),
       value("F11_InfBf16", "BF16", kInf, reason),
       value("F11_NanF64", "F64", kNan, reason),
-      Tensors("F11_InfF16",
-              [](RawTensors* t) {
-                *t = OneValue("F16", 1.0f);
-                (*t)["embeddings.LayerNorm.weight"].bytes[35] = '\x7C';
-                (*t)["embeddings.LayerNorm.weight"].bytes[34] = '\0';
-              },
-              reason),
-      Tensors("F11_AllZeroRow",
-              [](RawTensors* t) {
-                auto& bytes = (*t)["encoder.layer.0.output.dense.weight"].bytes;
-                std::fill(bytes.begin(), bytes.begin() + 64 * 4, '\0');
-              },
-              ""),
+      Tensors(
+          "F11_InfF16",
+          [](RawTensors* t) {
+            *t = OneValue("F16", 1.0f);
+            (*t)["embeddings.LayerNorm.weight"].bytes[35] = '\x7C';
+            (*t)["embeddings.LayerNorm.weight"].bytes[34] = '\0';
+          },
+          reason),
+      Tensors(
+          "F11_AllZeroRow",
+          [](RawTensors* t) {
+            auto& bytes = (*t)["encoder.layer.0.output.dense.weight"].bytes;
+            std::fill(bytes.begin(), bytes.begin() + 64 * 4, '\0');
+          },
+          ""),
       value("F11_Near3e38", "F32", 3.3e38f, ""),
-      Tensors("F12_TwoSpellings",
-              [](RawTensors* t) {
-                (*t)["bert.embeddings.LayerNorm.bias"] = t->at("embeddings.LayerNorm.bias");
-              },
-              "tensor \"embeddings.LayerNorm.bias\": stored twice"),
-      Tensors("F12_TwoSpellingsByOldName",
-              [](RawTensors* t) {
-                (*t)["embeddings.LayerNorm.beta"] = t->at("embeddings.LayerNorm.bias");
-              },
-              "stored twice"),
-      Tensors("F12_ExtraTensor",
-              [](RawTensors* t) { (*t)["classifier.weight"] = FloatTensor("F32", {1}, {1}); }, ""),
+      Tensors(
+          "F12_TwoSpellings",
+          [](RawTensors* t) { (*t)["bert.embeddings.LayerNorm.bias"] = t->at("embeddings.LayerNorm.bias"); },
+          "tensor \"embeddings.LayerNorm.bias\": stored twice"),
+      Tensors(
+          "F12_TwoSpellingsByOldName",
+          [](RawTensors* t) { (*t)["embeddings.LayerNorm.beta"] = t->at("embeddings.LayerNorm.bias"); },
+          "stored twice"),
+      Tensors(
+          "F12_ExtraTensor", [](RawTensors* t) { (*t)["classifier.weight"] = FloatTensor("F32", {1}, {1}); }, ""),
   };
 }
 
 std::vector<HostileCase> FileCases() {
   return {
-      Instead("F15_Directory", [](const std::string& p) { fs::create_directory(p); }, "is a directory"),
-      Instead("F15_Fifo", [](const std::string& p) { ASSERT_EQ(mkfifo(p.c_str(), 0600), 0); },
-              "not a regular file"),
+      Instead(
+          "F15_Directory", [](const std::string& p) { fs::create_directory(p); }, "is a directory"),
+      Instead(
+          "F15_Fifo", [](const std::string& p) { ASSERT_EQ(mkfifo(p.c_str(), 0600), 0); }, "not a regular file"),
       Instead("F15_Socket", MakeSocket, "not a regular file"),
-      Instead("F15_ZeroDevice",
-              [](const std::string& p) {
-                // Making a device needs a privilege; a link to one is refused even earlier.
-                if (mknod(p.c_str(), S_IFCHR | 0600, makedev(1, 5)) != 0) fs::create_symlink("/dev/zero", p);
-              },
-              "model.safetensors: "),
+      Instead(
+          "F15_ZeroDevice",
+          [](const std::string& p) {
+            // Making a device needs a privilege; a link to one is refused even earlier.
+            if (mknod(p.c_str(), S_IFCHR | 0600, makedev(1, 5)) != 0) fs::create_symlink("/dev/zero", p);
+          },
+          "model.safetensors: "),
       Shard("F16_ShardsWork", "", ""),
       Shard("F16_ParentPath", "\"../model-0.safetensors\"", "not a plain file name"),
       Shard("F16_AbsolutePath", "\"/etc/model.safetensors\"", "not a plain file name"),
@@ -325,11 +322,12 @@ std::vector<HostileCase> FileCases() {
          fs::create_symlink(std::string("..data/") + kWeights, dir + "/" + kWeights);
        },
        ""},
-      Instead("F17_LinkOutside", [](const std::string& p) { fs::create_symlink("../passwd", p); },
-              "link leads outside"),
-      Instead("F17_AbsoluteLink", [](const std::string& p) { fs::create_symlink("/etc/passwd", p); },
-              "link leads outside"),
-      Instead("F17_LinkLoop", [](const std::string& p) { fs::create_symlink(kWeights, p); }, "link loop"),
+      Instead(
+          "F17_LinkOutside", [](const std::string& p) { fs::create_symlink("../passwd", p); }, "link leads outside"),
+      Instead(
+          "F17_AbsoluteLink", [](const std::string& p) { fs::create_symlink("/etc/passwd", p); }, "link leads outside"),
+      Instead(
+          "F17_LinkLoop", [](const std::string& p) { fs::create_symlink(kWeights, p); }, "link loop"),
       {"F17_HardLinkOutside",
        [](const std::string& dir) {
          fs::remove(dir + "/" + kWeights);
@@ -372,15 +370,13 @@ std::vector<HostileCase> ConfigCases() {
   };
 }
 
-HostileCase Manifest(const char* name, const char* file, bool flip, bool listed,
-                     const std::string& reason) {
+HostileCase Manifest(const char* name, const char* file, bool flip, bool listed, const std::string& reason) {
   return {name,
           [=](const std::string& dir) {
             Sha256 digest;
             std::string bytes = ReadFile(dir + "/" + kWeights);
             digest.Update(bytes);
-            WriteFile(dir + "/" + file, digest.FinishHex() + "  " +
-                                            (listed ? kWeights : "README.md") + "\n");
+            WriteFile(dir + "/" + file, digest.FinishHex() + "  " + (listed ? kWeights : "README.md") + "\n");
             if (flip) bytes[bytes.size() - 2] = static_cast<char>(bytes[bytes.size() - 2] ^ 1);
             WriteFile(dir + "/" + kWeights, bytes);
           },

@@ -19,8 +19,8 @@ absl::StatusOr<SentenceConfig> Read(const std::string& path) {
 }
 
 TEST(SentenceConfigTest, ReadsEverySetting) {
-  for (const auto& [name, pooling] : std::map<std::string, Pooling>{
-           {"mean", Pooling::kMean}, {"cls", Pooling::kCls}, {"max", Pooling::kMax}}) {
+  for (const auto& [name, pooling] :
+       std::map<std::string, Pooling>{{"mean", Pooling::kMean}, {"cls", Pooling::kCls}, {"max", Pooling::kMax}}) {
     const TempDir dir;
     WriteTinyModel(dir.path(), {.pooling = name,
                                 .normalize = name == "cls",
@@ -64,16 +64,14 @@ TEST(SentenceConfigTest, RefusesTheUnknownByName) {
       {"modules.json", "{}", "expected an array"},
       {"1_Pooling/config.json", R"({"pooling_mode_lasttoken":true,"pooling_mode_mean_tokens":false})",
        "pooling_mode_lasttoken is not supported"},
-      {"1_Pooling/config.json", R"({"pooling_mode_cls_token":true,"pooling_mode_mean_tokens":true})",
-       "at once"},
+      {"1_Pooling/config.json", R"({"pooling_mode_cls_token":true,"pooling_mode_mean_tokens":true})", "at once"},
       {"1_Pooling/config.json", R"({"pooling_mode_mean_tokens":false})", "no pooling mode"},
       {"1_Pooling/config.json", R"({"pooling_mode":"attention"})", "pooling_mode: got \"attention\""},
       {"1_Pooling/config.json", R"({"pooling_mode_new":true})", "unknown key \"pooling_mode_new\""},
       {"1_Pooling/config.json", R"({"include_prompt":false})", "include_prompt: got false"},
       {"sentence_bert_config.json", R"({"max_seq_length":0})", "max_seq_length: got 0"},
       {"sentence_bert_config.json", R"({"max_seq_len":5})", "unknown key \"max_seq_len\""},
-      {"config_sentence_transformers.json", R"({"default_prompt_name":"query"})",
-       "default_prompt_name: got \"query\""},
+      {"config_sentence_transformers.json", R"({"default_prompt_name":"query"})", "default_prompt_name: got \"query\""},
       {"config_sentence_transformers.json", R"({"prompts":{"a":1}})", "prompts: \"a\": got 1"},
       {"config_sentence_transformers.json", R"({"model_type":"SparseEncoder"})", "SparseEncoder"},
   };

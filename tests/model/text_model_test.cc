@@ -25,9 +25,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-TextModelOptions F32() {
-  return {.precision = Precision::kF32, .isa = DetectIsa(), .max_batch_tokens = 256};
-}
+TextModelOptions F32() { return {.precision = Precision::kF32, .isa = DetectIsa(), .max_batch_tokens = 256}; }
 
 std::vector<float> EmbedText(const TextModel& model, absl::string_view text) {
   const auto encoding = model.Tokenize(text, {});
@@ -36,8 +34,10 @@ std::vector<float> EmbedText(const TextModel& model, absl::string_view text) {
   std::vector<float> out(model.info().hidden_dim);
   kernels::ThreadTeam team(1);
   const auto workspace = model.NewWorkspace(&team);
-  EXPECT_TRUE(model.Embed({.ids = encoding->ids, .type_ids = {}, .starts = starts}, workspace.get(),
-                          {out.data(), 1, out.size()}).ok());
+  EXPECT_TRUE(
+      model
+          .Embed({.ids = encoding->ids, .type_ids = {}, .starts = starts}, workspace.get(), {out.data(), 1, out.size()})
+          .ok());
   return out;
 }
 
@@ -48,12 +48,11 @@ TEST(TextModelTest, LoadsWithTheLimitAndPromptsOfItsFiles) {
   ASSERT_TRUE(model.ok()) << model.status();
   EXPECT_EQ((*model)->info().max_tokens, 9u);
   EXPECT_THAT((*model)->warnings(), IsEmpty());
-  EXPECT_EQ((*model)->Tokenize("fox", {})->ids.size(), 4u);                       // default prompt
-  EXPECT_EQ((*model)->Tokenize("fox", {.prompt_name = ""})->ids.size(), 3u);      // none
+  EXPECT_EQ((*model)->Tokenize("fox", {})->ids.size(), 4u);                   // default prompt
+  EXPECT_EQ((*model)->Tokenize("fox", {.prompt_name = ""})->ids.size(), 3u);  // none
   EXPECT_FALSE((*model)->Tokenize("fox", {.prompt_name = "other"}).ok());
   const std::string nine_words = "a a a a a a a a a";
-  EXPECT_EQ(std::string((*model)->Tokenize(nine_words, {.prompt_name = ""}).status().message()),
-            "11 tokens, limit 9");
+  EXPECT_EQ(std::string((*model)->Tokenize(nine_words, {.prompt_name = ""}).status().message()), "11 tokens, limit 9");
   EXPECT_EQ((*model)->Tokenize(nine_words, {.truncate = true, .prompt_name = {}})->ids.size(), 9u);
 }
 
@@ -111,14 +110,10 @@ TEST(TextModelTest, RefusesWhatDoesNotFitTogether) {
        },
        "tensor \"encoder.layer.1.output.dense.bias\": missing"},
       {"F19 vocabulary",
-       [](const std::string& dir, auto*) {
-         WriteFile(dir + "/config.json", TinyConfig({.vocab_size = 129}));
-       },
+       [](const std::string& dir, auto*) { WriteFile(dir + "/config.json", TinyConfig({.vocab_size = 129})); },
        "tensor \"embeddings.word_embeddings.weight\": shape [128, 32], expected [129, 32]"},
       {"F20 ids above the rows",
-       [](const std::string& dir, auto*) {
-         WriteFile(dir + "/tokenizer.json", octet::testing::TinyTokenizer(129));
-       },
+       [](const std::string& dir, auto*) { WriteFile(dir + "/tokenizer.json", octet::testing::TinyTokenizer(129)); },
        "tokenizer.json: ids up to 128"},
       {"F24 lower-casing",
        [](const std::string& dir, auto*) {
@@ -130,8 +125,7 @@ TEST(TextModelTest, RefusesWhatDoesNotFitTogether) {
        "do_lower_case"},
       {"F26 limit", [](const std::string&, TextModelOptions* o) { o->memory_limit_bytes = 1 << 20; },
        "MiB, limit 1 MiB"},
-      {"C2 budget", [](const std::string&, TextModelOptions* o) { o->max_batch_tokens = 31; },
-       "max_batch_tokens: 31"},
+      {"C2 budget", [](const std::string&, TextModelOptions* o) { o->max_batch_tokens = 31; }, "max_batch_tokens: 31"},
       {"pooling width",
        [](const std::string& dir, auto*) {
          WriteFile(dir + "/1_Pooling/config.json", R"({"word_embedding_dimension": 64})");

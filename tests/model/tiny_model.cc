@@ -47,9 +47,8 @@ uint16_t ToF16(float value) {
 }
 
 // "encoder.layer.0.output.dense" gets a .weight and a .bias.
-void AddPair(const TinyModelOptions& options, const std::string& name,
-             const std::vector<uint64_t>& shape, float center, float scale, Random* random,
-             RawTensors* tensors) {
+void AddPair(const TinyModelOptions& options, const std::string& name, const std::vector<uint64_t>& shape, float center,
+             float scale, Random* random, RawTensors* tensors) {
   size_t count = 1;
   for (uint64_t dimension : shape) count *= dimension;
   std::vector<float> weight(count), bias(shape[0]);
@@ -88,8 +87,7 @@ std::string ReadFile(const std::string& path) {
   return text.str();
 }
 
-RawTensor FloatTensor(const std::string& dtype, std::vector<uint64_t> shape,
-                      const std::vector<float>& values) {
+RawTensor FloatTensor(const std::string& dtype, std::vector<uint64_t> shape, const std::vector<float>& values) {
   RawTensor tensor{dtype, std::move(shape), {}};
   for (const float value : values) {
     if (dtype == "F64") {
@@ -131,13 +129,11 @@ RawTensors TinyTensors(const TinyModelOptions& options) {
   const auto add_table = [&](const std::string& name, uint64_t rows) {
     std::vector<float> values(rows * hidden);
     for (float& value : values) value = random.Uniform(1.0f);
-    tensors[options.prefix + "embeddings." + name + ".weight"] =
-        FloatTensor(options.dtype, {rows, hidden}, values);
+    tensors[options.prefix + "embeddings." + name + ".weight"] = FloatTensor(options.dtype, {rows, hidden}, values);
   };
   const auto add = [&](const std::string& name, const std::vector<uint64_t>& shape) {
     // Keeps the variance of a row about where it was.
-    AddPair(options, name, shape, 0.0f, std::sqrt(3.0f / static_cast<float>(shape[1])), &random,
-            &tensors);
+    AddPair(options, name, shape, 0.0f, std::sqrt(3.0f / static_cast<float>(shape[1])), &random, &tensors);
   };
   const auto add_norm = [&](const std::string& name) {
     AddPair(options, name, {hidden}, 1.0f, 0.2f, &random, &tensors);
@@ -183,9 +179,7 @@ std::string TinyConfig(const TinyModelOptions& options) {
 std::string TinyTokenizer(uint32_t vocab_size) {
   json vocab;
   json added = json::array();
-  const auto add = [&vocab](const std::string& token) {
-    vocab.emplace(token, vocab.size());
-  };
+  const auto add = [&vocab](const std::string& token) { vocab.emplace(token, vocab.size()); };
   for (const char* token : {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}) {
     added.push_back({{"id", vocab.size()},
                      {"content", token},
@@ -199,8 +193,8 @@ std::string TinyTokenizer(uint32_t vocab_size) {
   for (char c = 'a'; c <= 'z'; ++c) add(std::string(1, c));
   for (char c = 'a'; c <= 'z'; ++c) add("##" + std::string(1, c));
   for (char c = '0'; c <= '9'; ++c) add(std::string(1, c));
-  for (const char* token : {".", ",", "?", "!", "the", "quick", "fox", "dog", "what", "is",
-                            "deep", "learning", "query"}) {
+  for (const char* token :
+       {".", ",", "?", "!", "the", "quick", "fox", "dog", "what", "is", "deep", "learning", "query"}) {
     if (vocab.size() < vocab_size) add(token);
   }
   while (vocab.size() < vocab_size) add("filler" + std::to_string(vocab.size()));
@@ -252,8 +246,7 @@ void WriteWeights(const std::string& directory, const RawTensors& tensors, int n
     weight_map[name] = "model-" + std::to_string(shard_idx) + ".safetensors";
   }
   for (size_t shard_idx = 0; shard_idx < shards.size(); ++shard_idx) {
-    WriteFile(directory + "/model-" + std::to_string(shard_idx) + ".safetensors",
-              Safetensors(shards[shard_idx]));
+    WriteFile(directory + "/model-" + std::to_string(shard_idx) + ".safetensors", Safetensors(shards[shard_idx]));
   }
   WriteFile(directory + "/model.safetensors.index.json",
             json{{"metadata", json::object()}, {"weight_map", weight_map}}.dump());
@@ -275,13 +268,12 @@ void WriteTinyModel(const std::string& directory, const TinyModelOptions& option
   add_module("1_Pooling", "Pooling");
   if (options.normalize) add_module("2_Normalize", "Normalize");
   WriteFile(directory + "/modules.json", modules.dump());
-  WriteFile(directory + "/1_Pooling/config.json",
-            json{{"word_embedding_dimension", options.hidden_dim},
-                 {"pooling_mode_cls_token", options.pooling == "cls"},
-                 {"pooling_mode_mean_tokens", options.pooling == "mean"},
-                 {"pooling_mode_max_tokens", options.pooling == "max"},
-                 {"pooling_mode_mean_sqrt_len_tokens", false}}
-                .dump());
+  WriteFile(directory + "/1_Pooling/config.json", json{{"word_embedding_dimension", options.hidden_dim},
+                                                       {"pooling_mode_cls_token", options.pooling == "cls"},
+                                                       {"pooling_mode_mean_tokens", options.pooling == "mean"},
+                                                       {"pooling_mode_max_tokens", options.pooling == "max"},
+                                                       {"pooling_mode_mean_sqrt_len_tokens", false}}
+                                                      .dump());
   if (options.max_seq_length != 0) {
     WriteFile(directory + "/sentence_bert_config.json",
               json{{"max_seq_length", options.max_seq_length}, {"do_lower_case", false}}.dump());

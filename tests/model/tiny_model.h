@@ -38,8 +38,7 @@ struct RawTensor {
 using RawTensors = std::map<std::string, RawTensor>;
 
 // Values stored as `dtype`: "F32", "F16", "BF16" or "F64". f16 is rounded toward zero.
-RawTensor FloatTensor(const std::string& dtype, std::vector<uint64_t> shape,
-                      const std::vector<float>& values);
+RawTensor FloatTensor(const std::string& dtype, std::vector<uint64_t> shape, const std::vector<float>& values);
 
 // The bytes of a safetensors file; and of one with any header text.
 std::string Safetensors(const RawTensors& tensors);
@@ -50,15 +49,15 @@ struct TinyModelOptions {
   uint32_t vocab_size = 128;  // at least 80
   uint32_t num_positions = 64, num_token_types = 2;
   std::string dtype = "F32";
-  std::string prefix{};       // "bert."
-  int num_shards = 1;         // above 1: an index file
+  std::string prefix{};  // "bert."
+  int num_shards = 1;    // above 1: an index file
   uint64_t seed = 1;
   std::string pooling = "mean";  // "mean", "cls", "max"
   bool normalize = true;
   uint32_t max_seq_length = 32;  // 0: no sentence_bert_config.json
   std::map<std::string, std::string> prompts{};
   std::string default_prompt_name{};
-  bool with_text_files = true;   // tokenizer.json and the sentence-transformers files
+  bool with_text_files = true;  // tokenizer.json and the sentence-transformers files
 };
 
 // Every tensor of the model, names with prefix.

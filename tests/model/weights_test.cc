@@ -85,8 +85,8 @@ TEST_F(WeightsReadTest, ReadsOldNormSpelling) {
 }
 
 TEST_F(WeightsReadTest, ListsWhatNothingRead) {
-  Open({{"a", octet::testing::FloatTensor("F32", {1}, {1})},
-        {"b", octet::testing::FloatTensor("F16", {3}, {1, 2, 3})}});
+  Open(
+      {{"a", octet::testing::FloatTensor("F32", {1}, {1})}, {"b", octet::testing::FloatTensor("F16", {3}, {1, 2, 3})}});
   EXPECT_EQ(Message("a", {1}, 1), "");
   EXPECT_THAT(weights_->Unused(), ElementsAre("b"));
   EXPECT_EQ(weights_->largest_tensor_f32_bytes(), 12u);

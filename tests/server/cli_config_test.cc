@@ -70,8 +70,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadYaml{"ListForMap", "engine: [1]\n", "f.yaml:1: engine: want a map of keys, got a list"},
         BadYaml{"ValueForMap", "engine: 4\n", "engine: want a map of keys, got one value"},
         BadYaml{"MapForList", "models:\n  a: /x\n", "f.yaml:2: models: want a list, got a map"},
-        BadYaml{"UnknownInList", "models:\n  - nme: a\n",
-                "f.yaml:2: models[0].nme: unknown key; nearest is name"},
+        BadYaml{"UnknownInList", "models:\n  - nme: a\n", "f.yaml:2: models[0].nme: unknown key; nearest is name"},
         BadYaml{"NoValue", "log:\n  level:\n", "f.yaml:2: log.level: has no value"},
         BadYaml{"Twice", "log:\n  level: info\n  level: warn\n", "f.yaml:3: log.level: given twice"},
         BadYaml{"NotYaml", "log: {level: info\n", "f.yaml:2: not YAML"},
@@ -87,10 +86,11 @@ TEST(ConfigFileTest, ReportsAllProblemsAtOnce) {
 TEST(ConfigFileTest, TakesUnits) {
   Config config;
   std::vector<std::string> problems;
-  ApplyYaml("limits: {max_text_bytes: 2KiB, max_pending_bytes: 3MB}\n"
-            "grpc: {max_deadline_ms: 1m, keepalive_time_ms: 1500}\n"
-            "shutdown: {lame_duck_ms: 250ms, drain_timeout_ms: 5s}\n",
-            "f", &config, &problems);
+  ApplyYaml(
+      "limits: {max_text_bytes: 2KiB, max_pending_bytes: 3MB}\n"
+      "grpc: {max_deadline_ms: 1m, keepalive_time_ms: 1500}\n"
+      "shutdown: {lame_duck_ms: 250ms, drain_timeout_ms: 5s}\n",
+      "f", &config, &problems);
   EXPECT_THAT(problems, IsEmpty());
   EXPECT_EQ(config.limits().max_text_bytes(), 2048u);
   EXPECT_EQ(config.limits().max_pending_bytes(), 3000000u);
@@ -133,8 +133,8 @@ TEST(ConfigEnvironmentTest, EveryKeyHasItsVariable) {
 TEST(ConfigEnvironmentTest, WarnsOfUnknownVariables) {
   Config config;
   std::vector<std::string> problems, warnings;
-  ApplyEnvironment({"OCTET_LOG_LEVLE=debug", "OCTET_ISA=avx2", "HOME=/", "OCTET_LOG_FORMAT="}, &config,
-                   &problems, &warnings);
+  ApplyEnvironment({"OCTET_LOG_LEVLE=debug", "OCTET_ISA=avx2", "HOME=/", "OCTET_LOG_FORMAT="}, &config, &problems,
+                   &warnings);
   EXPECT_THAT(problems, IsEmpty());
   EXPECT_THAT(warnings, ElementsAre(AllOf(HasSubstr("OCTET_LOG_LEVLE"), HasSubstr("OCTET_LOG_LEVEL"))));
 }
@@ -157,8 +157,7 @@ TEST(ConfigTest, FlagsOverrideVariablesOverrideTheFile) {
 
 TEST(ConfigTest, FlagsCollectModels) {
   const LoadedConfig loaded = LoadConfig(
-      {.environment = {"OCTET_MODELS=x=/x"},
-       .flags = {{"--model", "models", "a=/m=1"}, {"--model", "models", "/b"}}});
+      {.environment = {"OCTET_MODELS=x=/x"}, .flags = {{"--model", "models", "a=/m=1"}, {"--model", "models", "/b"}}});
   EXPECT_THAT(loaded.problems, IsEmpty());
   ASSERT_EQ(loaded.config.models_size(), 2);
   EXPECT_EQ(loaded.config.models(0).name(), "a");
@@ -196,9 +195,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"QueueTokens", {"OCTET_LIMITS_MAX_QUEUE_TOKENS=5"}, "at least limits.max_batch_tokens"}),
     [](const auto& test) { return std::string(test.param.name); });
 
-TEST(ConfigTest, NeedsAModel) {
-  EXPECT_THAT(LoadConfig({}).problems, ElementsAre(HasSubstr("--model NAME=DIR")));
-}
+TEST(ConfigTest, NeedsAModel) { EXPECT_THAT(LoadConfig({}).problems, ElementsAre(HasSubstr("--model NAME=DIR"))); }
 
 TEST(ConfigTest, TakesAddresses) {
   const auto v6 = ParseHostPort("[::1]:0");
@@ -262,7 +259,8 @@ TEST(ConfigSchemaTest, DefaultsKeepTheirOwnRules) {
       case google::protobuf::FieldDescriptor::CPPTYPE_BOOL:
         text = field->default_value_bool() ? "true" : "false";
         break;
-      default: text = std::string(field->default_value_string());
+      default:
+        text = std::string(field->default_value_string());
     }
     Config config;
     EXPECT_TRUE(SetKey(key, text, &config).ok()) << key.path << " = " << text;

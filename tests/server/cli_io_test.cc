@@ -71,8 +71,8 @@ TEST(ParseInputLineTest, TakesTextAndJson) {
 }
 
 TEST(ParseInputLineTest, NamesTheLineOfWhatItRefuses) {
-  for (const char* line : {"", "x", "[1]", "{}", R"({"text": 1})", R"({"text": "a", "id": 1.5})",
-                           R"({"text": "a", "id": {}})", "\xff"}) {
+  for (const char* line :
+       {"", "x", "[1]", "{}", R"({"text": 1})", R"({"text": "a", "id": 1.5})", R"({"text": "a", "id": {}})", "\xff"}) {
     const auto input = ParseInputLine(line, true, 12);
     ASSERT_FALSE(input.ok()) << line;
     EXPECT_THAT(std::string(input.status().message()), HasSubstr("line 12: ")) << line;
@@ -155,8 +155,7 @@ TEST_P(EmbedOutputTest, RefusesOtherPeoplesFiles) {
   EXPECT_THAT(std::string(EmbedOutput::Open(other).status().message()), HasSubstr("--overwrite"));
 }
 
-INSTANTIATE_TEST_SUITE_P(Formats, EmbedOutputTest,
-                         testing::Values(OutputFormat::kJsonLines, OutputFormat::kNpy));
+INSTANTIATE_TEST_SUITE_P(Formats, EmbedOutputTest, testing::Values(OutputFormat::kJsonLines, OutputFormat::kNpy));
 
 TEST(EmbedOutputTest, JsonDigitsReadBackToTheSameBits) {
   const std::vector<float> values = {0.1f, -1.0f / 3, 1e-38f, 3.4e38f, 0.0f, -0.0f};
@@ -230,8 +229,7 @@ TEST(ProgressTest, RedrawsABarOnATerminalAndWritesLinesElsewhere) {
     }
     close(fd);
     if (is_terminal) {
-      EXPECT_EQ(Contents(path),
-                "\r\x1b[Kloading [############............]  50%, 0:05 left 2 tensors\r\x1b[K");
+      EXPECT_EQ(Contents(path), "\r\x1b[Kloading [############............]  50%, 0:05 left 2 tensors\r\x1b[K");
     } else {
       EXPECT_EQ(Contents(path), "loading  50%, 0:05 left 2 tensors\n");
     }

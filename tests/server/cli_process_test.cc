@@ -208,8 +208,8 @@ TEST_P(EmbedTest, IsNotContinuedWithOtherTexts) {
 
 INSTANTIATE_TEST_SUITE_P(Formats, EmbedTest, testing::Values("--output", "--npy"));
 
-const std::vector<std::string> kServe = {"serve", "--model", kModel, "--grpc-address", "127.0.0.1:0",
-                                         "--metrics-address", "127.0.0.1:0"};
+const std::vector<std::string> kServe = {"serve",       "--model",           kModel,       "--grpc-address",
+                                         "127.0.0.1:0", "--metrics-address", "127.0.0.1:0"};
 
 std::string WaitForReady(Process* process) {
   std::string lines, line;

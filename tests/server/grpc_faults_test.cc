@@ -51,7 +51,10 @@ std::vector<Row> Rows() {
   const std::string not_valid = "request: not a valid EmbedRequest";
   return {
       {"R1", kEmbed, "\xff\xff\xff\xff", kInvalid, not_valid},
-      {"R1-truncated-field", kEmbed, "\x12\x7f" "abc", kInvalid, not_valid},
+      {"R1-truncated-field", kEmbed,
+       "\x12\x7f"
+       "abc",
+       kInvalid, not_valid},
       {"R1-tei", kTeiEmbed, "\xff\xff\xff\xff", kInvalid, not_valid},
       {"R2", kEmbed, Field(2, "\xff\xfe"), kInvalid, "texts[0]: not valid UTF-8 at byte 0"},
       {"R2-second", kEmbed, Field(2, "good") + Field(2, "abc\xff"), kInvalid, "texts[1]: not valid UTF-8 at byte 3"},
@@ -70,7 +73,8 @@ std::vector<Row> Rows() {
        "dimensions: 0, allowed 1 to 4"},
       {"R16-dimensions-5", kEmbed, Texts({"a"}, [](v1::EmbedRequest* r) { r->set_dimensions(5); }), kInvalid,
        "dimensions: 5, allowed 1 to 4"},
-      {"R24", kEmbed, Texts({"a", "b", std::string(513, 'x'), "c"}), kInvalid, "texts[2]: more than 512 tokens, limit 512"},
+      {"R24", kEmbed, Texts({"a", "b", std::string(513, 'x'), "c"}), kInvalid,
+       "texts[2]: more than 512 tokens, limit 512"},
       {"unknown-method", "octet.v1.TextEncoder/Nothing", "", grpc::StatusCode::UNIMPLEMENTED, ""},
   };
 }
@@ -94,9 +98,9 @@ TEST_F(GrpcFaultsTest, EveryRowHasItsAnswerAndTheServerGoesOn) {
 
 TEST_F(GrpcFaultsTest, R15ModelNamesAreNeitherFoundNorEchoedNorLabels) {
   Start();
-  for (const std::string& name : {std::string(10'000, 'm'), std::string("../mini"), std::string("mini\0x", 6),
-                                  std::string("mini\n"), std::string("%2e%2e%2fmini"), std::string("a\",b=\"c"),
-                                  std::string("made-up")}) {
+  for (const std::string& name :
+       {std::string(10'000, 'm'), std::string("../mini"), std::string("mini\0x", 6), std::string("mini\n"),
+        std::string("%2e%2e%2fmini"), std::string("a\",b=\"c"), std::string("made-up")}) {
     const RawAnswer answer = CallRaw(kEmbed, Field(1, name) + Field(2, "a"));
     EXPECT_EQ(answer.status.error_code(), grpc::StatusCode::NOT_FOUND) << name.substr(0, 20);
     EXPECT_EQ(answer.status.error_message(), "model: not found");

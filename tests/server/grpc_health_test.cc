@@ -136,7 +136,8 @@ TEST_F(GrpcHealthTest, ReflectionListsAndDescribesTheServices) {
   ASSERT_TRUE(stream.Read(&answer));
   EXPECT_THAT(answer, AllOf(HasSubstr("octet.v1.TextEncoder"), HasSubstr("tei.v1.Embed"), HasSubstr("tei.v1.Info"),
                             HasSubstr("grpc.health.v1.Health")));
-  for (const std::string symbol : {"octet.v1.TextEncoder", "octet.v1.EmbedRequest", "tei.v1.Embed", "grpc.health.v1.Health"}) {
+  for (const std::string symbol :
+       {"octet.v1.TextEncoder", "octet.v1.EmbedRequest", "tei.v1.Embed", "grpc.health.v1.Health"}) {
     ASSERT_TRUE(stream.Write(ReflectionRequest(4, symbol)));
     ASSERT_TRUE(stream.Read(&answer));
     // A file descriptor names its package and messages; an error would have only the symbol.

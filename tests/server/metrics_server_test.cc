@@ -35,8 +35,9 @@ class Socket {
     v6.sin6_family = AF_INET6;
     v6.sin6_port = net_port;
     v6.sin6_addr = in6addr_loopback;
-    connected_ = fd_ >= 0 && (family == AF_INET ? connect(fd_, reinterpret_cast<const sockaddr*>(&v4), sizeof(v4))
-                                                : connect(fd_, reinterpret_cast<const sockaddr*>(&v6), sizeof(v6))) == 0;
+    connected_ =
+        fd_ >= 0 && (family == AF_INET ? connect(fd_, reinterpret_cast<const sockaddr*>(&v4), sizeof(v4))
+                                       : connect(fd_, reinterpret_cast<const sockaddr*>(&v6), sizeof(v6))) == 0;
   }
   ~Socket() { close(fd_); }
   Socket(const Socket&) = delete;
@@ -95,10 +96,9 @@ class MetricsServerTest : public ServerHarness {
 
 TEST_F(MetricsServerTest, RendersMetricsInTheTextFormat) {
   StartAll();
-  EXPECT_THAT(Ask("GET", "/metrics"),
-              AllOf(StartsWith("HTTP/1.1 200 OK\r\n"),
-                    HasSubstr("Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"),
-                    HasSubstr("\n# TYPE octet_queue_depth gauge\n"), EndsWith("\n")));
+  EXPECT_THAT(Ask("GET", "/metrics"), AllOf(StartsWith("HTTP/1.1 200 OK\r\n"),
+                                            HasSubstr("Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"),
+                                            HasSubstr("\n# TYPE octet_queue_depth gauge\n"), EndsWith("\n")));
 }
 
 TEST_F(MetricsServerTest, HeadHasTheLengthOfGetAndNoBody) {
@@ -118,7 +118,8 @@ TEST_F(MetricsServerTest, RefusesOtherMethods) {
 
 TEST_F(MetricsServerTest, KnowsNoOtherPathAndNoFiles) {
   StartAll();
-  for (const char* path : {"/", "/metricsx", "/metrics/x", "/xmetrics", "/x/metrics", "/README.md", "/../etc/passwd", "/%2e%2e/etc/passwd", "/cgi-bin/x"}) {
+  for (const char* path : {"/", "/metricsx", "/metrics/x", "/xmetrics", "/x/metrics", "/README.md", "/../etc/passwd",
+                           "/%2e%2e/etc/passwd", "/cgi-bin/x"}) {
     EXPECT_THAT(Ask("GET", path), StartsWith("HTTP/1.1 404 ")) << path;
   }
 }

@@ -63,8 +63,8 @@ struct Options {
 
 inline Options OptionsOf(const ParsedEmbed& parsed) {
   const serving::EmbedRequest& request = parsed.request;
-  return {request.truncate, request.truncation_side, request.normalize, request.prompt_name, request.dimensions,
-          parsed.as_floats};
+  return {request.truncate,    request.truncation_side, request.normalize,
+          request.prompt_name, request.dimensions,      parsed.as_floats};
 }
 
 }  // namespace octet::rpc

@@ -101,7 +101,8 @@ TEST(RequestCodecTest, EveryTeiOptionArrives) {
   const OptionRow<Request> rows[] = {
       {"none", [](Request*) {}, {.normalize = true}},
       {"truncate", [](Request* r) { r->set_truncate(true); }, {.truncate = true, .normalize = true}},
-      {"left", [](Request* r) { r->set_truncation_direction(::tei::v1::TRUNCATION_DIRECTION_LEFT); },
+      {"left",
+       [](Request* r) { r->set_truncation_direction(::tei::v1::TRUNCATION_DIRECTION_LEFT); },
        {.side = kLeft, .normalize = true}},
       {"normalize", [](Request* r) { r->set_normalize(true); }, {.normalize = true}},
       {"not normalize", [](Request* r) { r->set_normalize(false); }, {.normalize = false}},
@@ -145,9 +146,14 @@ TEST(RequestCodecTest, LastOccurrenceOfAnOptionCountsAndTextsAddUp) {
 }
 
 TEST(RequestCodecTest, TeiTextsAreCountedInCodePointsAndNoneIsDropped) {
-  const std::pair<std::string, uint32_t> rows[] = {
-      {"", 0}, {"abc", 3}, {"\u00e9", 1}, {"e\u0301", 2}, {"\u65e5\u672c", 2}, {"\U0001f44d\U0001f3fd", 2},
-      {std::string("a\0b", 3), 3}, {"a\r\n", 3}};
+  const std::pair<std::string, uint32_t> rows[] = {{"", 0},
+                                                   {"abc", 3},
+                                                   {"\u00e9", 1},
+                                                   {"e\u0301", 2},
+                                                   {"\u65e5\u672c", 2},
+                                                   {"\U0001f44d\U0001f3fd", 2},
+                                                   {std::string("a\0b", 3), 3},
+                                                   {"a\r\n", 3}};
   for (const auto& [text, num_chars] : rows) {
     const Parsed parsed = ParseTeiEmbed(Buffer(Inputs(text).SerializeAsString()), {});
     ASSERT_TRUE(parsed.ok()) << parsed.status();
@@ -176,10 +182,17 @@ TEST(RequestCodecTest, ABadRequestOfAStreamIsAnsweredUnderItsId) {
       {id + "\x10\x01", "texts: empty"},  // `request` of another type is none
       {id + Stream(""), "texts: empty"},
       {id + Stream("\xff"), kNotValid},
-      {Stream("\x12\x7f" "abc") + id, kNotValid},
+      {Stream("\x12\x7f"
+              "abc") +
+           id,
+       kNotValid},
       {id + Stream("\x12\x01\xff"), "texts[0]: not valid UTF-8 at byte 0"},
       {id + Stream("\x7b") + Stream("\x7c"), kNotValid},  // a group from one piece into the next
-      {id + Stream("\x12\x02" "a") + Stream("b"), kNotValid},
+      {id +
+           Stream("\x12\x02"
+                  "a") +
+           Stream("b"),
+       kNotValid},
       {id + good + Stream("\x12\x01\xff"), "texts[1]: not valid UTF-8 at byte 0"},
       {id + good + Stream("\x20\x07"), "truncation_side: unknown value 7"},
       {Repeat(good, 129) + id, "texts: 129 items, limit 128"},
@@ -197,8 +210,17 @@ TEST(RequestCodecTest, ABadRequestOfAStreamIsAnsweredUnderItsId) {
 TEST(RequestCodecTest, WhatIsNoStreamMessageIsRefusedAsAWhole) {
   const std::string good = "\x08\x2a" + Stream(Texts({"a"}).SerializeAsString());
   ASSERT_TRUE(ParseEmbedStream(Buffer(good), {})->parsed.ok());
-  const std::string endings[] = {"\xff\xff\xff\xff", "\x12\x7f" "abc", "\x08", std::string(1, '\0'), "\x0e", "\x0f",
-                                 "\x7b", "\x7c", "\x7b\x74", Repeat("\x7b", 100'000) + Repeat("\x7c", 100'000),
+  const std::string endings[] = {"\xff\xff\xff\xff",
+                                 "\x12\x7f"
+                                 "abc",
+                                 "\x08",
+                                 std::string(1, '\0'),
+                                 "\x0e",
+                                 "\x0f",
+                                 "\x7b",
+                                 "\x7c",
+                                 "\x7b\x74",
+                                 Repeat("\x7b", 100'000) + Repeat("\x7c", 100'000),
                                  Repeat("\x78\x01", kMaxOtherFields - 1)};
   for (const std::string& ending : endings) {
     const auto message = ParseEmbedStream(Buffer(good + ending), {});

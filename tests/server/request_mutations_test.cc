@@ -87,8 +87,8 @@ std::string Disagreement(const std::string& bytes, const Parsed& parsed,
                          const std::optional<v1::EmbedRequest>& reference) {
   if (!parsed.ok()) {
     const std::string message = Message(parsed.status()), form = WithoutNumbers(message);
-    const auto* refusal = std::find_if(std::begin(kRefusals), std::end(kRefusals),
-                                       [&](const Refusal& r) { return r.form == form; });
+    const auto* refusal =
+        std::find_if(std::begin(kRefusals), std::end(kRefusals), [&](const Refusal& r) { return r.form == form; });
     if (refusal == std::end(kRefusals) || message.size() > 256) return "message: " + message;
     if (!absl::IsInvalidArgument(parsed.status())) return "code: " + parsed.status().ToString();
     if (serving::ReasonOf(parsed.status()).empty()) return "no reason: " + message;
@@ -204,7 +204,12 @@ std::vector<std::string> Originals() {
   all.set_as_floats(true);
   // A tag and a length that are longer than they need be; unknown fields of each type, a text inside a group.
   const std::string odd = "\x92\x80\x80\x80" + std::string(1, '\0') + "\x82" + std::string(1, '\0') + "ab" +
-                          "\x7b\x12\x01\xff\x73\x78\x81\x01\x74\x7c" + "\x7d" "1234" "\x79" "12345678" "\x7a\x01q";
+                          "\x7b\x12\x01\xff\x73\x78\x81\x01\x74\x7c" +
+                          "\x7d"
+                          "1234"
+                          "\x79"
+                          "12345678"
+                          "\x7a\x01q";
   return {Texts({"secret"}).SerializeAsString(), Texts({"a", "b", "c", "d", "e", "f"}).SerializeAsString(),
           all.SerializeAsString(), odd, all.SerializeAsString() + odd};
 }

@@ -113,8 +113,8 @@ TEST(ResponseCodecTest, StreamErrorKeepsIdAndEveryField) {
 TEST(ResponseCodecTest, TeiResponseReadsBackAsItWas) {
   for (const uint32_t dimensions : {1, 31, 32, 4096}) {
     const serving::EmbedResponse response = MakeResponse(/*num_texts=*/1, dimensions);
-    const auto message = Decode<::tei::v1::EmbedResponse>(
-        EncodeTeiEmbedResponse(response, /*num_chars=*/UINT32_MAX, absl::Seconds(2)));
+    const auto message =
+        Decode<::tei::v1::EmbedResponse>(EncodeTeiEmbedResponse(response, /*num_chars=*/UINT32_MAX, absl::Seconds(2)));
     EXPECT_EQ(BytesOf(message.embeddings().data(), message.embeddings_size()),
               BytesOf(response.embeddings.data(), dimensions));
     EXPECT_EQ(message.metadata().compute_chars(), UINT32_MAX);

@@ -97,7 +97,8 @@ class ServerHarness : public ::testing::Test {
 
   void Start() {
     if (repository_.List().empty()) AddModel("mini", model_);
-    auto pipeline = serving::EmbedPipeline::Create(pipeline_options_, &repository_, metrics_.get(), &SteadyClock::Get());
+    auto pipeline =
+        serving::EmbedPipeline::Create(pipeline_options_, &repository_, metrics_.get(), &SteadyClock::Get());
     ASSERT_TRUE(pipeline.ok()) << pipeline.status();
     pipeline_ = *std::move(pipeline);
     auto server = CreateServer(rpc_options_);
@@ -117,8 +118,8 @@ class ServerHarness : public ::testing::Test {
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
     arguments.SetMaxSendMessageSize(-1);
     arguments.SetMaxReceiveMessageSize(-1);
-    return grpc::CreateCustomChannel(absl::StrCat("127.0.0.1:", server_->port()),
-                                     grpc::InsecureChannelCredentials(), arguments);
+    return grpc::CreateCustomChannel(absl::StrCat("127.0.0.1:", server_->port()), grpc::InsecureChannelCredentials(),
+                                     arguments);
   }
 
   // A unary call of "service/Method" with these bytes as its message.

@@ -65,8 +65,10 @@ std::vector<Row> FormRows() {
   const std::string value(1, '\0');
   std::vector<Row> rows = {
       {"nothing", "", true},
-      {"one of each type", Tag(9, kVarint) + value + Tag(9, kFixed64) + "12345678" + Bytes(9, "x") + Group(9, "") +
-                               Tag(9, kFixed32) + "1234", true},
+      {"one of each type",
+       Tag(9, kVarint) + value + Tag(9, kFixed64) + "12345678" + Bytes(9, "x") + Group(9, "") + Tag(9, kFixed32) +
+           "1234",
+       true},
       {"largest number", Tag((1u << 29) - 1, kVarint) + value, true},
       {"tag above 32 bits", Varint(uint64_t{1} << 32 | (9 << 3)) + value, false},
       {"tag of a text above 32 bits", Varint(uint64_t{1} << 35 | (2 << 3) | kBytes) + value, false},
@@ -91,10 +93,10 @@ std::vector<Row> FormRows() {
       {"group closed as another", Tag(9, kStartGroup) + Tag(10, kEndGroup), false},
       {"groups closed in the wrong order", Tag(9, kStartGroup) + Group(10, Tag(9, kEndGroup)), false},
       {"group of the same number inside", Group(9, Group(9, Group(9, ""))), true},
-      {"groups at the most depth", Repeat(Tag(9, kStartGroup), kMaxGroupDepth) +
-                                       Repeat(Tag(9, kEndGroup), kMaxGroupDepth), true},
-      {"groups one deeper", Repeat(Tag(9, kStartGroup), kMaxGroupDepth + 1) +
-                                Repeat(Tag(9, kEndGroup), kMaxGroupDepth + 1), false},
+      {"groups at the most depth",
+       Repeat(Tag(9, kStartGroup), kMaxGroupDepth) + Repeat(Tag(9, kEndGroup), kMaxGroupDepth), true},
+      {"groups one deeper",
+       Repeat(Tag(9, kStartGroup), kMaxGroupDepth + 1) + Repeat(Tag(9, kEndGroup), kMaxGroupDepth + 1), false},
       {"malformed inside a group", Group(9, Tag(9, 6)), false},
   };
   for (uint32_t type = 0; type < 8; ++type) {
@@ -143,9 +145,13 @@ TEST(WireScanTest, CountsFieldsBesideTexts) {
   struct {
     std::string field;
     size_t counts;
-  } const rows[] = {{Tag(9, kVarint) + Varint(UINT64_MAX), 1}, {Tag(9, kFixed64) + "12345678", 1},
-                    {Bytes(9, ""), 1}, {Tag(9, kFixed32) + "1234", 1}, {Bytes(1, "a known one"), 1},
-                    {Group(9, ""), 2}, {Group(9, Bytes(2, "no text") + Bytes(9, "")), 4}};
+  } const rows[] = {{Tag(9, kVarint) + Varint(UINT64_MAX), 1},
+                    {Tag(9, kFixed64) + "12345678", 1},
+                    {Bytes(9, ""), 1},
+                    {Tag(9, kFixed32) + "1234", 1},
+                    {Bytes(1, "a known one"), 1},
+                    {Group(9, ""), 2},
+                    {Group(9, Bytes(2, "no text") + Bytes(9, "")), 4}};
   static_assert(kMaxOtherFields % 4 == 0, "rows fill it exactly");
   const std::string texts = Repeat(Bytes(2, "text"), 3);
   for (const auto& row : rows) {
@@ -167,10 +173,14 @@ TEST(WireScanTest, TextsInsideGroupsAreNoTexts) {
 }
 
 TEST(WireScanTest, CutAnywhereButBetweenFieldsIsRefused) {
-  const std::vector<std::string> fields = {
-      Bytes(1, "a name"), Bytes(2, "text"), Tag(9, kVarint) + Varint(UINT64_MAX), Tag(9, kFixed64, 5) + "12345678",
-      Group(300, Group(9, Bytes(2, "x")) + Tag(9, kVarint) + Varint(300)), Tag(9, kFixed32) + "1234",
-      Tag(2, kBytes) + Varint(300) + std::string(300, 'y'), Bytes(2, "")};
+  const std::vector<std::string> fields = {Bytes(1, "a name"),
+                                           Bytes(2, "text"),
+                                           Tag(9, kVarint) + Varint(UINT64_MAX),
+                                           Tag(9, kFixed64, 5) + "12345678",
+                                           Group(300, Group(9, Bytes(2, "x")) + Tag(9, kVarint) + Varint(300)),
+                                           Tag(9, kFixed32) + "1234",
+                                           Tag(2, kBytes) + Varint(300) + std::string(300, 'y'),
+                                           Bytes(2, "")};
   std::string bytes;
   for (const std::string& field : fields) {
     for (size_t cut = 0; cut < field.size(); ++cut) {

@@ -12,8 +12,7 @@ namespace octet::serving {
 namespace {
 
 constexpr size_t kText = Admission::kBytesPerText;
-constexpr AdmissionLimits kLimits = {
-    .max_pending_bytes = 1000, .max_queue_tokens = 100, .max_queue_texts = 10};
+constexpr AdmissionLimits kLimits = {.max_pending_bytes = 1000, .max_queue_tokens = 100, .max_queue_texts = 10};
 
 TEST(AdmissionTest, AdmitsUpToExactlyTheLimit) {
   Admission admission(kLimits);

@@ -31,8 +31,8 @@ std::vector<WaitingCall> View(const std::vector<TestCall>& calls) {
   return view;
 }
 
-BatchCut Cut(const BatchPolicyOptions& options, const std::vector<TestCall>& calls,
-             uint64_t last_model = 0, MonotonicTime now = kNow) {
+BatchCut Cut(const BatchPolicyOptions& options, const std::vector<TestCall>& calls, uint64_t last_model = 0,
+             MonotonicTime now = kNow) {
   return CutBatch(options, View(calls), now, last_model);
 }
 
@@ -61,8 +61,7 @@ TEST(BatchPolicyTest, StopsAtExactlyTheTokenBudget) {
 }
 
 TEST(BatchPolicyTest, StopsAtTheTextLimit) {
-  EXPECT_THAT(Parts(Cut({.max_batch_texts = 2}, {{{1}}, {{1}}, {{1}}})),
-              ElementsAre(std::pair(0, 1), std::pair(1, 1)));
+  EXPECT_THAT(Parts(Cut({.max_batch_texts = 2}, {{{1}}, {{1}}, {{1}}})), ElementsAre(std::pair(0, 1), std::pair(1, 1)));
 }
 
 TEST(BatchPolicyTest, ATextAboveTheBudgetGoesAlone) {
@@ -95,8 +94,8 @@ TEST(BatchPolicyTest, DropsExpiredAndCancelledAndKeepsTheRest) {
 }
 
 TEST(BatchPolicyTest, DropsEvenWhileItWaits) {
-  const BatchCut cut = Cut({.max_batch_delay = absl::Seconds(1)},
-                           {{.tokens = {1}, .cancelled = true}, {.tokens = {1}}});
+  const BatchCut cut =
+      Cut({.max_batch_delay = absl::Seconds(1)}, {{.tokens = {1}, .cancelled = true}, {.tokens = {1}}});
   EXPECT_THAT(cut.cancelled, ElementsAre(0));
   EXPECT_THAT(cut.parts, IsEmpty());
   EXPECT_EQ(cut.wait_until, kNow + absl::Seconds(1));

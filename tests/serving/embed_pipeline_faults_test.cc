@@ -270,9 +270,7 @@ TEST_F(EmbedPipelineFaultsTest, WarmsUpInPowersOfTwoBeforeItIsReady) {
 TEST_F(EmbedPipelineFaultsTest, AFailingWarmUpFailsCreate) {
   AddModel("mini", model_);
   options_.warm_up_tokens = 8;
-  model_->on_embed = [](const model::PackedBatch&, MatrixView<float>) {
-    return absl::InternalError("broken");
-  };
+  model_->on_embed = [](const model::PackedBatch&, MatrixView<float>) { return absl::InternalError("broken"); };
   const auto refused = EmbedPipeline::Create(options_, &repository_, metrics_.get(), &clock_);
   EXPECT_EQ(refused.status(), absl::InternalError("warm-up: broken"));
 }

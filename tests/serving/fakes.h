@@ -116,8 +116,7 @@ class FakeServable final : public Servable {
   }
 
   // A row is {tokens of the text, first id, last id, 1}.
-  absl::Status Embed(const model::PackedBatch& batch, ServableWorkspace*,
-                     MatrixView<float> embeddings) const override {
+  absl::Status Embed(const model::PackedBatch& batch, ServableWorkspace*, MatrixView<float> embeddings) const override {
     for (size_t t = 0; t < batch.num_texts(); ++t) {
       const uint32_t begin = batch.starts[t], end = batch.starts[t + 1];
       const std::span<float> row = embeddings.Row(t);

@@ -78,7 +78,7 @@ TEST(MetricsTest, NamesAndTypesAreStable) {
     EXPECT_FALSE(family.help.empty()) << family.name;
     const bool counter = family.type == prometheus::MetricType::Counter;
     EXPECT_EQ(counter, absl::EndsWith(family.name, "_total")) << family.name;
-    actual.insert(family.name + (counter                                                ? " counter"
+    actual.insert(family.name + (counter                                            ? " counter"
                                  : family.type == prometheus::MetricType::Histogram ? " histogram"
                                                                                     : " gauge"));
   }
@@ -157,9 +157,8 @@ TEST(MetricsTest, ModelAndBuildAreDescribed) {
 
 TEST(MetricsTest, QueueIsReadWhenScraped) {
   Metrics metrics(Options());
-  metrics.SetQueueProbe([] {
-    return QueueSnapshot{.texts = 3, .tokens = 70, .pending_bytes = 900, .oldest_age = absl::Seconds(2)};
-  });
+  metrics.SetQueueProbe(
+      [] { return QueueSnapshot{.texts = 3, .tokens = 70, .pending_bytes = 900, .oldest_age = absl::Seconds(2)}; });
   std::string text = metrics.Render();
   EXPECT_THAT(text, HasSubstr("octet_queue_depth 3"));
   EXPECT_THAT(text, HasSubstr("octet_queue_tokens 70"));
@@ -175,8 +174,7 @@ TEST(MetricsTest, ProcessValuesArePlausible) {
   for (const auto& family : metrics.Collect()) {
     if (family.name.rfind("process_", 0) != 0) continue;
     const auto& metric = family.metric.at(0);
-    values[family.name] =
-        family.type == prometheus::MetricType::Counter ? metric.counter.value : metric.gauge.value;
+    values[family.name] = family.type == prometheus::MetricType::Counter ? metric.counter.value : metric.gauge.value;
   }
   EXPECT_GT(values["process_cpu_seconds_total"], 0);
   EXPECT_GT(values["process_resident_memory_bytes"], 1 << 20);
@@ -195,8 +193,7 @@ TEST(MetricsTest, NothingIsLostWhenManyThreadsRecordAndScrape) {
     threads.emplace_back([&metrics, t] {
       for (int i = 0; i < 2000; ++i) {
         metrics.StartCall("tei.v1.Embed/Embed");
-        metrics.RecordCall("tei.v1.Embed/Embed", "mini", i % 2 == 0 ? "OK" : "CANCELLED",
-                           absl::Microseconds(i));
+        metrics.RecordCall("tei.v1.Embed/Embed", "mini", i % 2 == 0 ? "OK" : "CANCELLED", absl::Microseconds(i));
         if (t == 0 && i % 500 == 0) metrics.Render();
       }
     });

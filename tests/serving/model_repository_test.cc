@@ -39,8 +39,8 @@ TEST(ModelRepositoryTest, SaysHowManyModelsThereAreWhenThereIsNoDefault) {
 TEST(ModelRepositoryTest, R15HostileNamesAreNotFoundAndNotEchoed) {
   ModelRepository repository;
   ASSERT_TRUE(repository.Add(Named("a")).ok());
-  const std::string names[] = {std::string(10240, 'x'), "../a", std::string("a\0b", 3), "a\nb", "%2e%2e",
-                               "a\"} 1", "b"};
+  const std::string names[] = {
+      std::string(10240, 'x'), "../a", std::string("a\0b", 3), "a\nb", "%2e%2e", "a\"} 1", "b"};
   for (const std::string& name : names) {
     const absl::Status status = repository.Find(name).status();
     EXPECT_TRUE(absl::IsNotFound(status));
@@ -76,8 +76,7 @@ TEST(EmbedRequestTest, PayloadsTravelWithTheStatus) {
   const absl::Status plain = absl::ResourceExhaustedError("queue: full");
   EXPECT_FALSE(RetryAfterOf(plain));
   EXPECT_EQ(ReasonOf(plain), "");
-  const absl::Status status =
-      WithReason(WithRetryAfter(plain, absl::Milliseconds(250)), kReasonQueueFull);
+  const absl::Status status = WithReason(WithRetryAfter(plain, absl::Milliseconds(250)), kReasonQueueFull);
   EXPECT_EQ(RetryAfterOf(status), absl::Milliseconds(250));
   EXPECT_EQ(ReasonOf(status), "QUEUE_FULL");
   EXPECT_EQ(status.message(), "queue: full");

@@ -60,8 +60,7 @@ int Time(const Tokenizer& tokenizer, int repetitions) {
   }
   const std::chrono::duration<double, std::micro> elapsed = std::chrono::steady_clock::now() - begin;
   const double count = static_cast<double>(texts.size()) * repetitions;
-  std::printf("%.0f encodings, %.1f tokens a text, %.2f us a text\n", count, tokens / count,
-              elapsed.count() / count);
+  std::printf("%.0f encodings, %.1f tokens a text, %.2f us a text\n", count, tokens / count, elapsed.count() / count);
   return 0;
 }
 

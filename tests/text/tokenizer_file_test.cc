@@ -19,23 +19,21 @@ std::string Repeat(const std::string& unit, size_t count) {
   return s;
 }
 
-std::string File(const std::string& model, const std::string& added = "[]",
-                 const std::string& pre_tokenizer = "null", const std::string& post = "null") {
+std::string File(const std::string& model, const std::string& added = "[]", const std::string& pre_tokenizer = "null",
+                 const std::string& post = "null") {
   return absl::StrCat(R"({"version":"1.0","truncation":null,"padding":null,"added_tokens":)", added,
-                      R"(,"normalizer":null,"pre_tokenizer":)", pre_tokenizer, R"(,"post_processor":)",
-                      post, R"(,"decoder":null,"model":)", model, "}");
+                      R"(,"normalizer":null,"pre_tokenizer":)", pre_tokenizer, R"(,"post_processor":)", post,
+                      R"(,"decoder":null,"model":)", model, "}");
 }
 
 std::string WordPiece(const std::string& vocab, const std::string& unk = "[UNK]") {
   return absl::StrCat(R"({"type":"WordPiece","unk_token":")", unk,
-                      R"(","continuing_subword_prefix":"##","max_input_chars_per_word":100,"vocab":)",
-                      vocab, "}");
+                      R"(","continuing_subword_prefix":"##","max_input_chars_per_word":100,"vocab":)", vocab, "}");
 }
 
 std::string Bpe(const std::string& vocab, const std::string& merges, const std::string& prefix = "null") {
-  return absl::StrCat(R"({"type":"BPE","dropout":null,"unk_token":null,"continuing_subword_prefix":)",
-                      prefix, R"(,"end_of_word_suffix":null,"fuse_unk":false,"vocab":)", vocab,
-                      R"(,"merges":)", merges, "}");
+  return absl::StrCat(R"({"type":"BPE","dropout":null,"unk_token":null,"continuing_subword_prefix":)", prefix,
+                      R"(,"end_of_word_suffix":null,"fuse_unk":false,"vocab":)", vocab, R"(,"merges":)", merges, "}");
 }
 
 std::string Added(const std::string& content, const std::string& id) {
@@ -45,8 +43,7 @@ std::string Added(const std::string& content, const std::string& id) {
 }
 
 std::string Split(const std::string& regex) {
-  return absl::StrCat(R"({"type":"Split","pattern":{"Regex":")", regex,
-                      R"("},"behavior":"Isolated","invert":false})");
+  return absl::StrCat(R"({"type":"Split","pattern":{"Regex":")", regex, R"("},"behavior":"Isolated","invert":false})");
 }
 
 const char kVocab[] = R"({"[UNK]":0,"a":1,"##a":2})";
@@ -90,21 +87,17 @@ std::vector<FaultCase> Cases() {
       {"F20_MissingUnk", File(WordPiece(R"({"a":0})")), "model.unk_token: \"[UNK]\" is not in"},
       {"F20_UnigramMissingUnk", File(R"({"type":"Unigram","unk_id":null,"vocab":[["a",0.0]]})"),
        "model.unk_id: missing"},
-      {"F20_UnigramUnkBeyond", File(R"({"type":"Unigram","unk_id":5,"vocab":[["a",0.0]]})"),
-       "model.unk_id: 5 is not"},
-      {"F20_UnigramBadPiece", File(R"({"type":"Unigram","unk_id":0,"vocab":[["a",0.0],["b"]]})"),
-       "model.vocab[1]"},
-      {"F20_MissingSeparator",
-       File(good, "[]", "null", R"({"type":"BertProcessing","sep":["[SEP]",2],"cls":["a",1]})"),
+      {"F20_UnigramUnkBeyond", File(R"({"type":"Unigram","unk_id":5,"vocab":[["a",0.0]]})"), "model.unk_id: 5 is not"},
+      {"F20_UnigramBadPiece", File(R"({"type":"Unigram","unk_id":0,"vocab":[["a",0.0],["b"]]})"), "model.vocab[1]"},
+      {"F20_MissingSeparator", File(good, "[]", "null", R"({"type":"BertProcessing","sep":["[SEP]",2],"cls":["a",1]})"),
        "post_processor.sep: \"[SEP]\" is not in the vocabulary"},
-      {"F20_ClassTokenHasOtherId",
-       File(good, "[]", "null", R"({"type":"BertProcessing","sep":["a",1],"cls":["a",0]})"),
+      {"F20_ClassTokenHasOtherId", File(good, "[]", "null", R"({"type":"BertProcessing","sep":["a",1],"cls":["a",0]})"),
        "post_processor.cls: \"a\" has id 1, not 0"},
       {"F21_EmptyContent", File(good, "[" + Added("", "3") + "]"), "added_tokens[0]: content is empty"},
       {"F21_HugeContent", File(good, "[" + Added(std::string(10'000'000, 'x'), "3") + "]"),
        "content of 10000000 bytes, limit 4096"},
-      {"F21_Overlapping",
-       File(good, "[" + Added("aa", "3") + "," + Added("aaa", "4") + "," + Added("aaaa", "5") + "]"), ""},
+      {"F21_Overlapping", File(good, "[" + Added("aa", "3") + "," + Added("aaa", "4") + "," + Added("aaaa", "5") + "]"),
+       ""},
       {"F21_SameContentTwice", File(good, "[" + Added("x", "3") + "," + Added("x", "4") + "]"),
        "repeats added_tokens[0]"},
       {"F21_SameIdTwice", File(good, "[" + Added("x", "3") + "," + Added("y", "3") + "]"),
@@ -123,8 +116,7 @@ std::vector<FaultCase> Cases() {
       {"F23_MergeLongerThanAnyToken", File(Bpe(R"({"a":0,"bb":1})", R"([["a","bb"]])")),
        "model.merges[0]: 3 bytes, longer than any token"},
       {"F23_OlderFormToo", File(Bpe(R"({"a":0,"bb":1})", R"(["a bb"])")), "model.merges[0]: 3 bytes"},
-      {"F23_MergeOutOfVocabulary", File(Bpe(R"({"a":0,"b":1,"xyz":2})", R"([["a","b"]])")),
-       "tokenizer.json: "},
+      {"F23_MergeOutOfVocabulary", File(Bpe(R"({"a":0,"b":1,"xyz":2})", R"([["a","b"]])")), "tokenizer.json: "},
       {"F23_SecondShorterThanPrefix", File(Bpe(R"({"a":0,"aab":1})", R"([["a","a"]])", "\"##\"")),
        "model.merges[0]: second token is shorter"},
       {"F23_NotTwoTokens", File(Bpe(R"({"a":0})", R"([["a","a","a"]])")), "model.merges[0]: not two"},

@@ -69,15 +69,13 @@ void ExpectGoldens(const std::string& name, const std::string& tokenizer_json) {
   }
 }
 
-TEST(TokenizerGoldenTest, DefaultModelEqualsReference) {
-  ExpectGoldens("all-MiniLM-L6-v2", DefaultTokenizerJson());
-}
+TEST(TokenizerGoldenTest, DefaultModelEqualsReference) { ExpectGoldens("all-MiniLM-L6-v2", DefaultTokenizerJson()); }
 
 class SharedTokenizerGoldenTest : public testing::TestWithParam<const char*> {};
 
 TEST_P(SharedTokenizerGoldenTest, EqualsReference) {
-  const std::string path = std::string(OCTET_SOURCE_DIR) + "/../shared/data/tokenizers-ortx/" +
-                           GetParam() + "/tokenizer.json";
+  const std::string path =
+      std::string(OCTET_SOURCE_DIR) + "/../shared/data/tokenizers-ortx/" + GetParam() + "/tokenizer.json";
   const auto json = ReadFileOrNull(path);
   if (!json.has_value()) GTEST_SKIP() << "NOT CHECKED, no such file: " << path;
   ExpectGoldens(GetParam(), *json);

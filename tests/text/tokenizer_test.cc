@@ -55,8 +55,8 @@ TEST_F(TokenizerTest, KnowsItsVocabulary) {
 }
 
 TEST_F(TokenizerTest, R7_EmptyTextsAreTheSpecialTokensAlone) {
-  for (const std::string& text : {std::string(), std::string("    "), std::string("\t\n\r "),
-                                  std::string("\0\0", 2), std::string("\x01\x02\x1f\x7f")}) {
+  for (const std::string& text : {std::string(), std::string("    "), std::string("\t\n\r "), std::string("\0\0", 2),
+                                  std::string("\x01\x02\x1f\x7f")}) {
     EXPECT_THAT(Encode(text).ids, ElementsAre(kCls, kSep));
     EXPECT_FALSE(Encode(text).truncated());
   }
@@ -78,8 +78,7 @@ TEST_F(TokenizerTest, R8_LengthsAroundTheLimit) {
 
 TEST_F(TokenizerTest, TruncationKeepsTheChosenSide) {
   EXPECT_EQ(Encode("one two three", {.max_tokens = 4}).ids, Encode("one two").ids);
-  EXPECT_EQ(Encode("one two three", {.max_tokens = 4, .side = TruncationSide::kLeft}).ids,
-            Encode("two three").ids);
+  EXPECT_EQ(Encode("one two three", {.max_tokens = 4, .side = TruncationSide::kLeft}).ids, Encode("two three").ids);
   EXPECT_THAT(Encode("one two three", {.max_tokens = 2}).ids, ElementsAre(kCls, kSep));
 }
 
@@ -115,16 +114,19 @@ TEST_F(TokenizerTest, R12_RefusesInvalidUtf8WithItsPosition) {
     std::string text;
     size_t position;
   } cases[] = {
-      {"lone surrogate", "ab\xed\xa0\x80", 2}, {"overlong", "\xc0\x80", 0},
-      {"overlong of three", "a\xe0\x80\x80", 1}, {"above U+10FFFF", "abc\xf4\x90\x80\x80", 3},
-      {"bare continuation", "\x80", 0},        {"cut short", "hello \xf0\x9f\x99", 6},
+      {"lone surrogate", "ab\xed\xa0\x80", 2},
+      {"overlong", "\xc0\x80", 0},
+      {"overlong of three", "a\xe0\x80\x80", 1},
+      {"above U+10FFFF", "abc\xf4\x90\x80\x80", 3},
+      {"bare continuation", "\x80", 0},
+      {"cut short", "hello \xf0\x9f\x99", 6},
       {"ff fe", "\xff\xfe", 0},
   };
   for (const auto& c : cases) {
     const std::string expected = "not valid UTF-8 at byte " + std::to_string(c.position);
-    for (const auto& status : {tokenizer_->Encode(c.text, {}).status(),
-                               tokenizer_->EncodePair("ok", c.text, {}).status(),
-                               tokenizer_->EncodePair(c.text, "ok", {}).status()}) {
+    for (const auto& status :
+         {tokenizer_->Encode(c.text, {}).status(), tokenizer_->EncodePair("ok", c.text, {}).status(),
+          tokenizer_->EncodePair(c.text, "ok", {}).status()}) {
       EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << c.name;
       EXPECT_EQ(status.message(), expected) << c.name;
     }

@@ -58,8 +58,8 @@ TEST(Utf8Test, AgreesWithSlowReferenceOnFourByteSequences) {
     for (uint32_t second = 0; second < 256; ++second) {
       for (const uint32_t third : {0x00, 0x7F, 0x80, 0xBF, 0xC0}) {
         for (const uint32_t fourth : {0x00, 0x7F, 0x80, 0xBF, 0xC0}) {
-          const std::string s = {static_cast<char>(lead), static_cast<char>(second),
-                                 static_cast<char>(third), static_cast<char>(fourth)};
+          const std::string s = {static_cast<char>(lead), static_cast<char>(second), static_cast<char>(third),
+                                 static_cast<char>(fourth)};
           ASSERT_EQ(FindInvalidUtf8(s), SlowFindInvalid(s)) << lead << " " << second;
         }
       }

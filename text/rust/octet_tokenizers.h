@@ -60,8 +60,7 @@ int32_t octet_tokenizer_encode(const OctetTokenizer* tokenizer, const OctetEncod
 void octet_encoding_free(void* owner);
 
 // The id of a token, added tokens included, or -1.
-int64_t octet_tokenizer_token_to_id(const OctetTokenizer* tokenizer, const char* token,
-                                    size_t token_bytes);
+int64_t octet_tokenizer_token_to_id(const OctetTokenizer* tokenizer, const char* token, size_t token_bytes);
 
 #ifdef __cplusplus
 }
