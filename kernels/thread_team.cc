@@ -99,6 +99,11 @@ void ThreadTeam::Run(absl::FunctionRef<void(int thread_idx)> body) {
   state_->Barrier();
 }
 
+void ThreadTeam::RunAlone(absl::FunctionRef<void(int thread_idx)> body) {
+  omp_set_num_threads(1);
+  body(0);
+}
+
 void ThreadTeam::Barrier() { state_->Barrier(); }
 
 }  // namespace octet::kernels

@@ -22,7 +22,10 @@ class ThreadTeam {
   // Calls body(thread_idx) once on every thread, returns when all are done. body must not throw.
   void Run(absl::FunctionRef<void(int thread_idx)> body);
 
-  // Inside body only: returns on every thread once all threads have called it.
+  // Calls body(0) on the caller and leaves the others asleep; body must not call Barrier.
+  void RunAlone(absl::FunctionRef<void(int thread_idx)> body);
+
+  // Inside body of Run only: returns on every thread once all threads have called it.
   void Barrier();
 
  private:

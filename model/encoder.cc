@@ -28,7 +28,13 @@ class ForwardPass {
 
   void Run() {
     for (auto& next : ws_.next_block_) next.store(0, std::memory_order_relaxed);
-    ws_.team_->Run([this](int thread_idx) { RunThread(*ws_.threads_[thread_idx]); });
+    const auto body = [this](int thread_idx) { RunThread(*ws_.threads_[thread_idx]); };
+    // One block is one thread's work; waking the others for every layer would take longer than the layer.
+    if (num_blocks_ == 1) {
+      ws_.team_->RunAlone(body);
+    } else {
+      ws_.team_->Run(body);
+    }
   }
 
  private:
@@ -36,12 +42,12 @@ class ForwardPass {
     size_t begin, size;  // rows [begin, begin + size)
   };
 
-  // As large as caches allow, but enough blocks that every thread gets the same number.
+  // As large as caches allow, but enough blocks that every thread gets the same number, all of nearly one size.
   static size_t BlockRows(size_t num_tokens, int num_threads) {
     const auto threads = static_cast<size_t>(num_threads);
     const size_t blocks_per_thread = (num_tokens + threads * kMaxBlockRows - 1) / (threads * kMaxBlockRows);
     const size_t blocks = threads * blocks_per_thread;
-    return kernels::RoundUpToBlock((num_tokens + blocks - 1) / blocks);
+    return (num_tokens + blocks - 1) / blocks;
   }
 
   // Phase p computes layer p - 1 (phase 0: the embeddings) and the attention input of layer p.
@@ -64,7 +70,7 @@ class ForwardPass {
         }
       }
       scratch.meter.Enter(Phase::kSynchronize);
-      if (phase < num_layers) ws_.team_->Barrier();
+      if (phase < num_layers && num_blocks_ > 1) ws_.team_->Barrier();
     }
   }
 

@@ -81,7 +81,7 @@ def measure_closed(server, engine, seconds):
         return after.sum(name) - before.sum(name)
 
     tokens, batches = grown("octet_batch_tokens_sum"), grown("octet_batch_tokens_count")
-    batch_tokens, batch_texts = tokens / batches, grown("octet_batch_texts_sum") / batches
+    batch_tokens, batch_texts = tokens / batches, grown("octet_batch_size_sum") / batches
     served = 1e6 * cpu / tokens
     # The engine on batches like the server's: that many texts, of the lengths that the calls had.
     texts = max(1, round(batch_texts))

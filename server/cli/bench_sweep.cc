@@ -13,7 +13,7 @@ namespace octet::cli {
 namespace {
 
 constexpr double kSecondsPerCase = 0.02;
-constexpr int kRounds = 3;       // of the whole sweep; the best median counts, other programs only slow down
+constexpr int kRounds = 2;       // of the whole sweep; the best median counts, other programs only slow down
 constexpr int kSecondLooks = 5;  // at a length that sticks out, and at its neighbours
 constexpr double kTolerance = 1.1;
 constexpr size_t kMostTokens = 8192;  // longer texts are not swept

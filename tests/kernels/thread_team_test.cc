@@ -20,6 +20,17 @@ TEST(ThreadTeamTest, RunsBodyOncePerThreadAndReturnsWhenAllAreDone) {
   }
 }
 
+TEST(ThreadTeamTest, RunsAloneBetweenRunsOfAll) {
+  ThreadTeam team(3);
+  for (int round = 0; round < 200; ++round) {
+    std::vector<int> calls(3, 0);
+    team.RunAlone([&](int thread_idx) { ++calls[thread_idx]; });
+    EXPECT_EQ(calls, (std::vector<int>{1, 0, 0}));
+    team.Run([&](int thread_idx) { ++calls[thread_idx]; });
+    EXPECT_EQ(calls, (std::vector<int>{2, 1, 1}));
+  }
+}
+
 TEST(ThreadTeamTest, BarrierOrdersWritesOfAllThreads) {
   constexpr int kThreads = 3, kRounds = 300;
   ThreadTeam team(kThreads);
