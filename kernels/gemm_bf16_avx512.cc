@@ -12,7 +12,7 @@ namespace octet::kernels {
 namespace {
 
 constexpr size_t kLanes = 16;
-constexpr int kVectors = kGemmPanelCols / kLanes;
+constexpr int kVectors = kBf16PanelCols / kLanes;
 
 template <int kRows>
 OCTET_TARGET_BF16 void Tile(const GemmBf16& g, size_t row) {
@@ -21,7 +21,7 @@ OCTET_TARGET_BF16 void Tile(const GemmBf16& g, size_t row) {
     for (int v = 0; v < kVectors; ++v) acc[r][v] = _mm512_setzero_ps();
   }
   const uint16_t* b = g.b;
-  for (size_t k = 0; k < g.depth; k += 2, b += 2 * kGemmPanelCols) {
+  for (size_t k = 0; k < g.depth; k += 2, b += 2 * kBf16PanelCols) {
     __m512i bv[kVectors];
     for (int v = 0; v < kVectors; ++v) bv[v] = _mm512_loadu_si512(b + v * 2 * kLanes);
     for (int r = 0; r < kRows; ++r) {

@@ -23,6 +23,7 @@ using MF = hn::Mask<DF>;
 
 constexpr size_t kLanes = hn::MaxLanes(DF());
 constexpr int kMaxVectors = kLanes >= 16 ? 4 : 2;
+constexpr size_t kTileCols = kMaxVectors * kLanes;
 
 // One tile of kRows x kVectors * kLanes; with kPartial the last vector has only the lanes of `last`.
 template <int kRows, int kVectors, bool kPartial>
@@ -94,7 +95,6 @@ HWY_INLINE void LastColumns(const GemmF32& g, size_t col) {
 
 // Unused in the baseline target, which Highway compiles as well.
 [[maybe_unused]] void Gemm(const GemmF32& g) {
-  constexpr size_t kTileCols = kMaxVectors * kLanes;
   size_t col = 0;
   const MF all = hn::FirstN(DF(), kLanes);
   for (; col + kTileCols <= g.cols; col += kTileCols) Column<kMaxVectors, false>(g, col, all);
@@ -123,6 +123,8 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace octet::kernels {
+
+size_t SimdGemmF32PanelCols(Isa isa) { return isa == Isa::kAvx2 ? N_AVX2::kTileCols : N_AVX3::kTileCols; }
 
 void (*SimdGemmF32(Isa isa))(const GemmF32&) { return isa == Isa::kAvx2 ? N_AVX2::Gemm : N_AVX3::Gemm; }
 

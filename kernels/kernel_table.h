@@ -42,20 +42,20 @@ struct GemmF32 {
   size_t rows, cols, depth;
 };
 
-// As GemmF32 with BF16 factors: a is [rows, depth]; b is one panel of kGemmPanelCols columns, pairs of
-// depth interleaved: b[(k / 2) * kGemmPanelCols * 2 + j * 2 + k % 2]. depth is even.
+// As GemmF32 with BF16 factors: a is [rows, depth]; b is one panel of kBf16PanelCols columns, pairs of
+// depth interleaved: b[(k / 2) * kBf16PanelCols * 2 + j * 2 + k % 2]. depth is even.
 struct GemmBf16 {
   const uint16_t* a;
   size_t lda;
   const uint16_t* b;
   float* c;
   size_t ldc;
-  size_t rows, cols, depth;  // cols <= kGemmPanelCols
+  size_t rows, cols, depth;  // cols <= kBf16PanelCols
 };
 
-// Columns of a packed weight panel: four 512-bit vectors of f32, the most that fit the register file
+// Columns of a packed BF16 weight panel: four 512-bit vectors of f32, the most that fit the register file
 // beside six rows of accumulators (6 x 4 + 4 + 1 of 32 registers).
-inline constexpr size_t kGemmPanelCols = 64;
+inline constexpr size_t kBf16PanelCols = 64;
 
 struct KernelTable {
   // q[c] = clamp(round_half_even(x[c] / scale) + zero_point, 0, 255) over the row's own range, widened to
@@ -99,6 +99,8 @@ struct KernelTable {
   void (*transpose)(const float* src, size_t src_stride, size_t rows, size_t cols, float* dst, size_t dst_stride);
 
   void (*gemm_f32)(const GemmF32& args);
+  // Columns of its widest register tile. A weight matrix kept in panels of this width is read in one stream.
+  size_t gemm_f32_panel_cols;
 
   // Null where the level has no BF16 dot products.
   void (*gemm_bf16)(const GemmBf16& args);

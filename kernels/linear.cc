@@ -90,35 +90,34 @@ class Int8Linear final : public Linear {
   AlignedBuffer<float> bias_;
 };
 
-size_t NumPanels(size_t out_dim) { return (out_dim + kGemmPanelCols - 1) / kGemmPanelCols; }
+size_t RoundUp(size_t value, size_t unit) { return (value + unit - 1) / unit * unit; }
 
-// Weights as panels of kGemmPanelCols output channels, [panel][k][column], zeros past the last channel.
+// Weights as panels of gemm_f32_panel_cols output channels, [panel][k][column], zeros past the last channel.
 class F32Linear final : public Linear {
  public:
   F32Linear(const KernelTable* kernels, std::span<const float> weights, std::span<const float> bias, size_t in_dim)
       : kernels_(kernels),
         in_dim_(in_dim),
-        panels_(NumPanels(bias.size()) * kGemmPanelCols * in_dim),
+        panel_cols_(kernels->gemm_f32_panel_cols),
+        panels_(RoundUp(bias.size(), panel_cols_) * in_dim),
         bias_(Copy(bias)) {
     std::fill(panels_.data(), panels_.data() + panels_.size(), 0.0f);
     for (size_t j = 0; j < bias.size(); ++j) {
-      float* const panel = panels_.data() + j / kGemmPanelCols * kGemmPanelCols * in_dim;
-      for (size_t k = 0; k < in_dim; ++k) {
-        panel[k * kGemmPanelCols + j % kGemmPanelCols] = weights[j * in_dim + k];
-      }
+      float* const panel = panels_.data() + j / panel_cols_ * panel_cols_ * in_dim;
+      for (size_t k = 0; k < in_dim; ++k) panel[k * panel_cols_ + j % panel_cols_] = weights[j * in_dim + k];
     }
   }
 
   void Multiply(const InputBlock& x, size_t rows, OutputBlock* out) const override {
-    for (size_t begin = 0; begin < out_dim(); begin += kGemmPanelCols) {
+    for (size_t begin = 0; begin < out_dim(); begin += panel_cols_) {
       kernels_->gemm_f32({.a = x.f32(),
                           .lda = x.stride(),
                           .b = panels_.data() + begin * in_dim_,
-                          .ldb = kGemmPanelCols,
+                          .ldb = panel_cols_,
                           .c = out->f32() + begin,
                           .ldc = out_dim(),
                           .rows = rows,
-                          .cols = std::min(kGemmPanelCols, out_dim() - begin),
+                          .cols = std::min(panel_cols_, out_dim() - begin),
                           .depth = in_dim_});
     }
   }
@@ -133,7 +132,7 @@ class F32Linear final : public Linear {
 
  private:
   const KernelTable* const kernels_;
-  const size_t in_dim_;
+  const size_t in_dim_, panel_cols_;
   AlignedBuffer<float> panels_;
   AlignedBuffer<float> bias_;
 };
@@ -145,27 +144,27 @@ class Bf16Linear final : public Linear {
       : kernels_(kernels),
         in_dim_(in_dim),
         depth_((in_dim + 1) / 2 * 2),
-        panels_(NumPanels(bias.size()) * kGemmPanelCols * depth_),
+        panels_(RoundUp(bias.size(), kBf16PanelCols) * depth_),
         bias_(Copy(bias)) {
     std::fill(panels_.data(), panels_.data() + panels_.size(), uint16_t{0});
     AlignedBuffer<uint16_t> row(in_dim);
     for (size_t j = 0; j < bias.size(); ++j) {
       kernels_->f32_to_bf16_row(weights.data() + j * in_dim, in_dim, row.data());
       for (size_t k = 0; k < in_dim; ++k) {
-        panels_.data()[PairPanelIndex(k, j, depth_, kGemmPanelCols)] = row.data()[k];
+        panels_.data()[PairPanelIndex(k, j, depth_, kBf16PanelCols)] = row.data()[k];
       }
     }
   }
 
   void Multiply(const InputBlock& x, size_t rows, OutputBlock* out) const override {
-    for (size_t begin = 0; begin < out_dim(); begin += kGemmPanelCols) {
+    for (size_t begin = 0; begin < out_dim(); begin += kBf16PanelCols) {
       kernels_->gemm_bf16({.a = x.bf16(),
                            .lda = x.stride(),
                            .b = panels_.data() + begin * depth_,
                            .c = out->f32() + begin,
                            .ldc = out_dim(),
                            .rows = rows,
-                           .cols = std::min(kGemmPanelCols, out_dim() - begin),
+                           .cols = std::min(kBf16PanelCols, out_dim() - begin),
                            .depth = depth_});
     }
   }
@@ -257,9 +256,10 @@ absl::StatusOr<std::unique_ptr<Linear>> LinearFactory::MakeLinear(std::span<cons
   return absl::InternalError("unknown linear kind");
 }
 
-uint64_t LinearFactory::LinearBytes(LinearKind kind, uint64_t in_dim, uint64_t out_dim) {
+uint64_t LinearFactory::LinearBytes(LinearKind kind, Isa isa, uint64_t in_dim, uint64_t out_dim) {
   if (kind == LinearKind::kInt8) return in_dim * out_dim + out_dim * 12;  // sums, scales, bias
-  const uint64_t padded_cols = NumPanels(out_dim) * kGemmPanelCols;
+  const uint64_t padded_cols =
+      RoundUp(out_dim, kind == LinearKind::kBf16 ? kBf16PanelCols : KernelsFor(isa).gemm_f32_panel_cols);
   const uint64_t padded_depth = kind == LinearKind::kBf16 ? (in_dim + 1) / 2 * 2 : in_dim;
   return padded_cols * padded_depth * ElementBytes(kind) + out_dim * 4;
 }

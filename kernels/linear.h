@@ -101,7 +101,7 @@ class LinearFactory {
                                                      size_t in_dim, size_t out_dim);
 
   // Bytes that MakeLinear's result keeps, without the padding that oneDNN may add.
-  static uint64_t LinearBytes(LinearKind kind, uint64_t in_dim, uint64_t out_dim);
+  static uint64_t LinearBytes(LinearKind kind, Isa isa, uint64_t in_dim, uint64_t out_dim);
 
   LinearKind kind() const { return kind_; }
   const KernelTable& kernels() const { return *kernels_; }

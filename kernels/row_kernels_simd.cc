@@ -389,6 +389,7 @@ void Transpose(const float* src, size_t src_stride, size_t rows, size_t cols, fl
     .f32_to_f16_row = F32ToF16Row,
     .transpose = Transpose,
     .gemm_f32 = nullptr,
+    .gemm_f32_panel_cols = 0,
     .gemm_bf16 = nullptr,
     .f32_to_bf16_row = nullptr,
 };

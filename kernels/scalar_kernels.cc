@@ -149,7 +149,7 @@ void GemmBf16Scalar(const GemmBf16& g) {
     for (size_t j = 0; j < g.cols; ++j) {
       float sum = 0;
       for (size_t k = 0; k < g.depth; ++k) {
-        const uint16_t b = g.b[(k / 2) * kGemmPanelCols * 2 + j * 2 + k % 2];
+        const uint16_t b = g.b[(k / 2) * kBf16PanelCols * 2 + j * 2 + k % 2];
         sum += Bf16ToF32(g.a[r * g.lda + k]) * Bf16ToF32(b);
       }
       g.c[r * g.ldc + j] = sum;
@@ -188,6 +188,7 @@ const KernelTable& ScalarKernels() {
       .f32_to_f16_row = F32ToF16Row,
       .transpose = Transpose,
       .gemm_f32 = GemmF32Scalar,
+      .gemm_f32_panel_cols = 64,
       .gemm_bf16 = GemmBf16Scalar,
       .f32_to_bf16_row = F32ToBf16Row,
   };

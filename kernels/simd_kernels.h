@@ -23,6 +23,7 @@ inline constexpr size_t kS16PanelCols = 16;
 // instructions anywhere, even to store a few pointers.
 const KernelTable& SimdRowKernels(Isa isa);  // products are null
 void (*SimdGemmF32(Isa isa))(const GemmF32&);
+size_t SimdGemmF32PanelCols(Isa isa);
 void (*SimdGemmS16S8(Isa isa))(const GemmS16S8&);
 // Needs a machine at kAvx512Bf16 only when the kernels run.
 void FillGemmBf16(KernelTable* table);

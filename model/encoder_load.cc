@@ -145,10 +145,10 @@ absl::StatusOr<EncoderMemory> EstimateEncoderMemory(const EncoderConfig& config,
   const LinearKind kind = LinearKindOf(options.precision);
   const uint64_t hidden = config.hidden_dim, intermediate = config.intermediate_dim;
   const uint64_t norm_bytes = 2 * hidden * sizeof(float);
-  const uint64_t layer_bytes = LinearFactory::LinearBytes(kind, hidden, 3 * hidden) +
-                               LinearFactory::LinearBytes(kind, hidden, hidden) +
-                               LinearFactory::LinearBytes(kind, hidden, intermediate) +
-                               LinearFactory::LinearBytes(kind, intermediate, hidden) + 2 * norm_bytes;
+  const uint64_t layer_bytes = LinearFactory::LinearBytes(kind, options.isa, hidden, 3 * hidden) +
+                               LinearFactory::LinearBytes(kind, options.isa, hidden, hidden) +
+                               LinearFactory::LinearBytes(kind, options.isa, hidden, intermediate) +
+                               LinearFactory::LinearBytes(kind, options.isa, intermediate, hidden) + 2 * norm_bytes;
   const uint64_t embedding_rows = uint64_t{config.vocab_size} + config.num_positions + config.num_token_types;
   const uint64_t element_bytes = options.precision == Precision::kF32 ? sizeof(float) : sizeof(uint16_t);
   return EncoderMemory{

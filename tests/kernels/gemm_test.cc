@@ -73,9 +73,9 @@ TEST_P(GemmTest, Bf16MatchesReferenceForEveryTileTail) {
     ScalarKernels().f32_to_bf16_row(f.data(), size, out.data());
     return out;
   };
-  const auto b = bf(kDepth * kGemmPanelCols, 2);
+  const auto b = bf(kDepth * kBf16PanelCols, 2);
   for (size_t rows = 1; rows <= 13; ++rows) {
-    for (size_t cols = 1; cols <= kGemmPanelCols; ++cols) {
+    for (size_t cols = 1; cols <= kBf16PanelCols; ++cols) {
       const auto a = bf(rows * kDepth, 1);
       std::vector<float> expected(rows * cols + 1, 9), actual(rows * cols + 1, 9);
       GemmBf16 g{.a = a.data(),
