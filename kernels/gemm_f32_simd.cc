@@ -22,6 +22,7 @@ using VF = hn::Vec<DF>;
 using MF = hn::Mask<DF>;
 
 constexpr size_t kLanes = hn::MaxLanes(DF());
+constexpr size_t kMaxRows = 6;
 constexpr int kMaxVectors = kLanes >= 16 ? 4 : 2;
 constexpr size_t kTileCols = kMaxVectors * kLanes;
 
@@ -59,26 +60,28 @@ HWY_INLINE void Tile(const GemmF32& g, size_t row, size_t col, MF last) {
 
 template <int kVectors, bool kPartial>
 HWY_INLINE void Column(const GemmF32& g, size_t col, MF last) {
-  size_t row = 0;
-  for (; row + 6 <= g.rows; row += 6) Tile<6, kVectors, kPartial>(g, row, col, last);
-  switch (g.rows - row) {
-    case 5:
-      Tile<5, kVectors, kPartial>(g, row, col, last);
-      break;
-    case 4:
-      Tile<4, kVectors, kPartial>(g, row, col, last);
-      break;
-    case 3:
-      Tile<3, kVectors, kPartial>(g, row, col, last);
-      break;
-    case 2:
-      Tile<2, kVectors, kPartial>(g, row, col, last);
-      break;
-    case 1:
-      Tile<1, kVectors, kPartial>(g, row, col, last);
-      break;
-    default:
-      break;
+  for (size_t row = 0, rows; row < g.rows; row += rows) {
+    rows = NextTileRows(g.rows - row, kMaxRows);
+    switch (rows) {
+      case 6:
+        Tile<6, kVectors, kPartial>(g, row, col, last);
+        break;
+      case 5:
+        Tile<5, kVectors, kPartial>(g, row, col, last);
+        break;
+      case 4:
+        Tile<4, kVectors, kPartial>(g, row, col, last);
+        break;
+      case 3:
+        Tile<3, kVectors, kPartial>(g, row, col, last);
+        break;
+      case 2:
+        Tile<2, kVectors, kPartial>(g, row, col, last);
+        break;
+      default:
+        Tile<1, kVectors, kPartial>(g, row, col, last);
+        break;
+    }
   }
 }
 

@@ -76,23 +76,25 @@ HWY_INLINE void Tile(const GemmS16S8& g, size_t row, size_t col, size_t cols) {
 [[maybe_unused]] void Gemm(const GemmS16S8& g) {
   for (size_t col = 0; col < g.cols; col += kS16PanelCols) {
     const size_t cols = g.cols - col < kS16PanelCols ? g.cols - col : kS16PanelCols;
-    size_t row = 0;
-    for (; row + kMaxRows <= g.rows; row += kMaxRows) Tile<kMaxRows>(g, row, col, cols);
-    switch (g.rows - row) {
-      case 4:
-        Tile<4>(g, row, col, cols);
-        break;
-      case 3:
-        Tile<3>(g, row, col, cols);
-        break;
-      case 2:
-        Tile<2>(g, row, col, cols);
-        break;
-      case 1:
-        Tile<1>(g, row, col, cols);
-        break;
-      default:
-        break;
+    for (size_t row = 0, rows; row < g.rows; row += rows) {
+      rows = NextTileRows(g.rows - row, kMaxRows);
+      switch (rows) {
+        case 5:
+          Tile<5>(g, row, col, cols);
+          break;
+        case 4:
+          Tile<4>(g, row, col, cols);
+          break;
+        case 3:
+          Tile<3>(g, row, col, cols);
+          break;
+        case 2:
+          Tile<2>(g, row, col, cols);
+          break;
+        default:
+          Tile<1>(g, row, col, cols);
+          break;
+      }
     }
   }
 }

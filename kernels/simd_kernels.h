@@ -18,6 +18,13 @@ struct GemmS16S8 {
 // Two AVX2 vectors of s32, one of AVX-512: the width of a register tile.
 inline constexpr size_t kS16PanelCols = 16;
 
+// Rows of the next register tile when `left` rows are left and a tile holds up to `max_rows`: the last two share what
+// is left, since a tile of one or two rows takes nearly as long as one of four.
+inline size_t NextTileRows(size_t left, size_t max_rows) {
+  if (left >= 2 * max_rows || left <= max_rows) return left < max_rows ? left : max_rows;
+  return (left + 1) / 2;
+}
+
 // Of the file named after the function; `isa` is kAvx2 or kAvx512. These run on machines that lack the level, so
 // they only hand out what was put together at compile time: a function compiled for a level may use its
 // instructions anywhere, even to store a few pointers.
