@@ -45,11 +45,6 @@ class ScalarInt8Matmul final : public Int8Matmul {
 
 }  // namespace
 
-size_t RoundUpToBlock(size_t rows) {
-  OCTET_CHECK(rows >= 1 && rows <= kMaxBlockRows);
-  return kBlockRows[BlockIndex(rows)];
-}
-
 absl::StatusOr<std::unique_ptr<Int8Matmul>> Int8Matmul::Create(Isa isa, size_t depth, size_t cols) {
   RETURN_IF_ERROR(LimitOneDnn(isa));
   if (isa == Isa::kScalar) return std::make_unique<ScalarInt8Matmul>(depth, cols);

@@ -21,9 +21,6 @@ namespace octet::kernels {
 // Rows of the largest block: its accumulators stay in L2 for the epilogue (64 x 1536 x 4 bytes = 384 KB).
 inline constexpr size_t kMaxBlockRows = 64;
 
-// The smallest prepared block of at least `rows` rows (1..kMaxBlockRows): 4, then multiples of 8.
-size_t RoundUpToBlock(size_t rows);
-
 // Caps oneDNN at `isa` for the life of the process and checks that it took effect. Must come before any
 // other use of oneDNN; calling again with the same level is fine, with another is FailedPrecondition.
 absl::Status LimitOneDnn(Isa isa);
@@ -58,8 +55,9 @@ class Int8Matmul {
   virtual std::unique_ptr<Context> NewContext() const = 0;
 
   // acc[r, j] = sum over k of a[r, k] * weights[j, k] for the `rows` first rows, 1..kMaxBlockRows.
-  // a: [RoundUpToBlock(rows), depth], 64-byte aligned; rows past `rows` may hold anything.
-  // acc: [RoundUpToBlock(rows), cols], 64-byte aligned; rows past `rows` are overwritten with anything.
+  // Rows are rounded up to a prepared block: 4, then multiples of 8.
+  // a: [rounded rows, depth], 64-byte aligned; rows past `rows` may hold anything.
+  // acc: [rounded rows, cols], 64-byte aligned; rows past `rows` are overwritten with anything.
   virtual void Run(const uint8_t* a, const PackedInt8Weights& weights, size_t rows, Context* context,
                    int32_t* acc) const = 0;
 

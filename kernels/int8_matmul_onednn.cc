@@ -37,6 +37,10 @@ dnnl::cpu_isa OneDnnIsa(Isa isa) {
   return dnnl::cpu_isa::avx2;
 }
 
+// Sizes of row blocks that are prepared, and the index of the smallest of at least `rows` rows.
+constexpr size_t kBlockRows[] = {4, 8, 16, 24, 32, 40, 48, 56, 64};
+size_t BlockIndex(size_t rows) { return rows <= 4 ? 0 : (rows + 7) / 8; }
+
 class OneDnnPackedWeights final : public PackedInt8Weights {
  public:
   explicit OneDnnPackedWeights(dnnl::memory memory) : memory_(std::move(memory)) {}

@@ -12,8 +12,6 @@
 namespace octet::kernels {
 namespace {
 
-size_t RoundUp(size_t value, size_t unit) { return (value + unit - 1) / unit * unit; }
-
 class PanelPackedWeights final : public PackedInt8Weights {
  public:
   // weights: [cols, depth]. The panels of GemmS16S8, zeros where depth and cols are rounded up.

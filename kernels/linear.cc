@@ -90,8 +90,6 @@ class Int8Linear final : public Linear {
   AlignedBuffer<float> bias_;
 };
 
-size_t RoundUp(size_t value, size_t unit) { return (value + unit - 1) / unit * unit; }
-
 // Weights as panels of gemm_f32_panel_cols output channels, [panel][k][column], zeros past the last channel.
 class F32Linear final : public Linear {
  public:
@@ -143,7 +141,7 @@ class Bf16Linear final : public Linear {
   Bf16Linear(const KernelTable* kernels, std::span<const float> weights, std::span<const float> bias, size_t in_dim)
       : kernels_(kernels),
         in_dim_(in_dim),
-        depth_((in_dim + 1) / 2 * 2),
+        depth_(RoundUp(in_dim, 2)),
         panels_(RoundUp(bias.size(), kBf16PanelCols) * depth_),
         bias_(Copy(bias)) {
     std::fill(panels_.data(), panels_.data() + panels_.size(), uint16_t{0});
@@ -260,7 +258,7 @@ uint64_t LinearFactory::LinearBytes(LinearKind kind, Isa isa, uint64_t in_dim, u
   if (kind == LinearKind::kInt8) return in_dim * out_dim + out_dim * 12;  // sums, scales, bias
   const uint64_t padded_cols =
       RoundUp(out_dim, kind == LinearKind::kBf16 ? kBf16PanelCols : KernelsFor(isa).gemm_f32_panel_cols);
-  const uint64_t padded_depth = kind == LinearKind::kBf16 ? (in_dim + 1) / 2 * 2 : in_dim;
+  const uint64_t padded_depth = kind == LinearKind::kBf16 ? RoundUp(in_dim, 2) : in_dim;
   return padded_cols * padded_depth * ElementBytes(kind) + out_dim * 4;
 }
 

