@@ -61,7 +61,7 @@ BENCHMARK(WriteRow)->Arg(384)->Arg(1536)->Arg(3072);
 
 void QuantizeRow(State& state) {
   std::vector<uint8_t> q(static_cast<size_t>(state.range(0)));
-  RunRow(state, 5, [&q](size_t n, float* x) { Kernels().quantize_row_u8(x, n, q.data()); });
+  RunRow(state, 5, [&q](size_t n, float* x) { Kernels().quantize_row_u8(x, {}, n, q.data()); });
 }
 BENCHMARK(QuantizeRow)->Arg(384)->Arg(1536)->Arg(3072);
 
@@ -126,13 +126,14 @@ void Multiply(State& state, LinearKind kind) {
   const auto rows = static_cast<size_t>(state.range(0)), depth = static_cast<size_t>(state.range(1)),
              cols = static_cast<size_t>(state.range(2));
   TheIsa();
-  auto factory = LinearFactory::Create(kind, TheIsa());
-  if (!factory.ok()) return state.SkipWithError(std::string(factory.status().message()).c_str());
-  const auto linear = (*factory)->MakeLinear(RandomFloats(depth * cols, 1), RandomFloats(cols, 2), depth, cols);
+  LinearFactory factory(TheIsa());
+  const auto weights = RandomFloats(depth * cols, 1), bias = RandomFloats(cols, 2);
+  const auto linear =
+      factory.MakeLinear({.in_dim = depth, .out_dim = cols, .bias = bias, .f32 = weights}, {.kind = kind});
   if (!linear.ok()) return state.SkipWithError(std::string(linear.status().message()).c_str());
-  InputBlock input(kind, &Kernels(), depth);
-  OutputBlock output(**factory);
-  input.Start(depth);
+  InputBlock input(&Kernels(), InputBlock::ScratchBytes(kind, depth));
+  OutputBlock output(factory);
+  input.Start((*linear)->input(), depth);
   for (size_t r = 0; r < rows; ++r) input.SetRow(r, RandomFloats(depth, 3).data());
   for (auto _ : state) {
     (*linear)->Multiply(input, rows, &output);

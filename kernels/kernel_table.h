@@ -18,6 +18,20 @@ struct RowQuantization {
   int32_t zero_point = 0;
 };
 
+// Where the range of a row that is quantized comes from.
+enum class RowRange {
+  kAsymmetric,  // the row's own [min, max], widened to hold 0
+  kSymmetric,   // the row's own [-m, m], m = max |x|; the zero point is 128, so q - 128 is a signed value
+  kFixed,       // given; values outside are clipped
+};
+
+// How a row becomes u8.
+struct RowQuantizer {
+  RowRange range = RowRange::kAsymmetric;
+  RowQuantization fixed = {};      // of kFixed: scale > 0, zero_point in [0, 255]
+  const float* factors = nullptr;  // [n]: each value is multiplied by its factor first; null: none
+};
+
 // Per-column constants of an int8 product, each [n].
 struct DequantizeColumns {
   const int32_t* column_sums;  // sum of the s8 weights of output channel c
@@ -58,11 +72,11 @@ struct GemmBf16 {
 inline constexpr size_t kBf16PanelCols = 64;
 
 struct KernelTable {
-  // q[c] = clamp(round_half_even(x[c] / scale) + zero_point, 0, 255) over the row's own range, widened to
-  // hold 0: scale = max / 255 - min / 255, zero_point = round(-min / scale). A row of zeros gets scale 1.
-  // A row with a NaN or an infinity gets scale NaN, so that everything computed from it is NaN: seen, not
+  // q[c] = clamp(round_half_even(v[c] / scale) + zero_point, 0, 255), v[c] = x[c] or x[c] * factors[c]. Over a row's
+  // own range [min, max]: scale = max / 255 - min / 255, zero_point = round(-min / scale); a row of zeros gets
+  // scale 1. A row with a NaN or an infinity gets scale NaN, so that everything computed from it is NaN: seen, not
   // swallowed.
-  RowQuantization (*quantize_row_u8)(const float* x, size_t n, uint8_t* q);
+  RowQuantization (*quantize_row_u8)(const float* x, const RowQuantizer& quantizer, size_t n, uint8_t* q);
 
   // y[c] = (acc[c] - zero_point * column_sums[c]) * (scale * weight_scales[c]) + bias[c], one rounding in
   // each float operation, multiply-add fused. |acc - ...| < 2^31 for n up to 33,000 inputs.

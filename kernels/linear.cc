@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
@@ -33,22 +34,28 @@ AlignedBuffer<float> Copy(std::span<const float> values) {
 
 class Int8Linear final : public Linear {
  public:
-  Int8Linear(const KernelTable* kernels, const Int8Matmul* matmul, size_t matmul_idx, std::span<const float> bias)
+  Int8Linear(const KernelTable* kernels, const Int8Matmul* matmul, size_t matmul_idx, std::span<const float> bias,
+             InputFormat input)
       : kernels_(kernels),
         matmul_(matmul),
         matmul_idx_(matmul_idx),
+        input_(std::move(input)),
         column_sums_(bias.size()),
         scales_(bias.size()),
         bias_(Copy(bias)) {}
 
-  absl::Status Pack(std::span<const float> weights) {
+  absl::Status PackF32(std::span<const float> weights) {
     const size_t depth = in_dim();
     AlignedBuffer<int8_t> quantized(weights.size());
     for (size_t j = 0; j < out_dim(); ++j) {
-      QuantizeChannel(weights.subspan(j * depth, depth), j, quantized.data() + j * depth);
+      scales_[j] = QuantizeChannelS8(weights.subspan(j * depth, depth), quantized.data() + j * depth);
     }
-    ASSIGN_OR_RETURN(packed_, matmul_->Pack(quantized.span()));
-    return absl::OkStatus();
+    return Pack(quantized.span());
+  }
+
+  absl::Status PackS8(std::span<const int8_t> weights, std::span<const float> scales) {
+    std::copy(scales.begin(), scales.end(), scales_.data());
+    return Pack(weights);
   }
 
   void Multiply(const InputBlock& x, size_t rows, OutputBlock* out) const override {
@@ -61,29 +68,29 @@ class Int8Linear final : public Linear {
         {.column_sums = column_sums_.data(), .weight_scales = scales_.data(), .bias = bias_.data()}, out_dim(), y);
   }
 
+  const InputFormat& input() const override { return input_; }
   size_t in_dim() const override { return matmul_->depth(); }
   size_t out_dim() const override { return matmul_->cols(); }
-  uint64_t bytes() const override { return packed_->bytes() + column_sums_.bytes() + scales_.bytes() + bias_.bytes(); }
+  uint64_t bytes() const override {
+    return packed_->bytes() + column_sums_.bytes() + scales_.bytes() + bias_.bytes() +
+           input_.factors.size() * sizeof(float);
+  }
 
  private:
-  void QuantizeChannel(std::span<const float> w, size_t channel, int8_t* q) {
-    float max = 0;
-    for (const float v : w) max = std::max(max, std::abs(v));
-    float scale = max / 127.0f;
-    if (scale < 1e-37f) scale = 1;  // zeros, or too small for 1 / scale
-    const float factor = 1.0f / scale;
-    int32_t sum = 0;
-    for (size_t k = 0; k < w.size(); ++k) {
-      q[k] = static_cast<int8_t>(std::clamp(std::lrintf(w[k] * factor), -127L, 127L));
-      sum += q[k];
+  absl::Status Pack(std::span<const int8_t> weights) {
+    const size_t depth = in_dim();
+    for (size_t j = 0; j < out_dim(); ++j) {
+      const std::span<const int8_t> channel = weights.subspan(j * depth, depth);
+      column_sums_[j] = std::accumulate(channel.begin(), channel.end(), int32_t{0});
     }
-    scales_[channel] = scale;
-    column_sums_[channel] = sum;
+    ASSIGN_OR_RETURN(packed_, matmul_->Pack(weights));
+    return absl::OkStatus();
   }
 
   const KernelTable* const kernels_;
   const Int8Matmul* const matmul_;
   const size_t matmul_idx_;
+  const InputFormat input_;
   std::unique_ptr<PackedInt8Weights> packed_;
   AlignedBuffer<int32_t> column_sums_;
   AlignedBuffer<float> scales_;
@@ -124,12 +131,14 @@ class F32Linear final : public Linear {
     kernels_->add_row(product.f32() + row_idx * out_dim(), bias_.data(), out_dim(), y);
   }
 
+  const InputFormat& input() const override { return input_; }
   size_t in_dim() const override { return in_dim_; }
   size_t out_dim() const override { return bias_.size(); }
   uint64_t bytes() const override { return panels_.bytes() + bias_.bytes(); }
 
  private:
   const KernelTable* const kernels_;
+  const InputFormat input_{.kind = LinearKind::kF32};
   const size_t in_dim_, panel_cols_;
   AlignedBuffer<float> panels_;
   AlignedBuffer<float> bias_;
@@ -171,12 +180,14 @@ class Bf16Linear final : public Linear {
     kernels_->add_row(product.f32() + row_idx * out_dim(), bias_.data(), out_dim(), y);
   }
 
+  const InputFormat& input() const override { return input_; }
   size_t in_dim() const override { return in_dim_; }
   size_t out_dim() const override { return bias_.size(); }
   uint64_t bytes() const override { return panels_.bytes() + bias_.bytes(); }
 
  private:
   const KernelTable* const kernels_;
+  const InputFormat input_{.kind = LinearKind::kBf16};
   const size_t in_dim_, depth_;
   AlignedBuffer<uint16_t> panels_;
   AlignedBuffer<float> bias_;
@@ -184,10 +195,30 @@ class Bf16Linear final : public Linear {
 
 }  // namespace
 
-InputBlock::InputBlock(LinearKind kind, const KernelTable* kernels, size_t max_depth)
-    : kind_(kind), kernels_(kernels), bytes_(ScratchBytes(kind, max_depth)), rows_(kMaxBlockRows) {
+float QuantizeChannelS8(std::span<const float> weights, int8_t* q) {
+  float max = 0;
+  for (const float w : weights) max = std::max(max, std::abs(w));
+  float scale = max / 127.0f;
+  if (scale < 1e-37f) scale = 1;  // zeros, or too small for 1 / scale
+  const float factor = 1.0f / scale;
+  for (size_t k = 0; k < weights.size(); ++k) {
+    q[k] = static_cast<int8_t>(std::clamp(std::lrintf(weights[k] * factor), -127L, 127L));
+  }
+  return scale;
+}
+
+InputBlock::InputBlock(const KernelTable* kernels, size_t bytes)
+    : kernels_(kernels), bytes_(bytes), rows_(kMaxBlockRows) {
   // Rows past the last one set are multiplied too and thrown away; they must only be readable.
   std::memset(bytes_.data(), 0, bytes_.bytes());
+}
+
+void InputBlock::Start(const InputFormat& format, size_t depth) {
+  kind_ = format.kind;
+  quantizer_ = {.range = format.range,
+                .fixed = format.fixed,
+                .factors = format.factors.empty() ? nullptr : format.factors.data()};
+  depth_ = depth;
 }
 
 size_t InputBlock::ScratchBytes(LinearKind kind, size_t max_depth) {
@@ -197,7 +228,7 @@ size_t InputBlock::ScratchBytes(LinearKind kind, size_t max_depth) {
 void InputBlock::SetRow(size_t row_idx, const float* x) {
   switch (kind_) {
     case LinearKind::kInt8:
-      rows_[row_idx] = kernels_->quantize_row_u8(x, depth_, bytes_.data() + row_idx * depth_);
+      rows_[row_idx] = kernels_->quantize_row_u8(x, quantizer_, depth_, bytes_.data() + row_idx * depth_);
       break;
     case LinearKind::kBf16: {
       uint16_t* const row = reinterpret_cast<uint16_t*>(bytes_.data()) + row_idx * stride();
@@ -216,14 +247,13 @@ OutputBlock::OutputBlock(const LinearFactory& factory) : acc_(kMaxBlockRows * fa
   for (const auto& matmul : factory.matmuls()) contexts_.push_back(matmul->NewContext());
 }
 
-absl::StatusOr<std::unique_ptr<LinearFactory>> LinearFactory::Create(LinearKind kind, Isa isa) {
-  std::unique_ptr<LinearFactory> factory(new LinearFactory(kind, isa));
-  if (kind == LinearKind::kBf16 && factory->kernels_->gemm_bf16 == nullptr) {
+absl::Status LinearFactory::CheckKind(LinearKind kind, Isa isa) {
+  if (kind == LinearKind::kBf16 && KernelsFor(isa).gemm_bf16 == nullptr) {
     return absl::FailedPreconditionError(
         absl::StrCat("precision bf16 needs a CPU with BF16 dot products (level avx512_bf16), this process runs at ",
                      IsaName(isa), "; use int8 or f32"));
   }
-  return factory;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<size_t> LinearFactory::MatmulIndex(size_t in_dim, size_t out_dim) {
@@ -234,22 +264,29 @@ absl::StatusOr<size_t> LinearFactory::MatmulIndex(size_t in_dim, size_t out_dim)
   return matmul_of_shape_[shape] = matmuls_.size() - 1;
 }
 
-absl::StatusOr<std::unique_ptr<Linear>> LinearFactory::MakeLinear(std::span<const float> weights,
-                                                                  std::span<const float> bias, size_t in_dim,
-                                                                  size_t out_dim) {
-  OCTET_CHECK(weights.size() == in_dim * out_dim && bias.size() == out_dim);
+absl::StatusOr<std::unique_ptr<Linear>> LinearFactory::MakeLinear(const LinearWeights& weights, InputFormat input) {
+  const size_t in_dim = weights.in_dim, out_dim = weights.out_dim;
+  const bool is_quantized = !weights.s8.empty();
+  OCTET_CHECK(weights.bias.size() == out_dim && (is_quantized || weights.f32.size() == in_dim * out_dim));
+  OCTET_CHECK(!is_quantized || (input.kind == LinearKind::kInt8 && weights.s8.size() == in_dim * out_dim &&
+                                weights.scales.size() == out_dim));
+  OCTET_CHECK(input.factors.empty() || (input.kind == LinearKind::kInt8 && input.factors.size() == in_dim));
+  RETURN_IF_ERROR(CheckKind(input.kind, isa_));
   max_out_dim_ = std::max(max_out_dim_, out_dim);
-  switch (kind_) {
+  switch (input.kind) {
     case LinearKind::kInt8: {
       ASSIGN_OR_RETURN(const size_t matmul_idx, MatmulIndex(in_dim, out_dim));
-      auto linear = std::make_unique<Int8Linear>(kernels_, matmuls_[matmul_idx].get(), matmul_idx, bias);
-      RETURN_IF_ERROR(linear->Pack(weights));
+      auto linear = std::make_unique<Int8Linear>(kernels_, matmuls_[matmul_idx].get(), matmul_idx, weights.bias,
+                                                 std::move(input));
+      RETURN_IF_ERROR(is_quantized ? linear->PackS8(weights.s8, weights.scales) : linear->PackF32(weights.f32));
       return linear;
     }
     case LinearKind::kBf16:
-      return std::make_unique<Bf16Linear>(kernels_, weights, bias, in_dim);
+      has_bf16_ = true;
+      return std::make_unique<Bf16Linear>(kernels_, weights.f32, weights.bias, in_dim);
     case LinearKind::kF32:
-      return std::make_unique<F32Linear>(kernels_, weights, bias, in_dim);
+      has_f32_ = true;
+      return std::make_unique<F32Linear>(kernels_, weights.f32, weights.bias, in_dim);
   }
   return absl::InternalError("unknown linear kind");
 }
@@ -267,8 +304,8 @@ std::vector<std::string> LinearFactory::implementation_names() const {
   for (const auto& matmul : matmuls_) {
     names.push_back(absl::StrCat(matmul->implementation_name(), " ", matmul->depth(), "x", matmul->cols()));
   }
-  if (kind_ == LinearKind::kBf16) names.push_back("octet:gemm_bf16");
-  if (kind_ == LinearKind::kF32) {
+  if (has_bf16_) names.push_back("octet:gemm_bf16");
+  if (has_f32_) {
     names.push_back(isa_ == Isa::kScalar ? "scalar"
                     : isa_ == Isa::kAvx2 ? "octet:gemm_f32 avx2"
                                          : "octet:gemm_f32 avx512");

@@ -1,7 +1,7 @@
-// A linear layer over a block of rows, y = x W^T + b, in one of three arithmetics. The block's input is
-// prepared row by row by whoever produces it (quantized, rounded or copied while in cache), the product
-// goes to block-sized scratch, and its rows are finished one at a time, where the caller fuses what
-// follows. No matrix larger than a block is ever written here.
+// A linear layer over a block of rows, y = x W^T + b, in one of three arithmetics. Each layer says how it wants
+// its input; the block's input is prepared so row by row by whoever produces it (quantized, rounded or copied
+// while in cache), the product goes to block-sized scratch, and its rows are finished one at a time, where the
+// caller fuses what follows. No matrix larger than a block is ever written here.
 #ifndef OCTET_KERNELS_LINEAR_H_
 #define OCTET_KERNELS_LINEAR_H_
 
@@ -28,14 +28,24 @@ enum class LinearKind {
   kF32,
 };
 
-// The input of one or more linear layers: up to kMaxBlockRows rows of up to max_depth values in the
-// representation of `kind`. One thread's scratch.
+// How a linear layer wants its input.
+struct InputFormat {
+  LinearKind kind = LinearKind::kInt8;
+  // These of kInt8 only.
+  RowRange range = RowRange::kAsymmetric;
+  RowQuantization fixed = {};       // of RowRange::kFixed
+  std::vector<float> factors = {};  // [in_dim], or empty: the input is multiplied by them first (kernel_table.h)
+};
+
+// The input of a linear layer: up to kMaxBlockRows rows in the format that the layer wants. One thread's scratch.
 class InputBlock {
  public:
-  InputBlock(LinearKind kind, const KernelTable* kernels, size_t max_depth);
+  // `bytes`: the most that ScratchBytes gives for the layers to come.
+  InputBlock(const KernelTable* kernels, size_t bytes);
 
-  // Rows that follow have `depth` values; at most max_depth.
-  void Start(size_t depth) { depth_ = depth; }
+  // Rows that follow have `depth` values in `format`, which must outlive them. What the rows before were scaled by
+  // is kept until a row is set: a layer's product can be finished row by row while the next one's input is made.
+  void Start(const InputFormat& format, size_t depth);
   // x: [depth].
   void SetRow(size_t row_idx, const float* x);
 
@@ -50,12 +60,17 @@ class InputBlock {
   static size_t ScratchBytes(LinearKind kind, size_t max_depth);
 
  private:
-  const LinearKind kind_;
   const KernelTable* const kernels_;
+  LinearKind kind_ = LinearKind::kInt8;
+  RowQuantizer quantizer_;
   size_t depth_ = 0;
   AlignedBuffer<uint8_t> bytes_;
   std::vector<RowQuantization> rows_;
 };
+
+// One output channel of int8 weights: q[k] = round_half_even(weights[k] / scale); returns the scale, max|w| / 127, or
+// 1 when all are zero. q: [weights.size()].
+float QuantizeChannelS8(std::span<const float> weights, int8_t* q);
 
 // What the layers of one model share: kernels, and one Int8Matmul per shape. Immutable once the layers
 // are made; must outlive them.
@@ -85,39 +100,51 @@ class Linear {
   virtual void Multiply(const InputBlock& x, size_t rows, OutputBlock* out) const = 0;
   // y: [out_dim], f32: row `row_idx` of the last product, scaled and with bias.
   virtual void FinishRow(const InputBlock& x, const OutputBlock& product, size_t row_idx, float* y) const = 0;
+  virtual const InputFormat& input() const = 0;
   virtual size_t in_dim() const = 0;
   virtual size_t out_dim() const = 0;
   virtual uint64_t bytes() const = 0;  // kept: weights, scales, bias
 };
 
+// The values of a layer, read and not kept as they are. bias: [out_dim]. One of two forms of the weights, which
+// apply to the input after its factors:
+struct LinearWeights {
+  size_t in_dim = 0, out_dim = 0;
+  std::span<const float> bias = {};
+  // f32, finite, [out_dim, in_dim]. For int8, q = round_half_even(w / scale), scale = max|w| / 127 per output
+  // channel, 1 for a row of zeros.
+  std::span<const float> f32 = {};
+  // Or quantized already (kInt8 only): [out_dim, in_dim] and one scale per output channel, > 0.
+  std::span<const int8_t> s8 = {};
+  std::span<const float> scales = {};
+};
+
 class LinearFactory {
  public:
-  // FailedPrecondition when `kind` needs instructions that `isa` lacks.
-  static absl::StatusOr<std::unique_ptr<LinearFactory>> Create(LinearKind kind, Isa isa);
+  explicit LinearFactory(Isa isa) : isa_(isa), kernels_(&KernelsFor(isa)) {}
 
-  // weights: [out_dim, in_dim], f32, finite; bias: [out_dim]. Both are read, neither is kept as is.
-  // Int8: q = round_half_even(w / scale), scale = max|w| / 127 per output channel, 1 for a row of zeros.
-  absl::StatusOr<std::unique_ptr<Linear>> MakeLinear(std::span<const float> weights, std::span<const float> bias,
-                                                     size_t in_dim, size_t out_dim);
+  // FailedPrecondition when `kind` needs instructions that `isa` lacks.
+  static absl::Status CheckKind(LinearKind kind, Isa isa);
+
+  // As CheckKind, and Internal or ResourceExhausted from oneDNN.
+  absl::StatusOr<std::unique_ptr<Linear>> MakeLinear(const LinearWeights& weights, InputFormat input);
 
   // Bytes that MakeLinear's result keeps, without the padding that oneDNN may add.
   static uint64_t LinearBytes(LinearKind kind, Isa isa, uint64_t in_dim, uint64_t out_dim);
 
-  LinearKind kind() const { return kind_; }
   const KernelTable& kernels() const { return *kernels_; }
   size_t max_out_dim() const { return max_out_dim_; }
   std::span<const std::unique_ptr<Int8Matmul>> matmuls() const { return matmuls_; }
-  // E.g. "brg:avx512_core_vnni 384x1536", one per shape.
+  // E.g. "brg:avx512_core_vnni 384x1536" for each shape of int8, "octet:gemm_f32 avx2" for all of f32.
   std::vector<std::string> implementation_names() const;
 
  private:
-  LinearFactory(LinearKind kind, Isa isa) : kind_(kind), isa_(isa), kernels_(&KernelsFor(isa)) {}
   absl::StatusOr<size_t> MatmulIndex(size_t in_dim, size_t out_dim);
 
-  const LinearKind kind_;
   const Isa isa_;
   const KernelTable* const kernels_;
   size_t max_out_dim_ = 0;
+  bool has_bf16_ = false, has_f32_ = false;
   std::vector<std::unique_ptr<Int8Matmul>> matmuls_;
   std::map<std::pair<size_t, size_t>, size_t> matmul_of_shape_;  // (in_dim, out_dim) -> index
 };

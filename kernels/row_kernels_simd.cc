@@ -131,9 +131,33 @@ struct Range {
   bool finite;
 };
 
+// A row as it is.
+struct Plain {
+  const float* x;
+  template <class L>
+  HWY_INLINE VF operator()(size_t c, L lanes) const {
+    return lanes.Load(DF(), x + c);
+  }
+};
+
+// A row times its factors.
+struct Scaled {
+  const float* x;
+  const float* factors;
+  template <class L>
+  HWY_INLINE VF operator()(size_t c, L lanes) const {
+    return hn::Mul(lanes.Load(DF(), x + c), lanes.Load(DF(), factors + c));
+  }
+};
+
+// 0 * infinity and 0 * NaN are NaN, anything else is a zero: ors of this tell whether all values were finite.
+HWY_INLINE VF Poison(VF v) { return hn::Mul(v, hn::Zero(DF())); }
+HWY_INLINE bool IsClean(VF poison) { return hn::GetLane(hn::SumOfLanes(DF(), poison)) == 0.0f; }
+
 // The range of a row, widened to hold 0. Four of everything, because each waits for its predecessor; the order does
 // not matter for any of them.
-HWY_INLINE Range FindRange(const float* x, size_t n) {
+template <class Values>
+HWY_INLINE Range FindRange(const Values& values, size_t n) {
   constexpr size_t kChains = 4;
   const DF d;
   VF min[kChains], max[kChains], poison[kChains];
@@ -141,45 +165,89 @@ HWY_INLINE Range FindRange(const float* x, size_t n) {
   const auto fold = [&](size_t chain, VF v) {
     min[chain] = hn::Min(min[chain], v);
     max[chain] = hn::Max(max[chain], v);
-    // 0 * infinity and 0 * NaN are NaN, anything else is a zero.
-    poison[chain] = hn::Or(poison[chain], hn::Mul(v, hn::Zero(d)));
+    poison[chain] = hn::Or(poison[chain], Poison(v));
   };
   size_t c = 0;
   for (; c + kChains * kLanes <= n; c += kChains * kLanes) {
-    for (size_t i = 0; i < kChains; ++i) fold(i, hn::LoadU(d, x + c + i * kLanes));
+    for (size_t i = 0; i < kChains; ++i) fold(i, values(c + i * kLanes, Whole()));
   }
-  for (; c + kLanes <= n; c += kLanes) fold(0, hn::LoadU(d, x + c));
-  if (c < n) fold(1, Part{n - c}.Load(d, x + c));
+  for (; c + kLanes <= n; c += kLanes) fold(0, values(c, Whole()));
+  if (c < n) fold(1, values(c, Part{n - c}));
   for (size_t i = 1; i < kChains; ++i) {
     min[0] = hn::Min(min[0], min[i]);
     max[0] = hn::Max(max[0], max[i]);
     poison[0] = hn::Or(poison[0], poison[i]);
   }
-  return {hn::GetLane(hn::MinOfLanes(d, min[0])), hn::GetLane(hn::MaxOfLanes(d, max[0])),
-          hn::GetLane(hn::SumOfLanes(d, poison[0])) == 0.0f};
+  return {hn::GetLane(hn::MinOfLanes(d, min[0])), hn::GetLane(hn::MaxOfLanes(d, max[0])), IsClean(poison[0])};
 }
 
-RowQuantization QuantizeRowU8(const float* x, size_t n, uint8_t* q) {
+RowQuantization NotFinite(size_t n, uint8_t* q) {
+  std::memset(q, 0, n);
+  return {.scale = std::numeric_limits<float>::quiet_NaN(), .zero_point = 0};
+}
+
+// As the scalar reference.
+HWY_INLINE RowQuantization QuantizationOfRange(RowRange kind, Range range) {
+  if (kind == RowRange::kSymmetric) {
+    if (range.max < -range.min) range.max = -range.min;
+    range.min = -range.max;
+  }
+  float scale = range.max / 255.0f - range.min / 255.0f;
+  if (scale < 1e-37f) scale = 1;
+  if (kind == RowRange::kSymmetric) return {.scale = scale, .zero_point = 128};
+  return {.scale = scale, .zero_point = static_cast<int32_t>(std::nearbyint(-range.min * (1.0f / scale)))};
+}
+
+// Over the row's own range, which no value exceeds: below 2^22 after scaling, as the rounding needs, and clipped by
+// the narrowing where rounding passes 255.
+template <class Values>
+HWY_INLINE RowQuantization QuantizeOwnRange(const Values& values, RowRange kind, size_t n, uint8_t* q) {
   const DF d;
   const DI di;
   const hn::Rebind<uint8_t, DF> du8;
-  const Range range = FindRange(x, n);
-  if (!range.finite) {
-    std::memset(q, 0, n);
-    return {.scale = std::numeric_limits<float>::quiet_NaN(), .zero_point = 0};
-  }
-  float scale = range.max / 255.0f - range.min / 255.0f;
-  if (scale < 1e-37f) scale = 1;  // as the scalar reference
-  const float factor = 1.0f / scale;
-  const int32_t zero_point = static_cast<int32_t>(std::nearbyint(-range.min * factor));
-  const VF vfactor = hn::Set(d, factor);
+  const Range range = FindRange(values, n);
+  if (!range.finite) return NotFinite(n, q);
+  const RowQuantization row = QuantizationOfRange(kind, range);
+  const VF factor = hn::Set(d, 1.0f / row.scale);
   const VF bias = hn::Set(d, kRoundingBias);
-  const auto offset = hn::Set(di, zero_point - std::bit_cast<int32_t>(kRoundingBias));
+  const auto offset = hn::Set(di, row.zero_point - std::bit_cast<int32_t>(kRoundingBias));
   ForEachVector(n, [&](size_t c, auto lanes) {
-    const VF rounded = hn::Add(hn::Mul(lanes.Load(d, x + c), vfactor), bias);
+    const VF rounded = hn::Add(hn::Mul(values(c, lanes), factor), bias);
     lanes.Store(hn::DemoteTo(du8, hn::Add(hn::BitCast(di, rounded), offset)), du8, q + c);
   });
-  return {.scale = scale, .zero_point = zero_point};
+  return row;
+}
+
+// Over a given range: one pass, which clips.
+template <class Values>
+HWY_INLINE RowQuantization QuantizeFixedRange(const Values& values, RowQuantization row, size_t n, uint8_t* q) {
+  const DF d;
+  const DI di;
+  const hn::Rebind<uint8_t, DF> du8;
+  const VF factor = hn::Set(d, 1.0f / row.scale);
+  const VF lowest = hn::Set(d, static_cast<float>(-row.zero_point));
+  const VF highest = hn::Set(d, static_cast<float>(255 - row.zero_point));
+  const VF bias = hn::Set(d, kRoundingBias);
+  const auto offset = hn::Set(di, row.zero_point - std::bit_cast<int32_t>(kRoundingBias));
+  VF poison = hn::Zero(d);
+  ForEachVector(n, [&](size_t c, auto lanes) {
+    const VF v = values(c, lanes);
+    poison = hn::Or(poison, Poison(v));
+    const VF rounded = hn::Add(hn::Min(hn::Max(hn::Mul(v, factor), lowest), highest), bias);
+    lanes.Store(hn::DemoteTo(du8, hn::Add(hn::BitCast(di, rounded), offset)), du8, q + c);
+  });
+  return IsClean(poison) ? row : NotFinite(n, q);
+}
+
+template <class Values>
+HWY_INLINE RowQuantization Quantize(const Values& values, const RowQuantizer& quantizer, size_t n, uint8_t* q) {
+  if (quantizer.range == RowRange::kFixed) return QuantizeFixedRange(values, quantizer.fixed, n, q);
+  return QuantizeOwnRange(values, quantizer.range, n, q);
+}
+
+RowQuantization QuantizeRowU8(const float* x, const RowQuantizer& quantizer, size_t n, uint8_t* q) {
+  if (quantizer.factors == nullptr) return Quantize(Plain{x}, quantizer, n, q);
+  return Quantize(Scaled{x, quantizer.factors}, quantizer, n, q);
 }
 
 void DequantizeRow(const int32_t* acc, RowQuantization row, const DequantizeColumns& columns, size_t n, float* y) {

@@ -8,29 +8,42 @@
 namespace octet::kernels {
 namespace {
 
-RowQuantization QuantizeRowU8(const float* x, size_t n, uint8_t* q) {
-  float min = 0, max = 0;
-  bool finite = true;
-  for (size_t c = 0; c < n; ++c) {
-    min = std::min(min, x[c]);
-    max = std::max(max, x[c]);
-    finite = finite && std::isfinite(x[c]);
-  }
-  if (!finite) {
-    std::fill(q, q + n, uint8_t{0});
-    return {.scale = std::numeric_limits<float>::quiet_NaN(), .zero_point = 0};
+// The scale and zero point of a row's own range [min, max], which holds 0.
+RowQuantization QuantizationOfRange(RowRange kind, float min, float max) {
+  if (kind == RowRange::kSymmetric) {
+    max = std::max(max, -min);
+    min = -max;
   }
   // Divided before the difference: the difference itself may overflow.
   float scale = max / 255.0f - min / 255.0f;
   // Below this 1 / scale would be infinite; such a row is zero for every purpose.
   if (scale < 1e-37f) scale = 1;
-  const float factor = 1.0f / scale;
-  const int32_t zero_point = static_cast<int32_t>(std::nearbyint(-min * factor));
+  if (kind == RowRange::kSymmetric) return {.scale = scale, .zero_point = 128};
+  return {.scale = scale, .zero_point = static_cast<int32_t>(std::nearbyint(-min * (1.0f / scale)))};
+}
+
+RowQuantization QuantizeRowU8(const float* x, const RowQuantizer& quantizer, size_t n, uint8_t* q) {
+  const auto value = [&](size_t c) { return quantizer.factors == nullptr ? x[c] : x[c] * quantizer.factors[c]; };
+  float min = 0, max = 0;
+  bool finite = true;
   for (size_t c = 0; c < n; ++c) {
-    const int32_t value = static_cast<int32_t>(std::nearbyint(x[c] * factor)) + zero_point;
-    q[c] = static_cast<uint8_t>(std::clamp(value, 0, 255));
+    min = std::min(min, value(c));
+    max = std::max(max, value(c));
+    finite = finite && std::isfinite(value(c));
   }
-  return {.scale = scale, .zero_point = zero_point};
+  if (!finite) {
+    std::fill(q, q + n, uint8_t{0});
+    return {.scale = std::numeric_limits<float>::quiet_NaN(), .zero_point = 0};
+  }
+  const RowQuantization row =
+      quantizer.range == RowRange::kFixed ? quantizer.fixed : QuantizationOfRange(quantizer.range, min, max);
+  const float factor = 1.0f / row.scale;
+  const auto lowest = static_cast<float>(-row.zero_point), highest = static_cast<float>(255 - row.zero_point);
+  for (size_t c = 0; c < n; ++c) {
+    const float clipped = std::clamp(value(c) * factor, lowest, highest);
+    q[c] = static_cast<uint8_t>(static_cast<int32_t>(std::nearbyint(clipped)) + row.zero_point);
+  }
+  return row;
 }
 
 void DequantizeRow(const int32_t* acc, RowQuantization row, const DequantizeColumns& columns, size_t n, float* y) {

@@ -63,10 +63,10 @@ class ForwardPass {
         if (phase == 0) {
           Embed(block, scratch);
         } else {
-          Layer(encoder_.layers[phase - 1], ws_.keys_values_[(phase - 1) % 2], block, scratch);
+          Layer(phase - 1, block, scratch);
         }
         if (phase < num_layers) {
-          PrepareAttention(encoder_.layers[phase], ws_.keys_values_[phase % 2], block, scratch);
+          PrepareAttention(phase, block, scratch);
         }
       }
       scratch.meter.Enter(Phase::kSynchronize);
@@ -105,11 +105,21 @@ class ForwardPass {
     encoder_.kernels().add_row(x, part, hidden_, x);
   }
 
+  // Row `r` of the input of a linear layer, which `input` was started for.
+  void SetInput(size_t layer_idx, LinearSlot slot, size_t r, const float* x, kernels::InputBlock& input) const {
+    if (ws_.observer_ != nullptr) ws_.observer_->OnRow(LinearIdx(layer_idx, slot), {x, input.depth()});
+    input.SetRow(r, x);
+  }
+
   // q, k, v = x W + b for the rows of `block`; k is stored transposed, as attention reads it.
-  void PrepareAttention(const EncoderLayer& layer, KeysAndValues& kv, const Block& block, ThreadScratch& s) {
+  void PrepareAttention(size_t layer_idx, const Block& block, ThreadScratch& s) {
+    const EncoderLayer& layer = encoder_.layers[layer_idx];
+    KeysAndValues& kv = ws_.keys_values_[layer_idx % 2];
     s.meter.Enter(Phase::kQuantize);
-    s.narrow.Start(hidden_);
-    for (size_t r = 0; r < block.size; ++r) s.narrow.SetRow(r, Row(ws_.x_, block.begin + r));
+    s.narrow.Start(layer.query_key_value->input(), hidden_);
+    for (size_t r = 0; r < block.size; ++r) {
+      SetInput(layer_idx, LinearSlot::kQueryKeyValue, r, Row(ws_.x_, block.begin + r), s.narrow);
+    }
     s.meter.Enter(Phase::kQueryKeyValue);
     layer.query_key_value->Multiply(s.narrow, block.size, &s.product);
     s.meter.Enter(Phase::kEpilogue);
@@ -124,10 +134,10 @@ class ForwardPass {
                                  kv.k_stride);
   }
 
-  void Layer(const EncoderLayer& layer, const KeysAndValues& kv, const Block& block, ThreadScratch& s) {
-    Attend(kv, block, s);
-    AttentionOutput(layer, block, s);
-    FeedForward(layer, block, s);
+  void Layer(size_t layer_idx, const Block& block, ThreadScratch& s) {
+    Attend(ws_.keys_values_[layer_idx % 2], block, s);
+    AttentionOutput(layer_idx, block, s);
+    FeedForward(layer_idx, block, s);
   }
 
   // s.block = attention of the block's rows, text by text.
@@ -155,12 +165,16 @@ class ForwardPass {
   }
 
   // x = LayerNorm(x + attention W + b); leaves the new rows in s.narrow.
-  void AttentionOutput(const EncoderLayer& layer, const Block& block, ThreadScratch& s) {
+  void AttentionOutput(size_t layer_idx, const Block& block, ThreadScratch& s) {
+    const EncoderLayer& layer = encoder_.layers[layer_idx];
     s.meter.Enter(Phase::kQuantize);
-    s.narrow.Start(hidden_);
-    for (size_t r = 0; r < block.size; ++r) s.narrow.SetRow(r, Row(s.block, r));
+    s.narrow.Start(layer.attention_output->input(), hidden_);
+    for (size_t r = 0; r < block.size; ++r) {
+      SetInput(layer_idx, LinearSlot::kAttentionOutput, r, Row(s.block, r), s.narrow);
+    }
     s.meter.Enter(Phase::kAttentionOutput);
     layer.attention_output->Multiply(s.narrow, block.size, &s.product);
+    s.narrow.Start(layer.intermediate->input(), hidden_);
     for (size_t r = 0; r < block.size; ++r) {
       s.meter.Enter(Phase::kEpilogue);
       layer.attention_output->FinishRow(s.narrow, s.product, r, s.row.data());
@@ -168,23 +182,24 @@ class ForwardPass {
       float* const x = Row(ws_.x_, block.begin + r);
       encoder_.kernels().layer_norm_row(s.row.data(), x, layer.attention_norm.weights(), hidden_, x);
       s.meter.Enter(Phase::kQuantize);
-      s.narrow.SetRow(r, x);
+      SetInput(layer_idx, LinearSlot::kIntermediate, r, x, s.narrow);
     }
   }
 
   // x = LayerNorm(x + activation(x W1 + b1) W2 + b2); takes x from s.narrow.
-  void FeedForward(const EncoderLayer& layer, const Block& block, ThreadScratch& s) {
+  void FeedForward(size_t layer_idx, const Block& block, ThreadScratch& s) {
+    const EncoderLayer& layer = encoder_.layers[layer_idx];
     const size_t intermediate = encoder_.config.intermediate_dim;
     s.meter.Enter(Phase::kIntermediate);
     layer.intermediate->Multiply(s.narrow, block.size, &s.product);
-    s.wide.Start(intermediate);
+    s.wide.Start(layer.output->input(), intermediate);
     for (size_t r = 0; r < block.size; ++r) {
       s.meter.Enter(Phase::kEpilogue);
       layer.intermediate->FinishRow(s.narrow, s.product, r, s.row.data());
       s.meter.Enter(Phase::kActivation);
       encoder_.activate_row(s.row.data(), intermediate);
       s.meter.Enter(Phase::kQuantize);
-      s.wide.SetRow(r, s.row.data());
+      SetInput(layer_idx, LinearSlot::kOutput, r, s.row.data(), s.wide);
     }
     s.meter.Enter(Phase::kOutput);
     layer.output->Multiply(s.wide, block.size, &s.product);

@@ -16,6 +16,7 @@
 #include "kernels/thread_team.h"
 #include "model/encoder_config.h"
 #include "model/encoder_workspace.h"
+#include "model/linear_plan.h"
 #include "model/packed_batch.h"
 #include "model/precision.h"
 #include "model/weights.h"
@@ -27,6 +28,9 @@ struct EncoderOptions {
   Isa isa = Isa::kScalar;
   size_t max_batch_tokens = 8192;
   int num_threads = 1;
+  // How each linear layer computes, one entry for each of the model; null: all in `precision`. Not for directories
+  // whose weights are stored quantized, which say so themselves.
+  std::shared_ptr<const QuantizationPlan> plan = nullptr;
 };
 
 struct EncoderState;  // encoder_state.h

@@ -64,9 +64,6 @@ absl::Status RefuseOtherModels(const JsonReader& config) {
     ASSIGN_OR_RETURN(const bool is_set, config.Bool(key, false));
     if (is_set) return config.Error(key, "false");
   }
-  if (config.Has("quantization_config")) {
-    return config.Error("quantization_config", "absent: weights in f32, f16 or bf16");
-  }
   return absl::OkStatus();
 }
 
@@ -105,6 +102,9 @@ absl::StatusOr<EncoderConfig> ReadEncoderConfig(const ModelDirectory& directory)
   ASSIGN_OR_RETURN(const double eps, json.Number(family->layer_norm_eps_key, kMinLayerNormEps, kMaxLayerNormEps,
                                                  family->default_layer_norm_eps));
   config.layer_norm_eps = static_cast<float>(eps);
+  if (json.Has("quantization_config")) {
+    ASSIGN_OR_RETURN(config.quantization, ReadStoredQuantization(json, family->names.prefix));
+  }
   return config;
 }
 

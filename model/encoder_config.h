@@ -5,6 +5,7 @@
 #define OCTET_MODEL_ENCODER_CONFIG_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "model/model_directory.h"
+#include "model/stored_quantization.h"
 
 namespace octet::model {
 
@@ -28,6 +30,7 @@ struct EncoderConfig {
   uint32_t position_offset = 0;  // first position's row in the table (0 for bert)
   float layer_norm_eps = 0;
   Activation activation = Activation::kGeluErf;
+  std::optional<StoredQuantization> quantization;  // absent: weights are floats
 
   uint32_t head_dim() const { return hidden_dim / num_heads; }
   uint32_t max_tokens() const { return num_positions - position_offset; }

@@ -6,10 +6,12 @@
 #include "base/status_macros.h"
 #include "model/encoder.h"
 #include "model/encoder_state.h"
+#include "model/linear_load.h"
 
 namespace octet::model {
 namespace {
 
+using kernels::InputBlock;
 using kernels::LinearFactory;
 using kernels::LinearKind;
 
@@ -21,6 +23,7 @@ class Loader {
         config_(state->config),
         names_(TensorNamesOf(config_.family)),
         weights_(*weights),
+        linear_loader_(&config_, &state->options, weights, state->linears.get()),
         progress_(progress) {}
 
   absl::Status LoadAll() {
@@ -41,8 +44,7 @@ class Loader {
  private:
   absl::Status Read(const std::string& name, std::initializer_list<uint64_t> shape, std::span<float> out) {
     RETURN_IF_ERROR(weights_.ReadF32(name, std::span(shape.begin(), shape.size()), out));
-    done_bytes_ += out.size_bytes();
-    if (progress_) progress_(done_bytes_);
+    Advance(out.size_bytes());
     return absl::OkStatus();
   }
 
@@ -61,38 +63,35 @@ class Loader {
     return Read(absl::StrCat(name, ".bias"), {config_.hidden_dim}, norm->beta.span());
   }
 
-  // One layer from the output channels of several tensors, each [out_dim, in_dim], in their order.
-  absl::StatusOr<std::unique_ptr<kernels::Linear>> Linear(std::initializer_list<std::string> names, uint64_t in_dim,
-                                                          uint64_t out_dim) {
-    AlignedBuffer<float> weights(names.size() * out_dim * in_dim), bias(names.size() * out_dim);
-    size_t part = 0;
-    for (const std::string& name : names) {
-      RETURN_IF_ERROR(Read(absl::StrCat(name, ".weight"), {out_dim, in_dim},
-                           weights.span().subspan(part * out_dim * in_dim, out_dim * in_dim)));
-      RETURN_IF_ERROR(Read(absl::StrCat(name, ".bias"), {out_dim}, bias.span().subspan(part * out_dim, out_dim)));
-      ++part;
-    }
-    return state_.linears->MakeLinear(weights.span(), bias.span(), in_dim, names.size() * out_dim);
+  absl::Status Linear(uint32_t layer_idx, LinearSlot slot, std::unique_ptr<kernels::Linear>* linear) {
+    const size_t linear_idx = LinearIdx(layer_idx, slot);
+    ASSIGN_OR_RETURN(*linear, linear_loader_.Load(linear_idx));
+    Advance((*linear)->in_dim() * (*linear)->out_dim() * sizeof(float));
+    return absl::OkStatus();
   }
 
   absl::Status Layer(uint32_t layer_idx, EncoderLayer* layer) {
-    const uint64_t hidden = config_.hidden_dim, intermediate = config_.intermediate_dim;
     const auto name = [layer_idx](const std::string& pattern) {
       return absl::StrReplaceAll(pattern, {{"{}", absl::StrCat(layer_idx)}});
     };
-    ASSIGN_OR_RETURN(layer->query_key_value,
-                     Linear({name(names_.query), name(names_.key), name(names_.value)}, hidden, hidden));
-    ASSIGN_OR_RETURN(layer->attention_output, Linear({name(names_.attention_output)}, hidden, hidden));
+    RETURN_IF_ERROR(Linear(layer_idx, LinearSlot::kQueryKeyValue, &layer->query_key_value));
+    RETURN_IF_ERROR(Linear(layer_idx, LinearSlot::kAttentionOutput, &layer->attention_output));
     RETURN_IF_ERROR(Norm(name(names_.attention_norm), &layer->attention_norm));
-    ASSIGN_OR_RETURN(layer->intermediate, Linear({name(names_.intermediate)}, hidden, intermediate));
-    ASSIGN_OR_RETURN(layer->output, Linear({name(names_.output)}, intermediate, hidden));
+    RETURN_IF_ERROR(Linear(layer_idx, LinearSlot::kIntermediate, &layer->intermediate));
+    RETURN_IF_ERROR(Linear(layer_idx, LinearSlot::kOutput, &layer->output));
     return Norm(name(names_.output_norm), &layer->output_norm);
+  }
+
+  void Advance(uint64_t bytes) {
+    done_bytes_ += bytes;
+    if (progress_) progress_(done_bytes_);
   }
 
   EncoderState& state_;
   const EncoderConfig& config_;
   const TensorNames& names_;
   Weights& weights_;
+  LinearLoader linear_loader_;
   const std::function<void(uint64_t)>& progress_;
   uint64_t done_bytes_ = 0;
 };
@@ -109,6 +108,20 @@ auto ActivationKernel(const kernels::KernelTable& kernels, Activation activation
   return kernels.gelu_erf_row;
 }
 
+bool HasFactors(const EncoderConfig& config, const EncoderOptions& options, size_t linear_idx) {
+  if (config.quantization) return config.quantization->has_factors();
+  return options.plan != nullptr && !options.plan->linears[linear_idx].input.factors.empty();
+}
+
+absl::Status CheckPrecision(const EncoderConfig& config, const EncoderOptions& options) {
+  if (config.quantization && options.precision != Precision::kInt8) {
+    return absl::InvalidArgumentError(absl::StrCat("precision: got ", PrecisionName(options.precision),
+                                                   ", but the directory's weights are stored in int8; take the "
+                                                   "directory that they were made from"));
+  }
+  return LinearFactory::CheckKind(LinearKindOf(options.precision), options.isa);
+}
+
 }  // namespace
 
 LinearKind LinearKindOf(Precision precision) {
@@ -123,13 +136,23 @@ LinearKind LinearKindOf(Precision precision) {
   return LinearKind::kInt8;
 }
 
+LinearKind WidestKind(const EncoderConfig& config, const EncoderOptions& options) {
+  LinearKind widest = LinearKind::kInt8;
+  for (size_t i = 0; i < config.num_layers * kLinearsPerLayer; ++i) {
+    const LinearKind kind = KindOfLinear(config, options, i);
+    if (InputBlock::ScratchBytes(kind, 1) > InputBlock::ScratchBytes(widest, 1)) widest = kind;
+  }
+  return widest;
+}
+
 absl::StatusOr<std::unique_ptr<Encoder>> Encoder::Load(const EncoderConfig& config, Weights* weights,
                                                        const EncoderOptions& options,
                                                        const std::function<void(uint64_t)>& progress) {
+  RETURN_IF_ERROR(CheckPrecision(config, options));
   auto state = std::make_unique<EncoderState>();
   state->config = config;
   state->options = options;
-  ASSIGN_OR_RETURN(state->linears, LinearFactory::Create(LinearKindOf(options.precision), options.isa));
+  state->linears = std::make_unique<LinearFactory>(options.isa);
   state->activate_row = ActivationKernel(state->kernels(), config.activation);
   RETURN_IF_ERROR(Loader(state.get(), weights, progress).LoadAll());
   return std::unique_ptr<Encoder>(new Encoder(std::move(state)));
@@ -142,19 +165,22 @@ absl::StatusOr<EncoderMemory> EstimateEncoderMemory(const EncoderConfig& config,
       config.vocab_size > kMaxRows || config.num_positions > kMaxRows || options.max_batch_tokens > kMaxRows) {
     return absl::ResourceExhaustedError("the model's dimensions are beyond any machine's memory");
   }
-  const LinearKind kind = LinearKindOf(options.precision);
-  const uint64_t hidden = config.hidden_dim, intermediate = config.intermediate_dim;
+  const uint64_t hidden = config.hidden_dim;
   const uint64_t norm_bytes = 2 * hidden * sizeof(float);
-  const uint64_t layer_bytes = LinearFactory::LinearBytes(kind, options.isa, hidden, 3 * hidden) +
-                               LinearFactory::LinearBytes(kind, options.isa, hidden, hidden) +
-                               LinearFactory::LinearBytes(kind, options.isa, hidden, intermediate) +
-                               LinearFactory::LinearBytes(kind, options.isa, intermediate, hidden) + 2 * norm_bytes;
+  uint64_t weight_bytes = norm_bytes;
+  for (size_t i = 0; i < config.num_layers * kLinearsPerLayer; ++i) {
+    const LinearShape shape = ShapeOfLinear(config, i);
+    const uint64_t factor_bytes = HasFactors(config, options, i) ? shape.in_dim * sizeof(float) : 0;
+    weight_bytes +=
+        LinearFactory::LinearBytes(KindOfLinear(config, options, i), options.isa, shape.in_dim, shape.out_dim) +
+        factor_bytes;
+  }
   const uint64_t embedding_rows = uint64_t{config.vocab_size} + config.num_positions + config.num_token_types;
   const uint64_t element_bytes = options.precision == Precision::kF32 ? sizeof(float) : sizeof(uint16_t);
-  return EncoderMemory{
-      .weight_bytes = config.num_layers * layer_bytes + norm_bytes,
-      .embedding_bytes = embedding_rows * hidden * element_bytes,
-      .arena_bytes = EncoderWorkspace::Bytes(config, kind, options.max_batch_tokens, options.num_threads)};
+  return EncoderMemory{.weight_bytes = weight_bytes + config.num_layers * 2 * norm_bytes,
+                       .embedding_bytes = embedding_rows * hidden * element_bytes,
+                       .arena_bytes = EncoderWorkspace::Bytes(config, WidestKind(config, options),
+                                                              options.max_batch_tokens, options.num_threads)};
 }
 
 }  // namespace octet::model

@@ -16,6 +16,8 @@
 namespace octet::model {
 
 kernels::LinearKind LinearKindOf(Precision precision);
+// The kind of the model's linear layers whose input takes the most memory.
+kernels::LinearKind WidestKind(const EncoderConfig& config, const EncoderOptions& options);
 
 // Rows of vectors looked up by index. F32, or binary16 where int8 or BF16 arithmetic follows anyway: half
 // the memory, and its rounding (2^-11) is far below theirs (docs/decisions/0002).

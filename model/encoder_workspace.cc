@@ -31,8 +31,10 @@ KeysAndValues::KeysAndValues(size_t max_tokens, size_t hidden_dim)
 }
 
 ThreadScratch::ThreadScratch(const EncoderState& encoder)
-    : narrow(encoder.linears->kind(), &encoder.kernels(), encoder.config.hidden_dim),
-      wide(encoder.linears->kind(), &encoder.kernels(), encoder.config.intermediate_dim),
+    : narrow(&encoder.kernels(),
+             kernels::InputBlock::ScratchBytes(WidestKind(encoder.config, encoder.options), encoder.config.hidden_dim)),
+      wide(&encoder.kernels(), kernels::InputBlock::ScratchBytes(WidestKind(encoder.config, encoder.options),
+                                                                 encoder.config.intermediate_dim)),
       product(*encoder.linears),
       row(RowSize(encoder.config)),
       block(kernels::kMaxBlockRows * encoder.config.hidden_dim),

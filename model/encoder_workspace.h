@@ -13,6 +13,7 @@
 #include "kernels/linear.h"
 #include "kernels/thread_team.h"
 #include "model/encoder_config.h"
+#include "model/linear_plan.h"
 #include "model/phase_times.h"
 
 namespace octet::model {
@@ -55,6 +56,9 @@ class EncoderWorkspace {
   // it; tests show that. 0 = computed.
   void SetBlockRows(size_t block_rows) { block_rows_ = block_rows; }
 
+  // Shows `observer`, which must outlive its last pass, the input of every linear layer; null: nobody.
+  void SetObserver(LinearInputObserver* observer) { observer_ = observer; }
+
   // From now on passes are timed phase by phase, from zero.
   void StartProfile();
   // Ticks since then, all threads together.
@@ -66,6 +70,7 @@ class EncoderWorkspace {
 
   kernels::ThreadTeam* const team_;
   size_t block_rows_ = 0;
+  LinearInputObserver* observer_ = nullptr;
   AlignedBuffer<float> x_;  // [max_batch_tokens, hidden_dim]: the residual stream
   AlignedBuffer<float> q_;  // [max_batch_tokens, hidden_dim]
   KeysAndValues keys_values_[2];

@@ -38,7 +38,8 @@ EncoderOptions EncoderOptionsOf(const TextModelOptions& options) {
   return {.precision = options.precision,
           .isa = options.isa,
           .max_batch_tokens = options.max_batch_tokens,
-          .num_threads = options.num_threads};
+          .num_threads = options.num_threads,
+          .plan = options.plan};
 }
 
 absl::StatusOr<MemoryUse> PlanMemory(const EncoderConfig& config, const Weights& weights,
@@ -107,6 +108,7 @@ absl::StatusOr<std::shared_ptr<const TextModel>> TextModel::Load(const std::stri
   RETURN_IF_ERROR(VerifyDigestManifest(*directory, weights->file_names()).status());
   if (options.needs_text) RETURN_IF_ERROR(model->LoadTokenizer(*directory, config));
   RETURN_IF_ERROR(model->LoadEncoder(config, weights.get(), options));
+  RETURN_IF_ERROR(CheckGate(options.gate, *directory, model->info_.version));
   RETURN_IF_ERROR(model->SelfTest());
   return model;
 }
@@ -148,6 +150,9 @@ absl::Status TextModel::LoadEncoder(const EncoderConfig& config, Weights* weight
   ASSIGN_OR_RETURN(info_.version, weights->Finish());
   info_.family = config.family;
   info_.precision = options.precision;
+  if (options.precision == Precision::kInt8) {
+    info_.quantization = config.quantization ? config.quantization->technique : "dynamic";
+  }
   info_.isa = options.isa;
   info_.num_layers = config.num_layers;
   info_.hidden_dim = config.hidden_dim;

@@ -23,6 +23,7 @@
 #include "model/memory_budget.h"
 #include "model/packed_batch.h"
 #include "model/precision.h"
+#include "model/quantization_report.h"
 #include "model/sentence_config.h"
 #include "text/tokenizer.h"
 
@@ -37,6 +38,10 @@ struct TextModelOptions {
   // The most tokens of one Forward call; arenas are sized for it. At least the model's max_tokens.
   size_t max_batch_tokens = 8192;
   int num_threads = 1;
+  // How each linear layer computes; null: all in `precision`. See EncoderOptions.
+  std::shared_ptr<const QuantizationPlan> plan = nullptr;
+  // What the directory's quantization report must say; FailedPrecondition otherwise.
+  QuantizationGate gate = {};
   // false: no tokenizer.json, no sentence-transformers files needed (token ids in, mean pooling).
   bool needs_text = true;
   // Called now and then while loading, for progress display. May be empty.
@@ -47,6 +52,9 @@ struct ModelInfo {
   std::string family;   // "bert"
   std::string version;  // 12 hex digits that name the weights' content: Weights::Finish
   Precision precision = Precision::kInt8;
+  // How int8 weights came to be: "dynamic" (rounded at load), the technique that a quantized directory names,
+  // "unknown" when it names none; "" in other precisions.
+  std::string quantization;
   Isa isa = Isa::kScalar;
   uint32_t num_layers = 0, hidden_dim = 0, num_heads = 0, intermediate_dim = 0;
   uint32_t vocab_size = 0;

@@ -78,16 +78,6 @@ absl::StatusOr<std::map<std::string, std::string>> ReadWeightMap(const ModelDire
   return weight_map;
 }
 
-std::string Canonical(absl::string_view spelled, const TensorNames& names) {
-  if (!names.prefix.empty()) absl::ConsumePrefix(&spelled, names.prefix);
-  for (const auto& [old_suffix, suffix] : names.suffix_aliases) {
-    if (absl::EndsWith(spelled, old_suffix)) {
-      return absl::StrCat(absl::StripSuffix(spelled, old_suffix), suffix);
-    }
-  }
-  return std::string(spelled);
-}
-
 // `raw` holds out.size() elements of a floating-point type. False when one is not finite.
 bool Convert(DType dtype, const std::byte* raw, std::span<float> out) {
   switch (dtype) {
@@ -103,6 +93,16 @@ bool Convert(DType dtype, const std::byte* raw, std::span<float> out) {
 }
 
 }  // namespace
+
+std::string CanonicalTensorName(absl::string_view spelled, const TensorNames& names) {
+  if (!names.prefix.empty()) absl::ConsumePrefix(&spelled, names.prefix);
+  for (const auto& [old_suffix, suffix] : names.suffix_aliases) {
+    if (absl::EndsWith(spelled, old_suffix)) {
+      return absl::StrCat(absl::StripSuffix(spelled, old_suffix), suffix);
+    }
+  }
+  return std::string(spelled);
+}
 
 struct Weights::Digest {
   std::map<std::string, ContentHash::Value> tensors;  // by name, so that the order of reading is gone
@@ -150,7 +150,7 @@ absl::Status Weights::OpenShards(const ModelDirectory& directory, const TensorNa
   }
   if (num_found == weight_map.size()) return absl::OkStatus();
   for (const auto& [name, shard] : weight_map) {
-    if (tensors_.count(Canonical(name, names)) == 0) {
+    if (tensors_.count(CanonicalTensorName(name, names)) == 0) {
       return absl::InvalidArgumentError(absl::StrCat(kIndexFile, ": tensor ", Quote(name), " is not in ", shard));
     }
   }
@@ -167,7 +167,7 @@ absl::StatusOr<std::map<std::string, TensorInfo>> Weights::AddFile(const ModelDi
 }
 
 absl::Status Weights::AddTensor(const std::string& spelled, const TensorInfo& info, const TensorNames& names) {
-  const std::string name = Canonical(spelled, names);
+  const std::string name = CanonicalTensorName(spelled, names);
   if (!tensors_.emplace(name, info).second) {
     return TensorError(name, absl::StrCat("stored twice, once as ", Quote(spelled)));
   }
@@ -182,7 +182,7 @@ std::vector<std::string> Weights::file_names() const {
   return names;
 }
 
-absl::Status Weights::ReadF32(absl::string_view name, std::span<const uint64_t> shape, std::span<float> out) {
+absl::StatusOr<const TensorInfo*> Weights::FindToRead(absl::string_view name, std::span<const uint64_t> shape) {
   const auto found = tensors_.find(std::string(name));
   if (found == tensors_.end()) return TensorError(name, "missing");
   const TensorInfo& info = found->second;
@@ -190,14 +190,34 @@ absl::Status Weights::ReadF32(absl::string_view name, std::span<const uint64_t> 
     return TensorError(name, absl::StrCat("shape ", ShapeString(info.shape), ", expected ",
                                           ShapeString({shape.begin(), shape.end()})));
   }
-  if (!IsFloat(info.dtype)) {
-    return TensorError(name, absl::StrCat("dtype ", DTypeName(info.dtype), ", expected F32, F16, BF16 or F64"));
+  used_.insert(found->first);
+  return &info;
+}
+
+absl::Status Weights::ReadF32(absl::string_view name, std::span<const uint64_t> shape, std::span<float> out) {
+  ASSIGN_OR_RETURN(const TensorInfo* const info, FindToRead(name, shape));
+  if (!IsFloat(info->dtype)) {
+    return TensorError(name, absl::StrCat("dtype ", DTypeName(info->dtype), ", expected F32, F16, BF16 or F64"));
   }
-  if ((info.end - info.begin) / DTypeBytes(info.dtype) != out.size()) {
+  if ((info->end - info->begin) / DTypeBytes(info->dtype) != out.size()) {
     return absl::InternalError(absl::StrCat("tensor ", Quote(name), ": output has another size"));
   }
-  used_.insert(found->first);
-  return ReadChunks(found->first, info, out);
+  return ReadChunks(std::string(name), *info, out);
+}
+
+absl::Status Weights::ReadS8(absl::string_view name, std::span<const uint64_t> shape, std::span<int8_t> out) {
+  ASSIGN_OR_RETURN(const TensorInfo* const info, FindToRead(name, shape));
+  if (info->dtype != DType::kI8) {
+    return TensorError(name, absl::StrCat("dtype ", DTypeName(info->dtype), ", expected I8"));
+  }
+  if (info->end - info->begin != out.size()) {
+    return absl::InternalError(absl::StrCat("tensor ", Quote(name), ": output has another size"));
+  }
+  RETURN_IF_ERROR(files_[info->file_idx]->ReadAt(info->begin, std::as_writable_bytes(out)));
+  ContentHash hash;
+  hash.Update(std::as_bytes(out));
+  digest_->tensors[std::string(name)] = hash.Get();
+  return absl::OkStatus();
 }
 
 absl::Status Weights::ReadChunks(const std::string& name, const TensorInfo& info, std::span<float> out) {

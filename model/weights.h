@@ -22,6 +22,9 @@
 
 namespace octet::model {
 
+// A tensor's name as the engine knows it: `spelled` without the family's optional prefix and old spelling.
+std::string CanonicalTensorName(absl::string_view spelled, const TensorNames& names);
+
 class Weights {
  public:
   // InvalidArgument / DataLoss / NotFound with one line naming file and tensor (reliability table
@@ -43,6 +46,9 @@ class Weights {
   // InvalidArgument naming the tensor when it is missing, of another shape, of an integer type, or holds
   // a NaN or an infinity. DataLoss when the file changed. Marks the tensor as used.
   absl::Status ReadF32(absl::string_view name, std::span<const uint64_t> shape, std::span<float> out);
+
+  // As ReadF32 for a tensor of 8-bit whole numbers (dtype I8), as they are.
+  absl::Status ReadS8(absl::string_view name, std::span<const uint64_t> shape, std::span<int8_t> out);
 
   // Names that nothing has read, for a warning. (position_ids and the like are normal: see
   // TensorNames::normal_extras.)
@@ -68,6 +74,8 @@ class Weights {
   absl::StatusOr<std::map<std::string, TensorInfo>> AddFile(const ModelDirectory& directory,
                                                             absl::string_view file_name);
   absl::Status AddTensor(const std::string& spelled, const TensorInfo& info, const TensorNames& names);
+  // The tensor `name`, which must have that shape; marks it as used.
+  absl::StatusOr<const TensorInfo*> FindToRead(absl::string_view name, std::span<const uint64_t> shape);
   absl::Status ReadChunks(const std::string& name, const TensorInfo& info, std::span<float> out);
 
   std::vector<std::unique_ptr<ModelFile>> files_;

@@ -14,6 +14,7 @@ using CommandBody = std::function<int()>;  // returns the exit code
 
 void AddServeCommand(CLI::App& app, CommandBody* chosen);
 void AddEmbedCommand(CLI::App& app, CommandBody* chosen);
+void AddQuantizeCommand(CLI::App& app, CommandBody* chosen);
 void AddHealthCommand(CLI::App& app, CommandBody* chosen);
 void AddVersionCommand(CLI::App& app, CommandBody* chosen);
 

@@ -17,7 +17,7 @@ namespace {
 
 // Every command, in the order of --help. A new one is a line here and a file of its own.
 constexpr void (*kCommands[])(CLI::App&, CommandBody*) = {
-    AddServeCommand, AddEmbedCommand, AddBenchCommand, AddHealthCommand, AddVersionCommand,
+    AddServeCommand, AddEmbedCommand, AddQuantizeCommand, AddBenchCommand, AddHealthCommand, AddVersionCommand,
 };
 
 // The name that the user may have meant, for a usage error: among the flags of the chosen command, or the

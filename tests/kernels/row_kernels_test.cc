@@ -1,6 +1,7 @@
 // Every row kernel of every level this machine has, against the plain reference, with every tail length.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -26,10 +27,26 @@ class RowKernelsTest : public testing::TestWithParam<Isa> {
 INSTANTIATE_TEST_SUITE_P(Isas, RowKernelsTest, testing::ValuesIn(SupportedIsas()),
                          [](const auto& isa_info) { return std::string(IsaName(isa_info.param)); });
 
-void ExpectSameQuantization(const KernelTable& kernels, const std::vector<float>& x) {
+// The ways of quantizing a row; with factors, they are powers of two and others from 0.02 to 30.
+std::vector<RowQuantizer> Quantizers(size_t cols, std::vector<float>* factors) {
+  *factors = RandomFloats(cols, cols + 9);
+  for (size_t c = 0; c < cols; ++c) (*factors)[c] = c % 3 == 0 ? 0.5f : std::exp((*factors)[c]);
+  std::vector<RowQuantizer> quantizers;
+  for (const float* const each : {static_cast<const float*>(nullptr), static_cast<const float*>(factors->data())}) {
+    quantizers.push_back({.range = RowRange::kAsymmetric, .fixed = {}, .factors = each});
+    quantizers.push_back({.range = RowRange::kSymmetric, .fixed = {}, .factors = each});
+    // The second clips nearly everything, on both sides.
+    for (const RowQuantization fixed : {RowQuantization{0.05f, 131}, RowQuantization{0.002f, 0}}) {
+      quantizers.push_back({.range = RowRange::kFixed, .fixed = fixed, .factors = each});
+    }
+  }
+  return quantizers;
+}
+
+void ExpectSameQuantization(const KernelTable& kernels, const RowQuantizer& quantizer, const std::vector<float>& x) {
   std::vector<uint8_t> expected(x.size() + 1, 77), actual(x.size() + 1, 77);
-  const RowQuantization want = ScalarKernels().quantize_row_u8(x.data(), x.size(), expected.data());
-  const RowQuantization got = kernels.quantize_row_u8(x.data(), x.size(), actual.data());
+  const RowQuantization want = ScalarKernels().quantize_row_u8(x.data(), quantizer, x.size(), expected.data());
+  const RowQuantization got = kernels.quantize_row_u8(x.data(), quantizer, x.size(), actual.data());
   EXPECT_EQ(actual, expected) << "cols=" << x.size();  // the byte past the end included
   if (std::isnan(want.scale)) {
     EXPECT_TRUE(std::isnan(got.scale));
@@ -37,6 +54,11 @@ void ExpectSameQuantization(const KernelTable& kernels, const std::vector<float>
     EXPECT_EQ(got.scale, want.scale);
   }
   EXPECT_EQ(got.zero_point, want.zero_point);
+}
+
+void ExpectSameQuantization(const KernelTable& kernels, const std::vector<float>& x) {
+  std::vector<float> factors;
+  for (const RowQuantizer& quantizer : Quantizers(x.size(), &factors)) ExpectSameQuantization(kernels, quantizer, x);
 }
 
 TEST_P(RowKernelsTest, QuantizeRowU8IsBitEqualForEveryTailLength) {
@@ -51,17 +73,25 @@ TEST_P(RowKernelsTest, QuantizeRowU8HandlesOneSidedHugeTinyAndZeroRows) {
   both[5] = -3e38f;
   ExpectSameQuantization(kernels_, both);
   std::vector<uint8_t> q(37);
-  const RowQuantization zero = kernels_.quantize_row_u8(std::vector<float>(37, 0).data(), 37, q.data());
+  const RowQuantization zero = kernels_.quantize_row_u8(std::vector<float>(37, 0).data(), {}, 37, q.data());
   EXPECT_EQ(zero.scale, 1.0f);
 }
 
 TEST_P(RowKernelsTest, QuantizeRowU8RoundTripsWithinHalfAStep) {
   const auto x = RandomFloats(kMaxCols, 7, 5);
   std::vector<uint8_t> q(x.size());
-  const RowQuantization row = kernels_.quantize_row_u8(x.data(), x.size(), q.data());
-  for (size_t c = 0; c < x.size(); ++c) {
-    // Half a step from rounding x, half from rounding the zero point.
-    EXPECT_NEAR(row.scale * (q[c] - row.zero_point), x[c], row.scale * 1.001f);
+  std::vector<float> factors;
+  for (const RowQuantizer& quantizer : Quantizers(x.size(), &factors)) {
+    const RowQuantization row = kernels_.quantize_row_u8(x.data(), quantizer, x.size(), q.data());
+    for (size_t c = 0; c < x.size(); ++c) {
+      float value = quantizer.factors == nullptr ? x[c] : x[c] * factors[c];
+      if (quantizer.range == RowRange::kFixed) {
+        value = std::clamp(value, row.scale * static_cast<float>(-row.zero_point),
+                           row.scale * static_cast<float>(255 - row.zero_point));
+      }
+      // Half a step from rounding the value, half from rounding the zero point.
+      EXPECT_NEAR(row.scale * static_cast<float>(q[c] - row.zero_point), value, row.scale * 1.001f);
+    }
   }
 }
 
@@ -72,9 +102,24 @@ TEST_P(RowKernelsTest, QuantizeRowU8MarksRowsThatAreNotFinite) {
       x[at] = bad;
       ExpectSameQuantization(kernels_, x);
       std::vector<uint8_t> q(37);
-      EXPECT_TRUE(std::isnan(kernels_.quantize_row_u8(x.data(), 37, q.data()).scale)) << bad << " at " << at;
+      std::vector<float> factors;
+      for (const RowQuantizer& quantizer : Quantizers(x.size(), &factors)) {
+        EXPECT_TRUE(std::isnan(kernels_.quantize_row_u8(x.data(), quantizer, 37, q.data()).scale))
+            << bad << " at " << at;
+      }
     }
   }
+}
+
+TEST_P(RowKernelsTest, SymmetricRangesAreSignedValues) {
+  const std::vector<float> x = {-1.0f, 0.0f, 0.5f, 0.25f, -0.25f};
+  std::vector<uint8_t> q(x.size());
+  const RowQuantization row = kernels_.quantize_row_u8(x.data(), {.range = RowRange::kSymmetric}, x.size(), q.data());
+  // compressed-tensors: scale = max|x| / 127.5, q = round(x / scale) in [-128, 127]; ours is 128 higher.
+  EXPECT_FLOAT_EQ(row.scale, 1.0f / 127.5f);
+  EXPECT_EQ(row.zero_point, 128);
+  EXPECT_LE(q[0], 1);  // -127.5 is a tie
+  EXPECT_EQ(q, (std::vector<uint8_t>{q[0], 128, 192, 160, 96}));
 }
 
 TEST_P(RowKernelsTest, DequantizeRowIsBitEqual) {

@@ -22,6 +22,7 @@ class Checker {
                                                       .isa = options.isa,
                                                       .max_batch_tokens = options.max_batch_tokens,
                                                       .num_threads = 3,
+                                                      .plan = options.plan,
                                                       .needs_text = false});
     if (!loaded.ok()) std::fprintf(stderr, "%s\n", loaded.status().ToString().c_str());
     OCTET_CHECK(loaded.ok());

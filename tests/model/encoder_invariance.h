@@ -4,9 +4,11 @@
 #define OCTET_TESTS_MODEL_ENCODER_INVARIANCE_H_
 
 #include <cstddef>
+#include <memory>
 #include <string>
 
 #include "base/cpu_isa.h"
+#include "model/linear_plan.h"
 #include "model/precision.h"
 
 namespace octet::model {
@@ -17,6 +19,7 @@ struct InvarianceOptions {
   Isa isa = Isa::kScalar;
   size_t num_texts = 100;  // random texts, lengths 1 to the model's limit
   size_t max_batch_tokens = 700;
+  std::shared_ptr<const QuantizationPlan> plan = nullptr;
 };
 
 struct InvarianceResult {

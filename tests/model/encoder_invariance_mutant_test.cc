@@ -14,7 +14,7 @@
 namespace octet::kernels {
 namespace {
 
-RowQuantization QuantizeWithSharedRange(const float* x, size_t n, uint8_t* q) {
+RowQuantization QuantizeWithSharedRange(const float* x, const RowQuantizer& quantizer, size_t n, uint8_t* q) {
   thread_local float min = 0, max = 0;
   const auto [row_min, row_max] = std::minmax_element(x, x + n);
   std::vector<float> widened(x, x + n);
@@ -23,7 +23,7 @@ RowQuantization QuantizeWithSharedRange(const float* x, size_t n, uint8_t* q) {
   min = *row_min;
   max = *row_max;
   std::vector<uint8_t> quantized(n + 2);
-  const RowQuantization row = ScalarKernels().quantize_row_u8(widened.data(), n + 2, quantized.data());
+  const RowQuantization row = ScalarKernels().quantize_row_u8(widened.data(), quantizer, n + 2, quantized.data());
   std::copy_n(quantized.begin(), n, q);
   return row;
 }

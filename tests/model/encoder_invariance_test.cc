@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <memory>
+#include <utility>
 
 #include "base/cpu_isa.h"
 #include "tests/model/encoder_invariance.h"
@@ -20,12 +22,14 @@ class EncoderInvarianceTest : public ::testing::TestWithParam<Precision> {
     if (GetParam() == Precision::kBf16 && isa_ < Isa::kAvx512Bf16) GTEST_SKIP() << "no BF16 at this level";
   }
 
-  void ExpectSameBits(const std::string& directory, size_t num_texts, size_t max_batch_tokens) {
+  void ExpectSameBits(const std::string& directory, size_t num_texts, size_t max_batch_tokens,
+                      std::shared_ptr<const QuantizationPlan> plan = nullptr) {
     const InvarianceResult result = RunInvariance({.directory = directory,
                                                    .precision = GetParam(),
                                                    .isa = isa_,
                                                    .num_texts = num_texts,
-                                                   .max_batch_tokens = max_batch_tokens});
+                                                   .max_batch_tokens = max_batch_tokens,
+                                                   .plan = std::move(plan)});
     std::printf("%s, %s: %zu comparisons\n", std::string(PrecisionName(GetParam())).c_str(),
                 std::string(IsaName(isa_)).c_str(), result.compared_texts);
     EXPECT_GT(result.compared_texts, num_texts);
@@ -60,6 +64,30 @@ TEST_P(EncoderInvarianceTest, TinyModelWithTailsInEveryDimension) {
       dir.path(),
       {.hidden_dim = 78, .num_heads = 3, .intermediate_dim = 150, .num_positions = 75, .max_seq_length = 0});
   ExpectSameBits(dir.path(), kNumTexts, 300);
+}
+
+// Every way in which a technique may have a linear layer computed, side by side in one model: input factors, ranges
+// of the row and fixed ones, floats between int8.
+TEST_P(EncoderInvarianceTest, LayersOfEveryTechnique) {
+  if (GetParam() != Precision::kInt8) GTEST_SKIP() << "the plan says how each layer computes";
+  octet::testing::TempDir dir;
+  octet::testing::WriteTinyModel(dir.path(), {.num_layers = 3, .num_positions = 130, .max_seq_length = 0});
+  auto plan = std::make_shared<QuantizationPlan>();
+  const kernels::LinearKind halves = isa_ == Isa::kAvx512Bf16 ? kernels::LinearKind::kBf16 : kernels::LinearKind::kF32;
+  const kernels::RowQuantization fixed{.scale = 0.02f, .zero_point = 120};  // of LayerNorm's outputs, some clipped
+  for (size_t i = 0; i < 3 * kLinearsPerLayer; ++i) {
+    kernels::InputFormat input;
+    const size_t in_dim = i % kLinearsPerLayer == static_cast<size_t>(LinearSlot::kOutput) ? 64 : 32;
+    if (i % 2 == 0) {
+      for (size_t c = 0; c < in_dim; ++c) input.factors.push_back(0.25f + 0.125f * static_cast<float>((c * 7) % 13));
+    }
+    if (i % 5 == 1) input.range = kernels::RowRange::kSymmetric;
+    if (i % 5 == 2) input = {.range = kernels::RowRange::kFixed, .fixed = fixed, .factors = std::move(input.factors)};
+    if (i % 5 == 3) input = {.kind = kernels::LinearKind::kF32};
+    if (i % 5 == 4) input = {.kind = halves};
+    plan->linears.push_back({.input = std::move(input)});
+  }
+  ExpectSameBits(dir.path(), kNumTexts, 700, plan);
 }
 
 TEST_P(EncoderInvarianceTest, DefaultModel) {

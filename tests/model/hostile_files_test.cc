@@ -365,7 +365,7 @@ std::vector<HostileCase> ConfigCases() {
       Config("F19_RelativePositions", "position_embedding_type", "\"relative_key\"", "relative_key"),
       Config("F19_NotBert", "model_type", "\"gpt2\"", "model_type: got \"gpt2\""),
       Config("F19_Decoder", "is_decoder", "true", "is_decoder: got true"),
-      Config("F19_Quantized", "quantization_config", "{}", "quantization_config"),
+      Config("F19_Quantized", "quantization_config", "{}", "quantization_config: quant_method"),
       Config("F19_EpsString", "layer_norm_eps", "\"x\"", "layer_norm_eps"),
   };
 }

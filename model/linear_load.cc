@@ -1,0 +1,232 @@
+#include "model/linear_load.h"
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "base/check.h"
+#include "base/status_macros.h"
+#include "model/encoder_state.h"
+#include "model/quote.h"
+
+namespace octet::model {
+namespace {
+
+using kernels::InputFormat;
+using kernels::LinearKind;
+using kernels::RowRange;
+
+absl::Status TensorError(const std::string& name, absl::string_view message) {
+  return absl::InvalidArgumentError(absl::StrCat("tensor ", Quote(name), ": ", message));
+}
+
+bool SameInput(const InputFormat& a, const InputFormat& b) {
+  return a.fixed.scale == b.fixed.scale && a.fixed.zero_point == b.fixed.zero_point && a.factors == b.factors;
+}
+
+// [out_dim], of all parts.
+absl::StatusOr<AlignedBuffer<float>> ReadBias(const std::vector<std::string>& names, uint64_t out_dim,
+                                              Weights* weights) {
+  AlignedBuffer<float> bias(out_dim);
+  const uint64_t part_out = out_dim / names.size();
+  for (size_t part = 0; part < names.size(); ++part) {
+    RETURN_IF_ERROR(weights->ReadF32(absl::StrCat(names[part], ".bias"), std::span(&part_out, 1),
+                                     bias.span().subspan(part * part_out, part_out)));
+  }
+  return bias;
+}
+
+}  // namespace
+
+LinearShape ShapeOfLinear(const EncoderConfig& config, size_t linear_idx) {
+  const uint64_t hidden = config.hidden_dim, intermediate = config.intermediate_dim;
+  switch (static_cast<LinearSlot>(linear_idx % kLinearsPerLayer)) {
+    case LinearSlot::kQueryKeyValue:
+      return {hidden, 3 * hidden};
+    case LinearSlot::kAttentionOutput:
+      return {hidden, hidden};
+    case LinearSlot::kIntermediate:
+      return {hidden, intermediate};
+    case LinearSlot::kOutput:
+      return {intermediate, hidden};
+  }
+  return {};
+}
+
+std::vector<std::string> NamesOfLinear(const EncoderConfig& config, size_t linear_idx) {
+  const TensorNames& names = TensorNamesOf(config.family);
+  const auto name = [&](const std::string& pattern) {
+    return absl::StrReplaceAll(pattern, {{"{}", absl::StrCat(linear_idx / kLinearsPerLayer)}});
+  };
+  switch (static_cast<LinearSlot>(linear_idx % kLinearsPerLayer)) {
+    case LinearSlot::kQueryKeyValue:
+      return {name(names.query), name(names.key), name(names.value)};
+    case LinearSlot::kAttentionOutput:
+      return {name(names.attention_output)};
+    case LinearSlot::kIntermediate:
+      return {name(names.intermediate)};
+    case LinearSlot::kOutput:
+      return {name(names.output)};
+  }
+  return {};
+}
+
+LinearKind KindOfLinear(const EncoderConfig& config, const EncoderOptions& options, size_t linear_idx) {
+  if (config.quantization) {
+    const std::string name = NamesOfLinear(config, linear_idx).front();
+    return config.quantization->IsQuantized(name) ? LinearKind::kInt8 : LinearKind::kF32;
+  }
+  if (options.plan != nullptr) return options.plan->linears[linear_idx].input.kind;
+  return LinearKindOf(options.precision);
+}
+
+absl::StatusOr<OwnedLinear> ReadOwnedLinear(const EncoderConfig& config, size_t linear_idx, Weights* weights) {
+  const LinearShape shape = ShapeOfLinear(config, linear_idx);
+  const std::vector<std::string> names = NamesOfLinear(config, linear_idx);
+  OwnedLinear linear{.in_dim = shape.in_dim,
+                     .out_dim = shape.out_dim,
+                     .weights = AlignedBuffer<float>(shape.in_dim * shape.out_dim),
+                     .bias = {}};
+  const uint64_t part_out = shape.out_dim / names.size(), part_size = part_out * shape.in_dim;
+  for (size_t part = 0; part < names.size(); ++part) {
+    const uint64_t dims[] = {part_out, shape.in_dim};
+    RETURN_IF_ERROR(weights->ReadF32(absl::StrCat(names[part], ".weight"), dims,
+                                     linear.weights.span().subspan(part * part_size, part_size)));
+  }
+  ASSIGN_OR_RETURN(linear.bias, ReadBias(names, shape.out_dim, weights));
+  return linear;
+}
+
+void DivideByFactors(std::span<const float> factors, std::span<float> weights) {
+  if (factors.empty()) return;
+  for (size_t i = 0; i < weights.size(); ++i) weights[i] /= factors[i % factors.size()];
+}
+
+absl::StatusOr<std::unique_ptr<kernels::Linear>> LinearLoader::Load(size_t linear_idx) {
+  const std::vector<std::string> names = NamesOfLinear(config_, linear_idx);
+  const LinearShape shape = ShapeOfLinear(config_, linear_idx);
+  InputFormat input{.kind = KindOfLinear(config_, options_, linear_idx)};
+  if (config_.quantization) {
+    for (const std::string& name : names) {
+      if (config_.quantization->IsQuantized(name) != (input.kind == LinearKind::kInt8)) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("config.json: quantization_config: ignore: has some but not all of ", Quote(names[0]), ", ",
+                         Quote(names[1]), ", ", Quote(names[2]), ", which are computed together"));
+      }
+    }
+    if (input.kind == LinearKind::kInt8) return LoadQuantized(names, shape);
+    const auto weight = weights_.tensors().find(absl::StrCat(names[0], ".weight"));
+    const bool is_bf16 = weight != weights_.tensors().end() && weight->second.dtype == DType::kBf16;
+    if (is_bf16 && kernels::LinearFactory::CheckKind(LinearKind::kBf16, options_.isa).ok()) {
+      input.kind = LinearKind::kBf16;
+    }
+  } else if (options_.plan != nullptr) {
+    const LinearPlan& plan = options_.plan->linears[linear_idx];
+    if (!plan.weights.empty()) return MakePlanned(plan, shape);
+    input = plan.input;
+  }
+  return LoadFloats(linear_idx, std::move(input));
+}
+
+absl::StatusOr<std::unique_ptr<kernels::Linear>> LinearLoader::LoadFloats(size_t linear_idx, InputFormat input) {
+  ASSIGN_OR_RETURN(OwnedLinear linear, ReadOwnedLinear(config_, linear_idx, &weights_));
+  DivideByFactors(input.factors, linear.weights.span());
+  return factory_.MakeLinear(
+      {.in_dim = linear.in_dim, .out_dim = linear.out_dim, .bias = linear.bias.span(), .f32 = linear.weights.span()},
+      std::move(input));
+}
+
+absl::StatusOr<std::unique_ptr<kernels::Linear>> LinearLoader::LoadQuantized(const std::vector<std::string>& names,
+                                                                             const LinearShape& shape) {
+  const uint64_t part_out = shape.out_dim / names.size(), part_size = part_out * shape.in_dim;
+  AlignedBuffer<int8_t> values(shape.out_dim * shape.in_dim);
+  AlignedBuffer<float> scales(shape.out_dim);
+  InputFormat input;
+  for (size_t part = 0; part < names.size(); ++part) {
+    const std::string& name = names[part];
+    const uint64_t dims[] = {part_out, shape.in_dim};
+    RETURN_IF_ERROR(
+        weights_.ReadS8(absl::StrCat(name, ".weight"), dims, values.span().subspan(part * part_size, part_size)));
+    RETURN_IF_ERROR(ReadScales(absl::StrCat(name, ".weight_scale"), scales.span().subspan(part * part_out, part_out)));
+    ASSIGN_OR_RETURN(InputFormat part_input, ReadInputFormat(name, shape.in_dim));
+    if (part == 0) {
+      input = std::move(part_input);
+    } else if (!SameInput(input, part_input)) {
+      return TensorError(absl::StrCat(name, ".input_scale"),
+                         absl::StrCat("differs from that of ", Quote(names[0]), ", which has the same input"));
+    }
+  }
+  ASSIGN_OR_RETURN(const AlignedBuffer<float> bias, ReadBias(names, shape.out_dim, &weights_));
+  return factory_.MakeLinear({.in_dim = shape.in_dim,
+                              .out_dim = shape.out_dim,
+                              .bias = bias.span(),
+                              .s8 = values.span(),
+                              .scales = scales.span()},
+                             std::move(input));
+}
+
+absl::StatusOr<std::unique_ptr<kernels::Linear>> LinearLoader::MakePlanned(const LinearPlan& plan,
+                                                                           const LinearShape& shape) {
+  OCTET_CHECK(plan.weights.size() == shape.in_dim * shape.out_dim);
+  return factory_.MakeLinear(
+      {.in_dim = shape.in_dim, .out_dim = shape.out_dim, .bias = plan.bias, .s8 = plan.weights, .scales = plan.scales},
+      plan.input);
+}
+
+absl::Status LinearLoader::ReadScales(const std::string& name, std::span<float> scales) {
+  const auto found = weights_.tensors().find(name);
+  if (found == weights_.tensors().end()) return TensorError(name, "missing");
+  const std::vector<uint64_t> shape = found->second.shape;  // [out_dim, 1], [out_dim] or one value
+  uint64_t num_values = 1;
+  for (const uint64_t dim : shape) num_values *= dim;  // of a checked file: no overflow
+  const bool is_plain = shape.size() <= 2 && (shape.size() < 2 || shape[1] == 1);
+  if (!is_plain || (num_values != 1 && num_values != scales.size())) {
+    return TensorError(name, absl::StrCat("shape ", ShapeString(shape), ", expected [", scales.size(), ", 1] or [1]"));
+  }
+  RETURN_IF_ERROR(weights_.ReadF32(name, shape, scales.first(num_values)));
+  if (num_values == 1) std::fill(scales.begin(), scales.end(), scales[0]);
+  // Below the normal numbers the scale of a product may vanish.
+  if (std::all_of(scales.begin(), scales.end(), [](float scale) { return std::isnormal(scale) && scale > 0; })) {
+    return absl::OkStatus();
+  }
+  return TensorError(name, "holds a value that is not a positive normal number");
+}
+
+absl::StatusOr<float> LinearLoader::ReadScalar(const std::string& name) {
+  float value = 0;
+  RETURN_IF_ERROR(ReadScales(name, std::span(&value, 1)));
+  return value;
+}
+
+absl::StatusOr<InputFormat> LinearLoader::ReadInputFormat(const std::string& name, uint64_t in_dim) {
+  const StoredQuantization& stored = *config_.quantization;
+  InputFormat input{.range = stored.activation_range};
+  if (input.range == RowRange::kFixed) {
+    ASSIGN_OR_RETURN(input.fixed.scale, ReadScalar(absl::StrCat(name, ".input_scale")));
+    // Stored for signed values; ours are unsigned. Symmetric schemes store none, or zero.
+    const std::string zero_point = absl::StrCat(name, ".input_zero_point");
+    int8_t value = 0;
+    if (const auto found = weights_.tensors().find(zero_point); found != weights_.tensors().end()) {
+      const std::vector<uint64_t> shape = found->second.shape;
+      if (found->second.end - found->second.begin != 1) {
+        return TensorError(zero_point, absl::StrCat("shape ", ShapeString(shape), ", expected [1]"));
+      }
+      RETURN_IF_ERROR(weights_.ReadS8(zero_point, shape, std::span(&value, 1)));
+    }
+    input.fixed.zero_point = value + 128;
+  }
+  if (stored.has_factors()) {
+    input.factors.resize(in_dim);
+    const std::string factors = absl::StrCat(name, ".input_factors");
+    RETURN_IF_ERROR(weights_.ReadF32(factors, std::span(&in_dim, 1), input.factors));
+    if (!std::all_of(input.factors.begin(), input.factors.end(), [](float f) { return std::isnormal(f) && f > 0; })) {
+      return TensorError(factors, "holds a value that is not a positive normal number");
+    }
+  }
+  return input;
+}
+
+}  // namespace octet::model

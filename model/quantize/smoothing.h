@@ -1,0 +1,42 @@
+// Input factors that move the difficulty of quantizing a layer's input into its weights: channels with large values
+// are made smaller, their weights larger by as much, and the product stays the same. Source: SmoothQuant (Xiao et al.
+// 2022), equation 4, with the migration strength chosen for each layer by trial as AWQ (Lin et al. 2023) does.
+// Pure functions.
+#ifndef OCTET_MODEL_QUANTIZE_SMOOTHING_H_
+#define OCTET_MODEL_QUANTIZE_SMOOTHING_H_
+
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "kernels/linear.h"
+#include "model/quantize/linear_trial.h"
+
+namespace octet::model {
+
+// factor[c] = max|w[:, c]|^(1 - alpha) / input_max[c]^alpha, divided by their geometric mean. alpha in [0, 1].
+// input_max: [in_dim], what input channel c reaches; channels that are always zero count as the smallest other one.
+std::vector<float> SmoothingFactors(std::span<const float> input_max, const OwnedLinear& linear, double alpha);
+
+// max |x[:, c]| over the rows, [dim].
+std::vector<float> ChannelMax(const LinearInputs& inputs);
+
+// What a LayerNorm's outputs reach, as far as its parameters tell: |beta| + 3 |gamma|, three standard deviations of
+// the normalized value. For smoothing without calibration texts.
+std::vector<float> ChannelMaxOfNorm(std::span<const float> gamma, std::span<const float> beta);
+
+// The factors with the smallest trial error, over a set of strengths and none at all (then empty). `format_of` says how
+// the input is quantized when it has these factors.
+struct SmoothingChoice {
+  std::vector<float> factors;
+  double alpha = -1;  // -1: none
+  double error = 0, error_without = 0;
+};
+absl::StatusOr<SmoothingChoice> ChooseSmoothing(
+    std::span<const float> input_max, const OwnedLinear& linear,
+    const std::function<kernels::InputFormat(std::vector<float> factors)>& format_of, LinearTrial* trial);
+
+}  // namespace octet::model
+
+#endif  // OCTET_MODEL_QUANTIZE_SMOOTHING_H_

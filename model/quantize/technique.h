@@ -1,0 +1,75 @@
+// Quantization techniques: from a float model and calibration texts to a plan for its linear layers, one encoder layer
+// at a time. What each is and costs: docs/quantization.md.
+#ifndef OCTET_MODEL_QUANTIZE_TECHNIQUE_H_
+#define OCTET_MODEL_QUANTIZE_TECHNIQUE_H_
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/cpu_isa.h"
+#include "model/encoder_config.h"
+#include "model/linear_plan.h"
+#include "model/quantize/calibration.h"
+#include "model/quantize/range_observer.h"
+#include "model/weights.h"
+
+namespace octet::model {
+
+enum class Technique {
+  kDynamic,  // ranges of each token's row at run time, weights rounded to nearest: what serving does by itself
+  kSmooth,   // dynamic, with input factors and compensated rounding
+  kStatic,   // as smooth, with fixed input ranges
+  kMixed,    // as smooth, with the layers that matter most in floats: model/quantize/mixed.h
+};
+
+// "dynamic", "smooth", "static", "mixed".
+absl::string_view TechniqueName(Technique technique);
+// InvalidArgument, listing the names, for any other.
+absl::StatusOr<Technique> ParseTechnique(absl::string_view name);
+
+struct TechniqueOptions {
+  Technique technique = Technique::kSmooth;
+  // These three not of kDynamic, which needs no calibration.
+  bool smoothing = true;        // input factors
+  bool compensation = true;     // error-compensated rounding of weights (model/quantize/weight_rounding.h)
+  bool bias_correction = true;  // the mean error of each output is taken off the bias
+  RangeObserver observer = RangeObserver::kMinMax;  // of kStatic
+  int num_threads = 1;
+  Isa isa = Isa::kScalar;
+};
+
+// What a technique did to one linear layer, for the report. Errors are means of squared differences of the layer's
+// outputs to f32's, over calibration rows; `signal` is the mean square of the outputs.
+struct LinearReport {
+  double alpha = -1;  // smoothing strength; -1: no factors
+  double signal = 0;
+  double error_dynamic = 0;  // as the technique "dynamic" would have it
+  double error = 0;          // as planned
+};
+
+struct PlannedLayer {
+  std::array<LinearPlan, kLinearsPerLayer> linears;
+  std::array<LinearReport, kLinearsPerLayer> reports;
+};
+
+// Weights rounded to nearest and nothing else, as the technique "dynamic" has them; reports stay empty.
+absl::StatusOr<PlannedLayer> PlanLayerToNearest(const EncoderConfig& config, size_t layer_idx, Weights* weights);
+
+// Plans the linear layers of encoder layer `layer_idx` for any other technique. InvalidArgument for calibration texts that the model computes
+// no finite values from; errors of Weights and of kernels.
+absl::StatusOr<PlannedLayer> PlanLayer(const TechniqueOptions& options, const EncoderConfig& config, size_t layer_idx,
+                                       Weights* weights, Calibration* calibration);
+
+// Smoothing without any text: factors of strength 0.5 from the gains of the LayerNorm in front, for the layers that
+// have one (query_key_value and intermediate); weights rounded to nearest when they are loaded.
+absl::StatusOr<QuantizationPlan> PlanSmoothingFromNorms(const EncoderConfig& config, Weights* weights);
+
+}  // namespace octet::model
+
+#endif  // OCTET_MODEL_QUANTIZE_TECHNIQUE_H_

@@ -1,0 +1,123 @@
+#include "model/quantize/weight_rounding.h"
+
+#include <algorithm>
+#include <cmath>
+#include <thread>
+
+#include "base/status_macros.h"
+#include "kernels/linear.h"
+
+namespace octet::model {
+namespace {
+
+// Of the mean second moment: enough to make a singular matrix regular, too little to matter otherwise.
+constexpr double kDamping = 0.01;
+
+// Several sums at a time, so that they fit a vector.
+double Dot(const double* a, const double* b, size_t n) {
+  constexpr size_t kLanes = 8;
+  double sums[kLanes] = {};
+  size_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (size_t l = 0; l < kLanes; ++l) sums[l] += a[i + l] * b[i + l];
+  }
+  for (; i < n; ++i) sums[0] += a[i] * b[i];
+  double sum = 0;
+  for (const double s : sums) sum += s;
+  return sum;
+}
+
+// y -= factor * x
+template <typename T>
+void SubtractScaled(T factor, const T* x, size_t n, T* y) {
+  for (size_t i = 0; i < n; ++i) y[i] -= factor * x[i];
+}
+
+// X^T X of `rows`: [num_rows, n].
+std::vector<double> SecondMoments(std::span<const float> rows, size_t n) {
+  std::vector<double> moments(n * n, 0.0), row(n);
+  for (size_t begin = 0; begin < rows.size(); begin += n) {
+    std::copy_n(rows.data() + begin, n, row.data());
+    for (size_t i = 0; i < n; ++i) SubtractScaled(-row[i], row.data(), i + 1, moments.data() + i * n);
+  }
+  for (size_t i = 0; i < n; ++i) {
+    for (size_t j = 0; j < i; ++j) moments[j * n + i] = moments[i * n + j];
+  }
+  return moments;
+}
+
+// Cholesky: a = L L^T, L in place of the lower triangle. False when `a` is not positive definite.
+bool FactorLower(std::vector<double>& a, size_t n) {
+  for (size_t i = 0; i < n; ++i) {
+    double* const row = a.data() + i * n;
+    for (size_t j = 0; j < i; ++j) row[j] = (row[j] - Dot(row, a.data() + j * n, j)) / a[j * n + j];
+    const double pivot = row[i] - Dot(row, row, i);
+    if (!(pivot > 0) || !std::isfinite(pivot)) return false;
+    row[i] = std::sqrt(pivot);
+  }
+  return true;
+}
+
+// The inverse of a lower triangular matrix, row by row.
+std::vector<double> InvertLower(const std::vector<double>& lower, size_t n) {
+  std::vector<double> inverse(n * n, 0.0);
+  for (size_t i = 0; i < n; ++i) {
+    double* const row = inverse.data() + i * n;
+    row[i] = 1;
+    for (size_t k = 0; k < i; ++k) SubtractScaled(lower[i * n + k], inverse.data() + k * n, k + 1, row);
+    for (size_t k = 0; k <= i; ++k) row[k] /= lower[i * n + i];
+  }
+  return inverse;
+}
+
+// One output channel. upper: U of InverseFactor, in f32.
+void RoundChannel(std::span<float> weights, const std::vector<float>& upper, float scale, int8_t* q) {
+  const size_t n = weights.size();
+  const float factor = 1.0f / scale;
+  for (size_t i = 0; i < n; ++i) {
+    q[i] = static_cast<int8_t>(std::clamp(std::lrintf(weights[i] * factor), -127L, 127L));
+    const float* const row = upper.data() + i * n;
+    const float error = (weights[i] - scale * static_cast<float>(q[i])) / row[i];
+    SubtractScaled(error, row + i + 1, n - i - 1, weights.data() + i + 1);
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<double>> InverseFactor(std::vector<double> moments, size_t n) {
+  double trace = 0;
+  for (size_t i = 0; i < n; ++i) trace += moments[i * n + i];
+  const double damping = trace > 0 ? kDamping * trace / static_cast<double>(n) : 1.0;
+  // With rows and columns in reverse order, L L^T = reversed gives R = L reversed, upper triangular, and moments =
+  // R R^T: so U = R^-1, which is L^-1 reversed.
+  std::reverse(moments.begin(), moments.end());
+  for (size_t i = 0; i < n; ++i) moments[i * n + i] += damping;
+  if (!FactorLower(moments, n)) return absl::InternalError("second moments of a layer's inputs cannot be factored");
+  std::vector<double> upper = InvertLower(moments, n);
+  std::reverse(upper.begin(), upper.end());
+  return upper;
+}
+
+absl::StatusOr<RoundedWeights> RoundWithCompensation(std::span<const float> weights, size_t in_dim,
+                                                     std::span<const float> inputs, int num_threads) {
+  ASSIGN_OR_RETURN(const std::vector<double> factor, InverseFactor(SecondMoments(inputs, in_dim), in_dim));
+  const std::vector<float> upper(factor.begin(), factor.end());
+  const size_t out_dim = weights.size() / in_dim;
+  RoundedWeights rounded{.values = std::vector<int8_t>(weights.size()), .scales = std::vector<float>(out_dim)};
+  std::vector<float> remaining(weights.begin(), weights.end());
+  const auto round_some = [&](size_t first) {
+    for (size_t j = first; j < out_dim; j += static_cast<size_t>(num_threads)) {
+      int8_t* const q = rounded.values.data() + j * in_dim;
+      const std::span<float> channel(remaining.data() + j * in_dim, in_dim);
+      rounded.scales[j] = kernels::QuantizeChannelS8(channel, q);  // for its scale
+      RoundChannel(channel, upper, rounded.scales[j], q);
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int t = 1; t < num_threads; ++t) threads.emplace_back(round_some, static_cast<size_t>(t));
+  round_some(0);
+  for (std::thread& thread : threads) thread.join();
+  return rounded;
+}
+
+}  // namespace octet::model

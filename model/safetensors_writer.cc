@@ -1,0 +1,117 @@
+#include "model/safetensors_writer.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "model/quote.h"
+#include "nlohmann/json.hpp"
+
+namespace octet::model {
+namespace {
+
+// Tensors begin on a multiple of this: the header is filled up with spaces.
+constexpr size_t kAlignment = 64;
+constexpr size_t kChunkBytes = 1 << 20;
+
+absl::Status WriteError(const std::string& path) {
+  const int error = errno;
+  const std::string message = absl::StrCat("cannot write ", path, ": ", std::strerror(error));
+  return error == ENOSPC || error == EDQUOT ? absl::ResourceExhaustedError(message) : absl::InternalError(message);
+}
+
+// A file that is being written.
+class Sink {
+ public:
+  explicit Sink(const std::string& path)
+      : path_(path), fd_(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644)) {}
+  ~Sink() {
+    if (fd_ >= 0) close(fd_);
+  }
+  Sink(const Sink&) = delete;
+  Sink& operator=(const Sink&) = delete;
+
+  absl::Status Append(std::span<const std::byte> bytes) {
+    if (fd_ < 0) return WriteError(path_);
+    while (!bytes.empty()) {
+      const ssize_t written = write(fd_, bytes.data(), bytes.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) return WriteError(path_);
+      bytes = bytes.subspan(static_cast<size_t>(written));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Sync() { return fd_ >= 0 && fsync(fd_) == 0 ? absl::OkStatus() : WriteError(path_); }
+
+ private:
+  const std::string path_;
+  const int fd_;
+};
+
+absl::Status CopyRange(const ModelFile& file, uint64_t begin, uint64_t end, Sink* sink) {
+  std::vector<std::byte> chunk(kChunkBytes);
+  while (begin < end) {
+    const std::span<std::byte> part = std::span(chunk).first(std::min<uint64_t>(kChunkBytes, end - begin));
+    RETURN_IF_ERROR(file.ReadAt(begin, part));
+    RETURN_IF_ERROR(sink->Append(part));
+    begin += part.size();
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status SafetensorsWriter::AddEntry(const std::string& name, Entry entry) {
+  if (!entries_.emplace(name, std::move(entry)).second) {
+    return absl::InvalidArgumentError(absl::StrCat("tensor ", Quote(name), ": written twice"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SafetensorsWriter::AddOwned(const std::string& name, DType dtype, std::vector<uint64_t> shape,
+                                         std::vector<std::byte> bytes) {
+  owned_.push_back(std::move(bytes));  // a moved vector keeps its memory
+  return AddEntry(name, {.dtype = dtype, .shape = std::move(shape), .bytes = owned_.back()});
+}
+
+absl::Status SafetensorsWriter::AddCopy(const std::string& name, const TensorInfo& info, const ModelFile* file) {
+  return AddEntry(name, {.dtype = info.dtype, .shape = info.shape, .file = file, .begin = info.begin, .end = info.end});
+}
+
+std::string SafetensorsWriter::Header() const {
+  nlohmann::json header = {{"__metadata__", {{"format", "pt"}}}};
+  uint64_t offset = 0;
+  for (const auto& [name, entry] : entries_) {
+    const absl::string_view dtype = DTypeName(entry.dtype);
+    header[name] = {{"dtype", std::string(dtype.data(), dtype.size())},
+                    {"shape", entry.shape},
+                    {"data_offsets", {offset, offset + entry.size()}}};
+    offset += entry.size();
+  }
+  std::string text = header.dump();
+  const size_t length = (sizeof(uint64_t) + text.size() + kAlignment - 1) / kAlignment * kAlignment;
+  text.resize(length - sizeof(uint64_t), ' ');
+  return text;
+}
+
+absl::Status SafetensorsWriter::Write(const std::string& path) const {
+  const std::string header = Header();
+  const uint64_t header_bytes = header.size();  // little-endian as every machine that this runs on
+  Sink sink(path);
+  RETURN_IF_ERROR(sink.Append(std::as_bytes(std::span(&header_bytes, 1))));
+  RETURN_IF_ERROR(sink.Append(std::as_bytes(std::span(header))));
+  for (const auto& [name, entry] : entries_) {
+    RETURN_IF_ERROR(entry.file == nullptr ? sink.Append(entry.bytes)
+                                          : CopyRange(*entry.file, entry.begin, entry.end, &sink));
+  }
+  return sink.Sync();
+}
+
+}  // namespace octet::model

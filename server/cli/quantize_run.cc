@@ -1,0 +1,292 @@
+#include "server/cli/quantize_run.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/container_limits.h"
+#include "base/status_macros.h"
+#include "model/model_directory.h"
+#include "model/quantization_report.h"
+#include "model/quantize/plan_checkpoint.h"
+#include "model/quantize/quantized_directory.h"
+#include "model/sha256.h"
+#include "model/text_model.h"
+#include "server/cli/build_info.h"
+#include "server/cli/embed_input.h"
+#include "server/cli/progress.h"
+
+namespace octet::cli {
+namespace {
+
+using model::Technique;
+
+// Of the calibration texts, one in so many is held out: it decides nothing and measures the result. Another one chooses
+// the layers of mixed precision, which texts that shaped the weights would flatter.
+constexpr size_t kSplit = 8;
+// Rows of each linear layer's input that are kept: 200 MB of the widest layer of a large encoder.
+constexpr size_t kMaxCalibrationRows = 16384;
+// Fewer texts than this calibrate badly; published techniques use 100 and more.
+constexpr size_t kFewTexts = 32;
+
+struct CalibrationTexts {
+  model::TokenizedTexts deciding, choosing, held_out;
+  std::string sha256;
+  uint64_t num_texts = 0, num_tokens = 0, num_truncated = 0;
+};
+
+class QuantizeRun {
+ public:
+  explicit QuantizeRun(const QuantizeOptions& options)
+      : options_(options),
+        needs_texts_(options.technique.technique != Technique::kDynamic),
+        progress_(STDERR_FILENO, {.is_terminal = StderrIsTerminal()}, &SteadyClock::Get()) {}
+
+  absl::Status Run() {
+    RETURN_IF_ERROR(LoadFloats());
+    if (needs_texts_) RETURN_IF_ERROR(ReadTexts());
+    ASSIGN_OR_RETURN(const auto stage, model::StagedDirectory::Open(options_.out, options_.overwrite));
+    const model::PlanCheckpoint checkpoint(&stage, config_.num_layers, Fingerprint());
+    RETURN_IF_ERROR(PlanLayers(checkpoint));
+    if (options_.technique.technique == Technique::kMixed) RETURN_IF_ERROR(Mix());
+    RETURN_IF_ERROR(model::WriteQuantizedDirectory(options_.model, plan_,
+                                                   model::TechniqueName(options_.technique.technique), stage));
+    RETURN_IF_ERROR(Check(stage));
+    RETURN_IF_ERROR(stage.WriteText(model::kQuantizationReportFile, model::ReportText(report_)));
+    checkpoint.Clear();
+    RETURN_IF_ERROR(stage.Publish());
+    progress_.Clear();
+    PrintSummary();
+    return absl::OkStatus();
+  }
+
+ private:
+  model::TextModelOptions ModelOptions(model::Precision precision) const {
+    model::TextModelOptions options;
+    options.precision = precision;
+    options.isa = options_.technique.isa;
+    options.num_threads = options_.technique.num_threads;
+    options.max_batch_tokens = max_batch_tokens_;
+    options.memory_limit_bytes = ContainerLimits::Detect().memory_limit_bytes().value_or(0);
+    return options;
+  }
+
+  absl::Status LoadFloats() {
+    ASSIGN_OR_RETURN(const auto directory, model::ModelDirectory::Open(options_.model));
+    ASSIGN_OR_RETURN(config_, model::ReadEncoderConfig(*directory));
+    if (config_.quantization) {
+      return absl::InvalidArgumentError(
+          "config.json: quantization_config: the weights are quantized already; take the "
+          "directory that they were made from");
+    }
+    max_batch_tokens_ = std::max<size_t>(2048, config_.max_tokens());
+    ASSIGN_OR_RETURN(weights_, model::Weights::Open(*directory, model::TensorNamesOf(config_.family)));
+    ASSIGN_OR_RETURN(floats_, model::TextModel::Load(options_.model, ModelOptions(model::Precision::kF32)));
+    report_.source_version = floats_->info().version;
+    return absl::OkStatus();
+  }
+
+  absl::Status ReadTexts() {
+    const int fd = open(options_.calibration.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return absl::NotFoundError(absl::StrCat("cannot read ", options_.calibration));
+    const absl::Status status = ReadLines(fd);
+    close(fd);
+    RETURN_IF_ERROR(status);
+    if (texts_.num_texts == 0) return absl::InvalidArgumentError(absl::StrCat(options_.calibration, ": no texts"));
+    if (texts_.num_texts < kFewTexts) {
+      std::fprintf(stderr, "octet: %s: only %d texts; at least %d are advised\n", options_.calibration.c_str(),
+                   static_cast<int>(texts_.num_texts), static_cast<int>(kFewTexts));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status ReadLines(int fd) {
+    LineReader reader(fd);
+    model::Sha256 digest;
+    std::string line;
+    for (;;) {
+      ASSIGN_OR_RETURN(const bool has_line, reader.Next(&line));
+      if (!has_line || (options_.max_texts != 0 && texts_.num_texts == options_.max_texts)) break;
+      digest.Update(line);
+      digest.Update("\n");
+      RETURN_IF_ERROR(AddLine(line, reader.num_lines()));
+    }
+    texts_.sha256 = digest.FinishHex();
+    return absl::OkStatus();
+  }
+
+  absl::Status AddLine(const std::string& line, uint64_t line_number) {
+    ASSIGN_OR_RETURN(const InputText input, ParseInputLine(line, options_.is_json, line_number));
+    if (input.text.empty()) return absl::OkStatus();
+    auto encoding = floats_->Tokenize(input.text, {.truncate = true, .prompt_name = {}});
+    if (!encoding.ok()) {
+      return absl::Status(encoding.status().code(), absl::StrCat(options_.calibration, ": line ", line_number, ": ",
+                                                                 encoding.status().message()));
+    }
+    ++texts_.num_texts;
+    texts_.num_tokens += encoding->ids.size();
+    texts_.num_truncated += encoding->truncated();
+    const size_t place = texts_.num_texts % kSplit;
+    (place == 0 ? texts_.held_out : place == kSplit / 2 ? texts_.choosing : texts_.deciding).Add(encoding->ids);
+    return absl::OkStatus();
+  }
+
+  // Everything that the planned layers depend on.
+  std::string Fingerprint() const {
+    return absl::StrCat("octet quantize ", GetBuildInfo().version, " ", GetBuildInfo().commit, "\nmodel ",
+                        report_.source_version, "\nisa ", IsaName(options_.technique.isa), "\noptions ",
+                        OptionsJson().dump(), "\ntexts ", texts_.num_texts, " ", texts_.sha256, "\n");
+  }
+
+  model::Json OptionsJson() const {
+    const model::TechniqueOptions& technique = options_.technique;
+    const auto name = [](absl::string_view view) { return std::string(view.data(), view.size()); };
+    model::Json json = {{"method", name(model::TechniqueName(technique.technique))}};
+    if (!needs_texts_) return json;
+    json["smoothing"] = technique.smoothing;
+    json["compensation"] = technique.compensation;
+    json["bias_correction"] = technique.bias_correction;
+    if (technique.technique == Technique::kStatic) {
+      json["observer"] = name(model::RangeObserverName(technique.observer));
+    }
+    if (technique.technique == Technique::kMixed) {
+      json["min_cosine_mean"] = options_.limit.cosine_mean;
+      json["min_cosine_min"] = options_.limit.cosine_min;
+    }
+    return json;
+  }
+
+  absl::Status PlanLayers(const model::PlanCheckpoint& checkpoint) {
+    std::unique_ptr<model::Calibration> calibration;
+    if (needs_texts_) {
+      calibration = std::make_unique<model::Calibration>(floats_.get(), texts_.deciding, kMaxCalibrationRows);
+    }
+    for (size_t layer_idx = 0; layer_idx < config_.num_layers; ++layer_idx) {
+      progress_.Update("quantizing", layer_idx, config_.num_layers,
+                       absl::StrCat("layer ", layer_idx + 1, " of ", config_.num_layers));
+      std::optional<model::PlannedLayer> layer = checkpoint.LoadOrNone(layer_idx);
+      if (!layer) {
+        ASSIGN_OR_RETURN(layer, PlanOneLayer(layer_idx, calibration.get()));
+        RETURN_IF_ERROR(checkpoint.Save(layer_idx, *layer));
+      }
+      for (size_t slot = 0; slot < model::kLinearsPerLayer; ++slot) {
+        plan_.linears.push_back(std::move(layer->linears[slot]));
+        linear_reports_.push_back(layer->reports[slot]);
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<model::PlannedLayer> PlanOneLayer(size_t layer_idx, model::Calibration* calibration) {
+    if (!needs_texts_) return model::PlanLayerToNearest(config_, layer_idx, weights_.get());
+    return model::PlanLayer(options_.technique, config_, layer_idx, weights_.get(), calibration);
+  }
+
+  absl::Status Mix() {
+    model::MixedOptions options{
+        .directory = options_.model,
+        .model = ModelOptions(model::Precision::kInt8),
+        .limit = options_.limit,
+        .progress = [this](size_t done, size_t total) { progress_.Update("choosing layers", done, total, ""); }};
+    ASSIGN_OR_RETURN(const model::MixedResult mixed, model::ChooseMixed(options, plan_, texts_.choosing));
+    if (!mixed.meets_limit) {
+      return absl::FailedPreconditionError(absl::StrFormat(
+          "no assignment of layers has cosines of at least %g (mean) and %g (min) to f32; best with all layers in "
+          "floats: %g and %g",
+          options_.limit.cosine_mean, options_.limit.cosine_min, mixed.curve.back().fidelity.cosine_mean,
+          mixed.curve.back().fidelity.cosine_min));
+    }
+    plan_ = model::MixedPlan(plan_, mixed.order, mixed.num_float, mixed.float_kind);
+    for (const model::CurvePoint& point : mixed.curve) {
+      report_.curve.push_back({{"float_layers", point.num_float},
+                               {"cosine_mean", point.fidelity.cosine_mean},
+                               {"cosine_min", point.fidelity.cosine_min},
+                               {"relative_time", point.relative_time},
+                               {"chosen", point.num_float == mixed.num_float}});
+    }
+    sensitivity_ = mixed.sensitivity;
+    return absl::OkStatus();
+  }
+
+  // The written directory is loaded as it will be served, and compared with the floats.
+  absl::Status Check(const model::StagedDirectory& stage) {
+    progress_.Update("checking", 0, 1, "");
+    ASSIGN_OR_RETURN(const auto quantized,
+                     model::TextModel::Load(stage.staging_path(), ModelOptions(model::Precision::kInt8)));
+    report_.weights_version = quantized->info().version;
+    report_.octet_version = GetBuildInfo().version;
+    const absl::string_view isa = IsaName(options_.technique.isa);
+    report_.isa = std::string(isa.data(), isa.size());
+    const absl::string_view method = model::TechniqueName(options_.technique.technique);
+    report_.method = std::string(method.data(), method.size());
+    report_.options = OptionsJson();
+    report_.calibration_sha256 = texts_.sha256;
+    report_.calibration_texts = texts_.num_texts;
+    report_.calibration_tokens = texts_.num_tokens;
+    report_.calibration_truncated = texts_.num_truncated;
+    report_.held_out_texts = texts_.held_out.num_texts();
+    if (report_.held_out_texts > 0) {
+      ASSIGN_OR_RETURN(const auto reference, model::EmbedTexts(*floats_, texts_.held_out));
+      ASSIGN_OR_RETURN(const auto vectors, model::EmbedTexts(*quantized, texts_.held_out));
+      const model::Fidelity fidelity = model::CompareVectors(reference, vectors, config_.hidden_dim);
+      report_.cosine_mean = fidelity.cosine_mean;
+      report_.cosine_min = fidelity.cosine_min;
+    }
+    for (size_t i = 0; i < plan_.linears.size(); ++i) report_.layers.push_back(LayerJson(i));
+    return absl::OkStatus();
+  }
+
+  model::Json LayerJson(size_t linear_idx) const {
+    const model::LinearPlan& plan = plan_.linears[linear_idx];
+    const model::LinearReport& report = linear_reports_[linear_idx];
+    const auto decibels = [&](double error) { return 10 * std::log10(report.signal / error); };
+    model::Json json = {{"layer", model::LinearName(linear_idx)},
+                        {"precision", plan.input.kind == kernels::LinearKind::kInt8   ? "int8"
+                                      : plan.input.kind == kernels::LinearKind::kBf16 ? "bf16"
+                                                                                      : "f32"}};
+    if (!sensitivity_.empty()) json["sensitivity"] = sensitivity_[linear_idx];
+    if (report.error > 0) {
+      json["smoothing_alpha"] = report.alpha < 0 ? model::Json(nullptr) : model::Json(report.alpha);
+      json["signal_to_noise_db"] = decibels(report.error);
+      json["signal_to_noise_db_dynamic"] = decibels(report.error_dynamic);
+    }
+    return json;
+  }
+
+  void PrintSummary() const {
+    std::string line = absl::StrCat("octet: ", options_.out, ": ", report_.method, ", weights ",
+                                    report_.weights_version, ", made from ", report_.source_version);
+    if (report_.held_out_texts > 0) {
+      absl::StrAppend(&line, absl::StrFormat("; cosine to f32 on %d held-out texts: mean %.5f, min %.5f",
+                                             report_.held_out_texts, report_.cosine_mean, report_.cosine_min));
+    }
+    std::fprintf(stderr, "%s\n", line.c_str());
+  }
+
+  const QuantizeOptions& options_;
+  const bool needs_texts_;
+  Progress progress_;
+  model::EncoderConfig config_;
+  size_t max_batch_tokens_ = 0;
+  std::unique_ptr<model::Weights> weights_;
+  std::shared_ptr<const model::TextModel> floats_;
+  CalibrationTexts texts_;
+  model::QuantizationPlan plan_;
+  std::vector<model::LinearReport> linear_reports_;
+  std::vector<double> sensitivity_;
+  model::QuantizationReport report_;
+};
+
+}  // namespace
+
+absl::Status RunQuantize(const QuantizeOptions& options) { return QuantizeRun(options).Run(); }
+
+}  // namespace octet::cli
