@@ -94,6 +94,7 @@ void EmbedScheduler::Tokenize(const Task& task) {
   tokenize_options.truncate = options_.truncate;
   for (size_t i = task.begin; i < task.end; ++i) {
     EmbedItem& item = task.window->items[i];
+    tokenize_options.prompt_name = item.prompt_name;
     auto encoding = model_->Tokenize(item.input.text, tokenize_options);
     if (encoding.ok()) {
       item.encoding = *std::move(encoding);
@@ -165,7 +166,7 @@ void EmbedScheduler::Compute(const Task& task, model::EncoderWorkspace* workspac
     if (status.ok() && !model::IsFinite(embedding)) item.status = absl::InternalError("non-finite output");
     if (!item.status.ok()) continue;
     model::FinishEmbedding(embedding, dimensions, model_->info().normalize);
-    item.row = FormatRow(options_.format, item.input.id_json, embedding, item.num_tokens);
+    options_.deliver(&item, embedding);
   }
   bool is_last = false;
   {
