@@ -18,6 +18,7 @@
 #include "absl/status/status.h"
 #include "base/mutex.h"
 #include "model/text_model.h"
+#include "server/cli/batch_runner.h"
 #include "server/cli/embed_input.h"
 
 namespace octet::cli {
@@ -88,7 +89,7 @@ class EmbedScheduler {
   bool FindTask(Task* task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Tokenize(const Task& task);
   void Plan(EmbedWindow* window);
-  void Compute(const Task& task, model::EncoderWorkspace* workspace);
+  void Compute(const Task& task, BatchRunner* runner);
 
   const model::TextModel* const model_;
   const SchedulerOptions options_;

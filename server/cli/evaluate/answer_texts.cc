@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "kernels/thread_team.h"
+#include "server/cli/batch_runner.h"
 #include "server/cli/embed_scheduler.h"
 
 namespace octet::cli {
@@ -68,7 +69,7 @@ double Percentile(const std::vector<double>& sorted, double share) {
 absl::StatusOr<Answers> AnswerTexts(const EmbedModel& model, const std::vector<TaskText>& texts,
                                     const AnswerOptions& options) {
   Answers answers;
-  answers.width = model.model->info().hidden_dim;
+  answers.width = BatchRunner::Width(*model.model);
   answers.values.resize(texts.size() * answers.width);
   EmbedScheduler scheduler(model.model.get(),
                            {.num_threads = options.num_threads,
@@ -97,16 +98,15 @@ absl::StatusOr<Answers> AnswerTexts(const EmbedModel& model, const std::vector<T
 absl::StatusOr<Latency> MeasureLatency(const EmbedModel& model, const std::vector<TaskText>& texts, int num_threads) {
   const model::TextModel& text_model = *model.model;
   kernels::ThreadTeam team(num_threads);
-  const auto workspace = text_model.NewWorkspace(&team);
-  std::vector<float> embedding(text_model.info().hidden_dim);
+  BatchRunner runner(&text_model, &team);
+  std::vector<float> row(BatchRunner::Width(text_model));
   const auto answer = [&](const TaskText& text) -> absl::Status {
     ASSIGN_OR_RETURN(const text::Encoding encoding,
                      text_model.Tokenize(text.text, {.truncate = true, .prompt_name = text.prompt_name}));
     const uint32_t starts[] = {0, static_cast<uint32_t>(encoding.ids.size())};
-    RETURN_IF_ERROR(text_model.Embed({.ids = encoding.ids, .type_ids = encoding.type_ids, .starts = starts},
-                                     workspace.get(), {embedding.data(), 1, embedding.size()}));
-    model::FinishEmbedding(embedding, embedding.size(), text_model.info().normalize);
-    return absl::OkStatus();
+    RETURN_IF_ERROR(runner.Run({.ids = encoding.ids, .type_ids = encoding.type_ids, .starts = starts},
+                               {row.data(), 1, row.size()}));
+    return runner.Finish(row);
   };
   const size_t num_texts = std::min(kLatencyTexts, texts.size());
   for (size_t i = 0; i < kWarmUpCalls; ++i) RETURN_IF_ERROR(answer(texts[i % texts.size()]));

@@ -12,11 +12,11 @@ namespace {
 // Colours that hold in light and dark; the table scrolls sideways on narrow screens.
 constexpr char kStyle[] = R"(
 :root { color-scheme: light dark; --line: #8886; --dot: #2f6fb5; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 1200px; margin: 2rem auto; padding: 0 1rem; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1300px; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.4rem; }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; white-space: nowrap; }
-th, td { padding: .3rem .6rem; border-bottom: 1px solid var(--line); text-align: right; }
+table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; white-space: nowrap; }
+th, td { padding: .3rem .5rem; border-bottom: 1px solid var(--line); text-align: right; }
 th:first-child, td:first-child { text-align: left; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; overflow-wrap: anywhere; }
 dt { opacity: .7; }

@@ -212,7 +212,7 @@ std::string MarkdownReport(const Report& report) {
   out += "\n";
   for (const std::vector<std::string>& row : table.rows) out += MarkdownRow(row);
   out += "\n";
-  for (const std::string& note : table.notes) absl::StrAppend(&out, EscapeMarkdown(note), "\n");
+  for (const std::string& note : table.notes) absl::StrAppend(&out, "- ", EscapeMarkdown(note), "\n");
   return out;
 }
 
