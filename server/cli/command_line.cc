@@ -9,6 +9,7 @@
 #include "absl/strings/str_replace.h"
 #include "server/cli/bench_command.h"
 #include "server/cli/command.h"
+#include "server/cli/evaluate/evaluate_command.h"
 #include "server/cli/exit_code.h"
 #include "server/cli/nearest_name.h"
 
@@ -17,7 +18,8 @@ namespace {
 
 // Every command, in the order of --help. A new one is a line here and a file of its own.
 constexpr void (*kCommands[])(CLI::App&, CommandBody*) = {
-    AddServeCommand, AddEmbedCommand, AddQuantizeCommand, AddBenchCommand, AddHealthCommand, AddVersionCommand,
+    AddServeCommand, AddEmbedCommand,  AddQuantizeCommand, AddEvaluateCommand,
+    AddBenchCommand, AddHealthCommand, AddVersionCommand,
 };
 
 // The name that the user may have meant, for a usage error: among the flags of the chosen command, or the
@@ -58,7 +60,7 @@ int RunCommandLine(int argc, const char* const* argv) {
   app.set_help_flag("-h,--help", "Say how to use octet or one of its commands");
   CommandBody chosen;
   for (const auto add : kCommands) add(app, &chosen);
-  for (CLI::App* command : app.get_subcommands({})) command->footer(kExitCodesHelp);
+  for (CLI::App* command : app.get_subcommands({})) command->footer(command->get_footer() + kExitCodesHelp);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& e) {  // --help

@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -14,22 +13,15 @@
 #include "absl/strings/str_format.h"
 #include "base/container_limits.h"
 #include "base/status_macros.h"
-#include "model/model_directory.h"
 #include "server/cli/command.h"
+#include "server/cli/embed_model.h"
+#include "server/cli/embed_output.h"
 #include "server/cli/embed_scheduler.h"
 #include "server/cli/exit_code.h"
 #include "server/cli/progress.h"
 
 namespace octet::cli {
 namespace {
-
-// A window's texts are sorted by length among themselves: enough of them for even batches, few enough that
-// an interrupted run loses seconds and that memory stays small.
-constexpr size_t kWindowTexts = 2048;
-constexpr size_t kWindowBytes = 4 << 20;
-constexpr size_t kMaxWindows = 3;  // one being written, one computed, one tokenized
-// For one thread: enough rows to use the weights often, and scratch that stays near its cache.
-constexpr size_t kMinBatchTokens = 2048;
 
 struct EmbedFlags {
   std::string model, input, output, npy, precision = "int8", input_format = "auto";
@@ -45,8 +37,7 @@ struct EmbedRun {
   int input_fd = STDIN_FILENO;
   uint64_t input_bytes = 0;  // 0: not known
   bool is_json = false;
-  std::shared_ptr<const model::TextModel> model;
-  size_t max_batch_tokens = kMinBatchTokens;
+  EmbedModel loaded;
   std::unique_ptr<EmbedOutput> output;
   MonotonicTime start;
   uint64_t num_texts = 0, num_tokens = 0, num_truncated = 0;
@@ -74,20 +65,13 @@ absl::Status OpenInput(EmbedRun* run) {
 }
 
 absl::Status LoadModel(EmbedRun* run) {
-  model::TextModelOptions options;
+  EmbedModelOptions options;
   ASSIGN_OR_RETURN(options.isa, IsaFromEnvironment());
   ASSIGN_OR_RETURN(options.precision, model::ParsePrecision(run->flags.precision));
-  ASSIGN_OR_RETURN(const auto directory, model::ModelDirectory::Open(run->flags.model));
-  ASSIGN_OR_RETURN(const model::EncoderConfig config, model::ReadEncoderConfig(*directory));
-  run->max_batch_tokens = std::max<size_t>(kMinBatchTokens, config.max_tokens());
-  options.max_batch_tokens = run->max_batch_tokens;
-  // Each worker computes alone; the others' workspaces are beyond this sum, but small beside a limit.
-  options.num_threads = 1;
-  options.memory_limit_bytes = ContainerLimits::Detect().memory_limit_bytes().value_or(0);
   options.progress = [run](absl::string_view phase, uint64_t done, uint64_t total) {
     run->progress.Update(phase, done, total, "");
   };
-  ASSIGN_OR_RETURN(run->model, model::TextModel::Load(run->flags.model, options));
+  ASSIGN_OR_RETURN(run->loaded, LoadEmbedModel(run->flags.model, options));
   run->progress.Clear();
   return absl::OkStatus();
 }
@@ -97,11 +81,11 @@ absl::Status OpenOutput(EmbedRun* run) {
   OutputOptions options;
   options.path = is_npy ? run->flags.npy : run->flags.output == "-" ? "" : run->flags.output;
   options.format = is_npy ? OutputFormat::kNpy : OutputFormat::kJsonLines;
-  options.dimensions = run->model->info().hidden_dim;
+  options.dimensions = run->loaded.model->info().hidden_dim;
   options.overwrite = run->flags.overwrite;
   options.fingerprint =
-      absl::StrCat("octet embed\nmodel ", run->model->info().version, "\nprecision ", run->flags.precision, "\nisa ",
-                   IsaName(run->model->info().isa), "\nformat ", is_npy ? "npy" : "jsonl", "\ninput ",
+      absl::StrCat("octet embed\nmodel ", run->loaded.model->info().version, "\nprecision ", run->flags.precision,
+                   "\nisa ", IsaName(run->loaded.model->info().isa), "\nformat ", is_npy ? "npy" : "jsonl", "\ninput ",
                    run->is_json ? "jsonl" : "text", "\ntruncate ", !run->flags.no_truncate, "\n");
   ASSIGN_OR_RETURN(run->output, EmbedOutput::Open(options));
   return absl::OkStatus();
@@ -167,11 +151,14 @@ absl::Status EmbedAll(int num_threads, EmbedRun* run) {
   ASSIGN_OR_RETURN(bool has_line, reader.Next(&line));
   RETURN_IF_ERROR(OpenOutput(run));
   RETURN_IF_ERROR(SkipFound(run->output->found(), &reader, &line, &has_line));
-  EmbedScheduler scheduler(run->model.get(),
+  const OutputFormat format = run->flags.npy.empty() ? OutputFormat::kJsonLines : OutputFormat::kNpy;
+  EmbedScheduler scheduler(run->loaded.model.get(),
                            {.num_threads = num_threads,
-                            .max_batch_tokens = run->max_batch_tokens,
-                            .format = run->flags.npy.empty() ? OutputFormat::kJsonLines : OutputFormat::kNpy,
-                            .truncate = !run->flags.no_truncate});
+                            .max_batch_tokens = run->loaded.max_batch_tokens,
+                            .truncate = !run->flags.no_truncate,
+                            .deliver = [format](EmbedItem* item, std::span<const float> embedding) {
+                              item->row = FormatRow(format, item->input.id_json, embedding, item->num_tokens);
+                            }});
   absl::Status read_status;
   for (;;) {
     while (has_line && read_status.ok() && scheduler.num_windows() < kMaxWindows) {

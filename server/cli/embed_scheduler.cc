@@ -73,7 +73,7 @@ bool EmbedScheduler::FindTask(Task* task) {
 
 void EmbedScheduler::RunWorker() {
   kernels::ThreadTeam team(1);
-  const std::unique_ptr<model::EncoderWorkspace> workspace = model_->NewWorkspace(&team);
+  BatchRunner runner(model_, &team);
   for (;;) {
     Task task;
     {
@@ -82,7 +82,7 @@ void EmbedScheduler::RunWorker() {
       if (stop_) return;
     }
     if (task.is_batch) {
-      Compute(task, workspace.get());
+      Compute(task, &runner);
     } else {
       Tokenize(task);
     }
@@ -94,6 +94,7 @@ void EmbedScheduler::Tokenize(const Task& task) {
   tokenize_options.truncate = options_.truncate;
   for (size_t i = task.begin; i < task.end; ++i) {
     EmbedItem& item = task.window->items[i];
+    tokenize_options.prompt_name = item.prompt_name;
     auto encoding = model_->Tokenize(item.input.text, tokenize_options);
     if (encoding.ok()) {
       item.encoding = *std::move(encoding);
@@ -142,7 +143,7 @@ void EmbedScheduler::Plan(EmbedWindow* window) {
   window_done_.SignalAll();  // a window of errors only is done here
 }
 
-void EmbedScheduler::Compute(const Task& task, model::EncoderWorkspace* workspace) {
+void EmbedScheduler::Compute(const Task& task, BatchRunner* runner) {
   EmbedWindow& window = *task.window;
   const std::vector<size_t>& batch = window.batches[task.begin];
   std::vector<int32_t> ids, type_ids;
@@ -154,18 +155,16 @@ void EmbedScheduler::Compute(const Task& task, model::EncoderWorkspace* workspac
     starts.push_back(static_cast<uint32_t>(ids.size()));
     encoding = {};
   }
-  const size_t dimensions = model_->info().hidden_dim;
-  std::vector<float> embeddings(batch.size() * dimensions);
-  const absl::Status status = model_->Embed({.ids = ids, .type_ids = type_ids, .starts = starts}, workspace,
-                                            {embeddings.data(), batch.size(), dimensions});
+  const size_t width = BatchRunner::Width(*model_);
+  std::vector<float> answers(batch.size() * width);
+  const absl::Status status =
+      runner->Run({.ids = ids, .type_ids = type_ids, .starts = starts}, {answers.data(), batch.size(), width});
   for (size_t row = 0; row < batch.size(); ++row) {
     EmbedItem& item = window.items[batch[row]];
-    const std::span<float> embedding(embeddings.data() + row * dimensions, dimensions);
-    item.status = status;
-    if (status.ok() && !model::IsFinite(embedding)) item.status = absl::InternalError("non-finite output");
+    const std::span<float> embedding(answers.data() + row * width, width);
+    item.status = status.ok() ? runner->Finish(embedding) : status;
     if (!item.status.ok()) continue;
-    model::FinishEmbedding(embedding, dimensions, model_->info().normalize);
-    item.row = FormatRow(options_.format, item.input.id_json, embedding, item.num_tokens);
+    options_.deliver(&item, embedding);
   }
   bool is_last = false;
   {

@@ -7,7 +7,10 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -15,17 +18,28 @@
 #include "absl/status/status.h"
 #include "base/mutex.h"
 #include "model/text_model.h"
+#include "server/cli/batch_runner.h"
 #include "server/cli/embed_input.h"
-#include "server/cli/embed_output.h"
 
 namespace octet::cli {
 
+// A window's texts are sorted by length among themselves: enough of them for even batches, few enough that
+// an interrupted run loses seconds and that memory stays small.
+inline constexpr size_t kWindowTexts = 2048;
+inline constexpr size_t kWindowBytes = 4 << 20;
+inline constexpr size_t kMaxWindows = 3;  // one being delivered, one computed, one tokenized
+
 struct EmbedItem {
+  // The caller's.
   InputText input;
-  uint64_t input_hash = 0;  // LineReader::hash() after its line
+  std::optional<std::string> prompt_name;  // absent: the model's default
+  uint64_t input_hash = 0;                 // LineReader::hash() after its line
+  std::string row;                         // for SchedulerOptions::deliver to fill
+  size_t number = 0;                       // in the whole input
+
+  // The scheduler's.
   text::Encoding encoding;  // empty once computed
   absl::Status status;
-  std::string row;  // FormatRow
   bool truncated = false;
   size_t num_tokens = 0;
 };
@@ -46,8 +60,10 @@ struct EmbedWindow {
 struct SchedulerOptions {
   int num_threads = 1;
   size_t max_batch_tokens = 2048;
-  OutputFormat format = OutputFormat::kJsonLines;
   bool truncate = true;
+  // Takes what the model serves for a text, [hidden_dim], as soon as it is computed: on a worker thread, for many items
+  // at the same time, in any order.
+  std::function<void(EmbedItem* item, std::span<const float> embedding)> deliver;
 };
 
 class EmbedScheduler {
@@ -73,7 +89,7 @@ class EmbedScheduler {
   bool FindTask(Task* task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Tokenize(const Task& task);
   void Plan(EmbedWindow* window);
-  void Compute(const Task& task, model::EncoderWorkspace* workspace);
+  void Compute(const Task& task, BatchRunner* runner);
 
   const model::TextModel* const model_;
   const SchedulerOptions options_;

@@ -1,0 +1,38 @@
+// What a worker of the command line computes with: a model, its scratch, and the one place that says what the model
+// answers for a text (here: the embedding that is served). One per worker, not thread-safe.
+#ifndef OCTET_SERVER_CLI_BATCH_RUNNER_H_
+#define OCTET_SERVER_CLI_BATCH_RUNNER_H_
+
+#include <cstddef>
+#include <memory>
+#include <span>
+
+#include "absl/status/status.h"
+#include "base/matrix_view.h"
+#include "kernels/thread_team.h"
+#include "model/text_model.h"
+
+namespace octet::cli {
+
+class BatchRunner {
+ public:
+  // Both must outlive it.
+  BatchRunner(const model::TextModel* model, kernels::ThreadTeam* team);
+
+  // Values that the model answers for a text.
+  static size_t Width(const model::TextModel& model) { return model.info().hidden_dim; }
+
+  // answers: [batch.num_texts(), Width], not finished. Errors as TextModel::Embed.
+  absl::Status Run(const model::PackedBatch& batch, MatrixView<float> answers);
+
+  // Makes a row of Run what is served. Internal "non-finite output" when it holds NaN or infinity.
+  absl::Status Finish(std::span<float> answer) const;
+
+ private:
+  const model::TextModel* const model_;
+  const std::unique_ptr<model::EncoderWorkspace> workspace_;
+};
+
+}  // namespace octet::cli
+
+#endif  // OCTET_SERVER_CLI_BATCH_RUNNER_H_

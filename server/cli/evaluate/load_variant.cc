@@ -1,0 +1,90 @@
+#include "server/cli/evaluate/load_variant.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <iterator>
+#include <optional>
+#include <set>
+#include <system_error>
+
+#include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
+#include "model/quote.h"
+#include "server/cli/evaluate/path_name.h"
+#include "server/cli/nearest_name.h"
+
+namespace octet::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct BuiltIn {
+  const char* name;
+  model::Precision precision;
+};
+constexpr BuiltIn kBuiltIns[] = {
+    {kBaselineVariant, model::Precision::kF32},
+    {"bf16", model::Precision::kBf16},
+    {"dynamic", model::Precision::kInt8},
+};
+
+std::optional<model::Precision> BuiltInPrecision(const std::string& name) {
+  const auto it = std::find_if(std::begin(kBuiltIns), std::end(kBuiltIns),
+                               [&](const BuiltIn& built_in) { return name == built_in.name; });
+  return it == std::end(kBuiltIns) ? std::nullopt : std::optional<model::Precision>(it->precision);
+}
+
+uint64_t WeightFileBytes(const std::string& directory) {
+  uint64_t bytes = 0;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(directory, error)) {
+    if (entry.path().extension() != ".safetensors") continue;
+    const uint64_t file_bytes = entry.file_size(error);
+    if (!error) bytes += file_bytes;
+  }
+  return bytes;
+}
+
+}  // namespace
+
+absl::Status CheckVariantNames(const std::vector<std::string>& names) {
+  std::set<std::string> labels;
+  std::vector<std::string> known;
+  for (const BuiltIn& built_in : kBuiltIns) known.push_back(built_in.name);
+  for (const std::string& name : names) {
+    std::error_code error;
+    if (!BuiltInPrecision(name).has_value() && !fs::is_directory(name, error)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--variants: ", model::Quote(name),
+                       ": want f32, bf16, dynamic or the directory of a model; nearest is ", NearestName(name, known)));
+    }
+    if (!labels.insert(VariantLabel(name)).second) {
+      return absl::InvalidArgumentError(absl::StrCat("--variants: two are called ", model::Quote(VariantLabel(name)),
+                                                     "; a report could not tell them apart"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+std::string VariantLabel(const std::string& name) { return BuiltInPrecision(name).has_value() ? name : PathName(name); }
+
+absl::StatusOr<LoadedVariant> LoadVariant(const std::string& model_directory, const std::string& name,
+                                          const EmbedModelOptions& options) {
+  const std::optional<model::Precision> built_in = BuiltInPrecision(name);
+  if (built_in == model::Precision::kBf16 && options.isa < Isa::kAvx512Bf16) {
+    return absl::UnimplementedError(absl::StrCat("needs avx512_bf16, this is ", IsaName(options.isa)));
+  }
+  const std::string& directory = built_in.has_value() ? model_directory : name;
+  EmbedModelOptions model_options = options;
+  model_options.precision = built_in.value_or(model::Precision::kInt8);
+  LoadedVariant variant;
+  absl::StatusOr<EmbedModel> loaded = LoadEmbedModel(directory, model_options);
+  if (!loaded.ok()) {
+    return absl::Status(loaded.status().code(), absl::StrCat(VariantLabel(name), ": ", loaded.status().message()));
+  }
+  variant.loaded = *std::move(loaded);
+  variant.file_bytes = WeightFileBytes(directory);
+  return variant;
+}
+
+}  // namespace octet::cli

@@ -1,0 +1,76 @@
+#include "server/cli/evaluate/task.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "model/quote.h"
+#include "server/cli/evaluate/classification_task.h"
+#include "server/cli/evaluate/retrieval_task.h"
+#include "server/cli/evaluate/similarity_task.h"
+
+namespace octet::cli {
+namespace {
+
+absl::Status Refuse(absl::string_view flag, absl::string_view why) {
+  return absl::InvalidArgumentError(absl::StrCat(flag, ": ", why));
+}
+
+// A flag that another task would read must not be passed over in silence.
+absl::Status CheckFlags(const TaskOptions& options) {
+  const bool is_classification = options.task == "classification";
+  const bool is_retrieval = options.task == "retrieval";
+  if (!is_classification && !options.labels.empty()) return Refuse("--labels", "only for --task classification");
+  if (!is_classification && !options.dev.empty()) return Refuse("--dev", "only for --task classification");
+  if (!is_retrieval && options.split != TaskOptions().split) return Refuse("--split", "only for --task retrieval");
+  if (!is_retrieval && (options.query_prompt.has_value() || options.document_prompt.has_value())) {
+    return Refuse("--query-prompt and --document-prompt", "only for --task retrieval");
+  }
+  if (is_retrieval && !options.columns.empty()) return Refuse("--columns", "the retrieval files have fixed columns");
+  if (is_retrieval && !options.where.empty()) return Refuse("--where", "not for --task retrieval; see --split");
+  return absl::OkStatus();
+}
+
+template <typename T>
+absl::StatusOr<std::unique_ptr<Task>> LoadTask(const TaskOptions& options) {
+  absl::StatusOr<std::unique_ptr<T>> task = T::Load(options);
+  if (!task.ok()) return task.status();
+  return std::unique_ptr<Task>(*std::move(task));
+}
+
+}  // namespace
+
+const std::vector<TaskText>& Task::dev_texts() const {
+  static const std::vector<TaskText> none;
+  return none;
+}
+
+absl::Status Task::Calibrate(MatrixView<const float> dev_answers) {
+  return absl::InternalError("this task has nothing to calibrate");
+}
+
+absl::StatusOr<std::unique_ptr<Task>> MakeTask(const TaskOptions& options) {
+  if (options.task == "tokens") {
+    return Refuse("--task",
+                  "tokens: octet serves no token classification models yet; want similarity, classification "
+                  "or retrieval");
+  }
+  if (const absl::Status status = CheckFlags(options); !status.ok()) return status;
+  if (options.task == "similarity") return LoadTask<SimilarityTask>(options);
+  if (options.task == "classification") return LoadTask<ClassificationTask>(options);
+  if (options.task == "retrieval") return LoadTask<RetrievalTask>(options);
+  return Refuse("--task", absl::StrCat(model::Quote(options.task), ": want similarity, classification or retrieval"));
+}
+
+double Cosine(std::span<const float> a, std::span<const float> b) {
+  double ab = 0, aa = 0, bb = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    const double x = a[i], y = b[i];
+    ab += x * y;
+    aa += x * x;
+    bb += y * y;
+  }
+  return aa == 0 || bb == 0 ? 0 : std::clamp(ab / (std::sqrt(aa) * std::sqrt(bb)), -1.0, 1.0);
+}
+
+}  // namespace octet::cli
