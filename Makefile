@@ -16,7 +16,7 @@ FORMATTED := $(wildcard $(foreach d,base kernels text model model/families servi
   tests/server/evaluate tests, $(d)/*.h $(d)/*.cc))
 
 .PHONY: help setup setup-test build serve test check asan tsan thread-safety install format lint \
-  accuracy bench bench-kernels overhead served peers goldens clean
+  accuracy bench bench-kernels overhead served peers goldens interop clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do \
@@ -91,6 +91,10 @@ peers: build ## octet beside other engines, same weights, one interleaved run; A
 goldens: ## make the files in tests/golden again (torch and transformers, in .cache/goldens)
 	@scripts/setup goldens
 	@.cache/goldens/bin/python tools/make_goldens.py $(ARGS)
+
+interop: build ## quantized directories both ways with the compressed-tensors package (in .cache/interop)
+	@scripts/setup interop
+	@.cache/interop/bin/python tools/compressed_tensors_check.py $(ARGS)
 
 clean: ## remove the build folder (the environments in .venv and .cache stay)
 	rm -rf build
