@@ -28,7 +28,7 @@ void CountRefusal(const absl::Status& status, Metrics* metrics) {
   }
 }
 
-Call::Call(EmbedRequest request, EmbedDone done, CallPlan plan, MonotonicTime arrival, Admission::Ticket bytes,
+Call::Call(Request request, RequestDone done, CallPlan plan, MonotonicTime arrival, Admission::Ticket bytes,
            Metrics* metrics)
     : request_(std::move(request)),
       plan_(std::move(plan)),
@@ -57,8 +57,8 @@ absl::Status Call::CheckWanted(MonotonicTime now) const {
   return absl::OkStatus();
 }
 
-bool Call::Finish(absl::StatusOr<EmbedResponse> result) {
-  EmbedDone done;
+bool Call::Finish(absl::StatusOr<Response> result) {
+  RequestDone done;
   Admission::Ticket bytes;
   {
     MutexLock lock(&mu_);
@@ -74,7 +74,7 @@ bool Call::Finish(absl::StatusOr<EmbedResponse> result) {
   return true;
 }
 
-void Call::Count(const absl::StatusOr<EmbedResponse>& result) const {
+void Call::Count(const absl::StatusOr<Response>& result) const {
   if (!result.ok()) {
     if (absl::IsDeadlineExceeded(result.status())) metrics_->expired_in_queue->Increment();
     if (absl::IsCancelled(result.status())) metrics_->cancelled_in_queue->Increment();
@@ -128,7 +128,7 @@ void Call::PrepareForCompute(MonotonicTime tokenized_at) {
   response_.model = plan_.model->name;
   response_.model_version = model().info().version;
   response_.dimensions = static_cast<uint32_t>(plan_.dimensions);
-  response_.embeddings.resize(num_texts_ * plan_.dimensions);
+  response_.outputs.resize(num_texts_ * plan_.dimensions);
   response_.num_tokens.reserve(num_texts_);
   response_.truncated.reserve(num_texts_);
   for (const text::Encoding& encoding : encodings_) {
@@ -139,10 +139,10 @@ void Call::PrepareForCompute(MonotonicTime tokenized_at) {
   response_.tokenize_time = tokenized_at - tokenize_start;
 }
 
-bool Call::SetEmbedding(size_t text_idx, std::span<const float> embedding, MonotonicTime batch_start,
-                        absl::Duration compute_time) {
-  std::copy(embedding.begin(), embedding.end(),
-            response_.embeddings.begin() + static_cast<ptrdiff_t>(text_idx * plan_.dimensions));
+bool Call::SetOutput(size_t text_idx, std::span<const float> output, MonotonicTime batch_start,
+                     absl::Duration compute_time) {
+  std::copy(output.begin(), output.end(),
+            response_.outputs.begin() + static_cast<ptrdiff_t>(text_idx * plan_.dimensions));
   const absl::Duration waited = (tokenize_start - arrival_) + (batch_start - tokenized_at_);
   response_.queue_time = std::max(response_.queue_time, waited);
   response_.compute_time = std::max(response_.compute_time, compute_time);

@@ -21,9 +21,9 @@
 #include "base/mutex.h"
 #include "model/text_model.h"
 #include "serving/admission.h"
-#include "serving/embed_request.h"
 #include "serving/metrics.h"
 #include "serving/model_repository.h"
+#include "serving/request.h"
 #include "text/tokenizer.h"
 
 namespace octet::serving {
@@ -40,7 +40,7 @@ struct CallPlan {
 
 class Call {
  public:
-  Call(EmbedRequest request, EmbedDone done, CallPlan plan, MonotonicTime arrival, Admission::Ticket bytes,
+  Call(Request request, RequestDone done, CallPlan plan, MonotonicTime arrival, Admission::Ticket bytes,
        Metrics* metrics);
 
   // Immutable.
@@ -61,7 +61,7 @@ class Call {
   // Cancelled or DeadlineExceeded if nobody waits for the answer any more, else OK.
   absl::Status CheckWanted(MonotonicTime now) const;
   // Answers the call unless it has been answered. True when this was the answer.
-  bool Finish(absl::StatusOr<EmbedResponse> result);
+  bool Finish(absl::StatusOr<Response> result);
 
   // Tokenizing: any thread, each text by one.
   // Copies a text into `buffer`; false when the call is finished and the texts may be gone.
@@ -86,9 +86,9 @@ class Call {
 
   // Compute worker only. The finished vector of a text, [dimensions], and its batch's times; true when it
   // was the call's last.
-  bool SetEmbedding(size_t text_idx, std::span<const float> embedding, MonotonicTime batch_start,
-                    absl::Duration compute_time);
-  EmbedResponse TakeResponse() { return std::move(response_); }
+  bool SetOutput(size_t text_idx, std::span<const float> output, MonotonicTime batch_start,
+                 absl::Duration compute_time);
+  Response TakeResponse() { return std::move(response_); }
 
   // Set by the tokenize stage under its lock.
   MonotonicTime tokenize_start;
@@ -96,9 +96,9 @@ class Call {
 
  private:
   friend class CallRegistry;
-  void Count(const absl::StatusOr<EmbedResponse>& result) const;
+  void Count(const absl::StatusOr<Response>& result) const;
 
-  const EmbedRequest request_;
+  const Request request_;
   const CallPlan plan_;
   const size_t num_texts_;
   const MonotonicTime arrival_;
@@ -107,7 +107,7 @@ class Call {
   ModelMetrics* const model_metrics_;
 
   Mutex mu_;
-  EmbedDone done_ ABSL_GUARDED_BY(mu_);
+  RequestDone done_ ABSL_GUARDED_BY(mu_);
   Admission::Ticket bytes_ ABSL_GUARDED_BY(mu_);
   size_t first_error_idx_ ABSL_GUARDED_BY(mu_);
   absl::Status first_error_ ABSL_GUARDED_BY(mu_);
@@ -119,7 +119,7 @@ class Call {
   size_t total_tokens_ = 0;
   size_t texts_to_compute_ = 0;
   MonotonicTime tokenized_at_;
-  EmbedResponse response_;
+  Response response_;
 
   CallRegistry* registry_ = nullptr;  // set before the call is shared
   std::list<std::shared_ptr<Call>>::iterator place_;

@@ -66,8 +66,8 @@ ComputeWorker::Station* ComputeWorker::StationOf(const std::shared_ptr<const Ser
   Station station;
   station.model = model;
   station.workspace = model->NewWorkspace(team_.get());
-  station.embeddings = AlignedBuffer<float>(options_.max_batch_texts * model->info().hidden_dim);
-  std::fill_n(station.embeddings.data(), station.embeddings.size(), 0.0f);  // touches the pages
+  station.outputs = AlignedBuffer<float>(options_.max_batch_texts * model->info().hidden_dim);
+  std::fill_n(station.outputs.data(), station.outputs.size(), 0.0f);  // touches the pages
   return &stations_.emplace(model.get(), std::move(station)).first->second;
 }
 
@@ -84,8 +84,8 @@ absl::Status ComputeWorker::WarmUp(Station* station) {
     }
     if (starts_.back() < num_tokens) break;  // only with a very small limit of texts
     const model::PackedBatch batch = {ids_, type_ids_, starts_};
-    const MatrixView<float> rows(station->embeddings.data(), batch.num_texts(), station->model->info().hidden_dim);
-    if (absl::Status status = station->model->Embed(batch, station->workspace.get(), rows); !status.ok()) {
+    const MatrixView<float> rows(station->outputs.data(), batch.num_texts(), station->model->info().hidden_dim);
+    if (absl::Status status = station->model->Compute(batch, station->workspace.get(), rows); !status.ok()) {
       return absl::Status(status.code(), absl::StrCat("warm-up: ", status.message()));
     }
   }
@@ -119,7 +119,7 @@ void ComputeWorker::Process(const std::vector<BatchText>& texts, MonotonicTime b
   }
   Station* const station = StationOf(first.served().model);
   const MonotonicTime start = parts_.clock->Now();
-  const absl::Status status = Embed(station, texts);
+  const absl::Status status = Compute(station, texts);
   const absl::Duration compute_time = parts_.clock->Now() - start;
   parts_.admission->RecordBatch(ids_.size(), compute_time);
   first.metrics()->batch_tokens->Observe(static_cast<double>(ids_.size()));
@@ -128,7 +128,7 @@ void ComputeWorker::Process(const std::vector<BatchText>& texts, MonotonicTime b
     Deliver(station, texts, start, compute_time);
   } else {
     parts_.metrics->worker_faults->Increment();
-    EmbedOneByOne(station, texts, start);
+    ComputeOneByOne(station, texts, start);
   }
   SendAnswers();
 }
@@ -146,17 +146,17 @@ void ComputeWorker::Pack(std::span<const BatchText> texts) {
   }
 }
 
-absl::Status ComputeWorker::Embed(Station* station, std::span<const BatchText> texts) {
+absl::Status ComputeWorker::Compute(Station* station, std::span<const BatchText> texts) {
   Pack(texts);
-  const MatrixView<float> rows(station->embeddings.data(), texts.size(), station->model->info().hidden_dim);
-  return station->model->Embed({ids_, type_ids_, starts_}, station->workspace.get(), rows);
+  const MatrixView<float> rows(station->outputs.data(), texts.size(), station->model->info().hidden_dim);
+  return station->model->Compute({ids_, type_ids_, starts_}, station->workspace.get(), rows);
 }
 
 // After a refusal of the whole batch: finds the texts at fault, so that their neighbours are answered.
-void ComputeWorker::EmbedOneByOne(Station* station, std::span<const BatchText> texts, MonotonicTime batch_start) {
+void ComputeWorker::ComputeOneByOne(Station* station, std::span<const BatchText> texts, MonotonicTime batch_start) {
   for (size_t i = 0; i < texts.size(); ++i) {
     const std::span<const BatchText> one = texts.subspan(i, 1);
-    const absl::Status status = texts.size() > 1 ? Embed(station, one) : WorkerFault();
+    const absl::Status status = texts.size() > 1 ? Compute(station, one) : WorkerFault();
     if (status.ok()) {
       Deliver(station, one, batch_start, parts_.clock->Now() - batch_start);
     } else {
@@ -171,7 +171,7 @@ void ComputeWorker::Deliver(Station* station, std::span<const BatchText> texts, 
   for (size_t i = 0; i < texts.size(); ++i) {
     Call& call = *texts[i].call;
     if (call.finished()) continue;
-    const std::span<float> row(station->embeddings.data() + i * hidden_dim, hidden_dim);
+    const std::span<float> row(station->outputs.data() + i * hidden_dim, hidden_dim);
     bool finite = model::IsFinite(row);
     const size_t kept = model::FinishEmbedding(row, call.plan().dimensions, call.plan().normalize);
     // Dividing can overflow as well: nothing that is not finite leaves.
@@ -179,7 +179,7 @@ void ComputeWorker::Deliver(Station* station, std::span<const BatchText> texts, 
     if (!finite) {
       call.metrics()->non_finite->Increment();
       ready_.push_back({texts[i].call, absl::InternalError("non-finite output")});
-    } else if (call.SetEmbedding(texts[i].text_idx, row.first(kept), batch_start, compute_time)) {
+    } else if (call.SetOutput(texts[i].text_idx, row.first(kept), batch_start, compute_time)) {
       ready_.push_back({texts[i].call, call.TakeResponse()});
     }
   }

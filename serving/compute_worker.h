@@ -52,7 +52,7 @@ class ComputeWorker {
   struct Station {
     std::shared_ptr<const Servable> model;
     std::unique_ptr<ServableWorkspace> workspace;
-    AlignedBuffer<float> embeddings;  // [max_batch_texts, hidden_dim]
+    AlignedBuffer<float> outputs;  // [max_batch_texts, hidden_dim]
   };
 
   void Run(Heartbeat* beat);
@@ -62,8 +62,8 @@ class ComputeWorker {
 
   void Process(const std::vector<BatchText>& texts, MonotonicTime batch_start);
   void Pack(std::span<const BatchText> texts);
-  absl::Status Embed(Station* station, std::span<const BatchText> texts);
-  void EmbedOneByOne(Station* station, std::span<const BatchText> texts, MonotonicTime batch_start);
+  absl::Status Compute(Station* station, std::span<const BatchText> texts);
+  void ComputeOneByOne(Station* station, std::span<const BatchText> texts, MonotonicTime batch_start);
   // Gives the rows of `station` to their calls.
   void Deliver(Station* station, std::span<const BatchText> texts, MonotonicTime batch_start,
                absl::Duration compute_time);
@@ -81,7 +81,7 @@ class ComputeWorker {
   std::string text_buffer_;
   struct ReadyAnswer {
     std::shared_ptr<Call> call;
-    absl::StatusOr<EmbedResponse> result;
+    absl::StatusOr<Response> result;
   };
   std::vector<ReadyAnswer> ready_;
 };

@@ -13,7 +13,7 @@ absl::Status Invalid(const Parts&... parts) {
   return WithReason(absl::InvalidArgumentError(absl::StrCat(parts...)), kReasonInvalid);
 }
 
-absl::StatusOr<size_t> CheckTexts(const EmbedRequest& request, const RequestLimits& limits) {
+absl::StatusOr<size_t> CheckTexts(const Request& request, const RequestLimits& limits) {
   if (request.texts.empty()) return Invalid("texts: empty");
   if (request.texts.size() > limits.max_texts_per_call) {
     return Invalid("texts: ", request.texts.size(), " items, limit ", limits.max_texts_per_call);
@@ -31,7 +31,7 @@ absl::StatusOr<size_t> CheckTexts(const EmbedRequest& request, const RequestLimi
   return total_bytes;
 }
 
-absl::Status CheckPrompt(const EmbedRequest& request, const model::ModelInfo& info) {
+absl::Status CheckPrompt(const Request& request, const model::ModelInfo& info) {
   if (!request.prompt_name || request.prompt_name->empty()) return absl::OkStatus();  // "": no prompt
   const auto& names = info.prompt_names;
   if (std::find(names.begin(), names.end(), *request.prompt_name) != names.end()) return absl::OkStatus();
@@ -40,7 +40,7 @@ absl::Status CheckPrompt(const EmbedRequest& request, const model::ModelInfo& in
 
 }  // namespace
 
-absl::StatusOr<CallPlan> CheckRequest(const EmbedRequest& request, const RequestLimits& limits,
+absl::StatusOr<CallPlan> CheckRequest(const Request& request, const RequestLimits& limits,
                                       const ModelRepository& repository) {
   CallPlan plan;
   ASSIGN_OR_RETURN(plan.text_bytes, CheckTexts(request, limits));

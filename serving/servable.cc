@@ -33,9 +33,9 @@ class TextModelServable final : public Servable {
     return std::make_unique<TextModelWorkspace>(model_->NewWorkspace(team));
   }
 
-  absl::Status Embed(const model::PackedBatch& batch, ServableWorkspace* workspace,
-                     MatrixView<float> embeddings) const override {
-    return model_->Embed(batch, static_cast<TextModelWorkspace*>(workspace)->encoder(), embeddings);
+  absl::Status Compute(const model::PackedBatch& batch, ServableWorkspace* workspace,
+                       MatrixView<float> outputs) const override {
+    return model_->Embed(batch, static_cast<TextModelWorkspace*>(workspace)->encoder(), outputs);
   }
 
  private:

@@ -31,15 +31,15 @@ class Servable {
 
   virtual const model::ModelInfo& info() const = 0;
   virtual const model::MemoryUse& memory() const = 0;
-  // The most tokens of one Embed call.
+  // The most tokens of one Compute call.
   virtual size_t max_batch_tokens() const = 0;
   virtual absl::StatusOr<text::Encoding> Tokenize(absl::string_view text,
                                                   const model::TokenizeOptions& options) const = 0;
   // `team` must outlive the workspace.
   virtual std::unique_ptr<ServableWorkspace> NewWorkspace(kernels::ThreadTeam* team) const = 0;
-  // `workspace` comes from this object's NewWorkspace. embeddings: [batch.num_texts(), hidden_dim], f32.
-  virtual absl::Status Embed(const model::PackedBatch& batch, ServableWorkspace* workspace,
-                             MatrixView<float> embeddings) const = 0;
+  // `workspace` comes from this object's NewWorkspace. outputs: [batch.num_texts(), hidden_dim], f32.
+  virtual absl::Status Compute(const model::PackedBatch& batch, ServableWorkspace* workspace,
+                               MatrixView<float> outputs) const = 0;
 };
 
 // A loaded model as a Servable.

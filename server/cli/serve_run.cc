@@ -77,7 +77,7 @@ int Fail(const absl::Status& status, int exit_code) {
 }
 
 // Not ready, then (after the lame duck time) no new calls, then the calls in work, then the connections.
-void Drain(const Config& config, serving::EmbedPipeline* pipeline, rpc::GrpcServer* server) {
+void Drain(const Config& config, serving::Pipeline* pipeline, rpc::GrpcServer* server) {
   server->SetServing(false);
   if (config.shutdown().lame_duck_ms() > 0) {
     // A second signal ends the process, so this sleep is never in anyone's way.
@@ -108,7 +108,7 @@ int RunServer(const Config& config, const ServePlan& plan, const ContainerLimits
   for (const std::string& line : refusal.lines) PrintError(line);
   if (refusal.exit_code != 0) return refusal.exit_code;
   auto pipeline =
-      serving::EmbedPipeline::Create(PipelineOptionsOf(config, plan), &repository, &metrics, &SteadyClock::Get());
+      serving::Pipeline::Create(PipelineOptionsOf(config, plan), &repository, &metrics, &SteadyClock::Get());
   if (!pipeline.ok()) return Fail(pipeline.status(), kExitConfig);
   auto server =
       rpc::GrpcServer::Create(RpcOptionsOf(config, plan), pipeline->get(), &repository, &metrics, &SteadyClock::Get());

@@ -14,8 +14,8 @@
 #include "model/encoder.h"
 #include "model/text_model.h"
 #include "server/cli/config.h"
-#include "serving/embed_pipeline.h"
 #include "serving/model_repository.h"
+#include "serving/pipeline.h"
 
 namespace octet::cli {
 

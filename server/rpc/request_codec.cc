@@ -72,7 +72,7 @@ absl::Status CheckResponseSize(size_t num_texts, std::optional<uint32_t> dimensi
 }
 
 template <typename Message>
-void SetOptions(const Message& message, serving::EmbedRequest* request) {
+void SetOptions(const Message& message, serving::Request* request) {
   request->truncate = message.truncate();
   if (message.has_normalize()) request->normalize = message.normalize();
   if (message.has_prompt_name()) request->prompt_name = message.prompt_name();

@@ -23,7 +23,7 @@
 #include "absl/time/time.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "octet/v1/text_encoder.pb.h"
-#include "serving/embed_request.h"
+#include "serving/request.h"
 
 namespace octet::rpc {
 
@@ -40,8 +40,8 @@ class ParsedEmbed {
  public:
   virtual ~ParsedEmbed() = default;
 
-  serving::EmbedRequest request;  // deadline and cancelled are not set
-  uint64_t id = 0;                // EmbedStream only: the caller's
+  serving::Request request;  // deadline and cancelled are not set
+  uint64_t id = 0;           // EmbedStream only: the caller's
   bool as_floats = false;
   uint32_t num_chars = 0;  // tei.v1 only: Unicode characters of the text
 };
@@ -61,12 +61,12 @@ absl::StatusOr<StreamMessage> ParseEmbedStream(const grpc::ByteBuffer& bytes, co
 absl::StatusOr<std::unique_ptr<ParsedEmbed>> ParseTeiEmbed(const grpc::ByteBuffer& bytes, const RequestLimits& limits);
 
 // octet.v1.EmbedResponse; values little-endian.
-grpc::ByteBuffer EncodeEmbedResponse(const serving::EmbedResponse& response, bool as_floats);
+grpc::ByteBuffer EncodeEmbedResponse(const serving::Response& response, bool as_floats);
 // octet.v1.EmbedStreamResponse.
-grpc::ByteBuffer EncodeStreamResponse(uint64_t id, const serving::EmbedResponse& response, bool as_floats);
+grpc::ByteBuffer EncodeStreamResponse(uint64_t id, const serving::Response& response, bool as_floats);
 grpc::ByteBuffer EncodeStreamError(uint64_t id, const v1::StreamError& error);
 // tei.v1.EmbedResponse; total_time from arrival to now.
-grpc::ByteBuffer EncodeTeiEmbedResponse(const serving::EmbedResponse& response, uint32_t num_chars,
+grpc::ByteBuffer EncodeTeiEmbedResponse(const serving::Response& response, uint32_t num_chars,
                                         absl::Duration total_time);
 
 }  // namespace octet::rpc

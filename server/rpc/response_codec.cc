@@ -26,7 +26,7 @@ size_t BytesFieldSize(int field_number, size_t size) {
 }
 
 // The message without its vectors, which are written behind it.
-v1::EmbedResponse Frame(const serving::EmbedResponse& response) {
+v1::EmbedResponse Frame(const serving::Response& response) {
   v1::EmbedResponse frame;
   frame.set_model(response.model);
   frame.set_model_version(response.model_version);
@@ -41,7 +41,7 @@ v1::EmbedResponse Frame(const serving::EmbedResponse& response) {
 }
 
 // One Embedding without its vector.
-v1::Embedding EmbeddingFrame(const serving::EmbedResponse& response, size_t text_idx) {
+v1::Embedding EmbeddingFrame(const serving::Response& response, size_t text_idx) {
   v1::Embedding frame;
   frame.set_num_tokens(response.num_tokens[text_idx]);
   frame.set_truncated(response.truncated[text_idx]);
@@ -51,7 +51,7 @@ v1::Embedding EmbeddingFrame(const serving::EmbedResponse& response, size_t text
 // Writes an EmbedResponse field by field; the order of fields is free in the format.
 class ResponseWriter {
  public:
-  ResponseWriter(const serving::EmbedResponse& response, bool as_floats)
+  ResponseWriter(const serving::Response& response, bool as_floats)
       : response_(response),
         frame_(Frame(response)),
         vector_bytes_(response.dimensions * sizeof(float)),
@@ -74,7 +74,7 @@ class ResponseWriter {
       embeddings_[i].SerializeWithCachedSizes(out);
       out->WriteTag(Tag(vector_field_, kLengthDelimited));
       out->WriteVarint32(static_cast<uint32_t>(vector_bytes_));
-      out->WriteRaw(response_.embeddings.data() + i * response_.dimensions, static_cast<int>(vector_bytes_));
+      out->WriteRaw(response_.outputs.data() + i * response_.dimensions, static_cast<int>(vector_bytes_));
     }
   }
 
@@ -83,7 +83,7 @@ class ResponseWriter {
     return embeddings_[text_idx].ByteSizeLong() + BytesFieldSize(vector_field_, vector_bytes_);
   }
 
-  const serving::EmbedResponse& response_;
+  const serving::Response& response_;
   const v1::EmbedResponse frame_;
   const size_t vector_bytes_;
   const int vector_field_;
@@ -109,12 +109,12 @@ grpc::ByteBuffer Serialize(const google::protobuf::MessageLite& message) {
 
 }  // namespace
 
-grpc::ByteBuffer EncodeEmbedResponse(const serving::EmbedResponse& response, bool as_floats) {
+grpc::ByteBuffer EncodeEmbedResponse(const serving::Response& response, bool as_floats) {
   const ResponseWriter writer(response, as_floats);
   return MakeBuffer(writer.size(), [&](CodedOutputStream* out) { writer.Write(out); });
 }
 
-grpc::ByteBuffer EncodeStreamResponse(uint64_t id, const serving::EmbedResponse& response, bool as_floats) {
+grpc::ByteBuffer EncodeStreamResponse(uint64_t id, const serving::Response& response, bool as_floats) {
   const ResponseWriter writer(response, as_floats);
   const size_t id_size = 1 + CodedOutputStream::VarintSize64(id);
   const size_t size = id_size + BytesFieldSize(v1::EmbedStreamResponse::kResponseFieldNumber, writer.size());
@@ -134,10 +134,10 @@ grpc::ByteBuffer EncodeStreamError(uint64_t id, const v1::StreamError& error) {
   return Serialize(message);
 }
 
-grpc::ByteBuffer EncodeTeiEmbedResponse(const serving::EmbedResponse& response, uint32_t num_chars,
+grpc::ByteBuffer EncodeTeiEmbedResponse(const serving::Response& response, uint32_t num_chars,
                                         absl::Duration total_time) {
   ::tei::v1::EmbedResponse message;
-  message.mutable_embeddings()->Add(response.embeddings.begin(), response.embeddings.end());
+  message.mutable_embeddings()->Add(response.outputs.begin(), response.outputs.end());
   ::tei::v1::Metadata& metadata = *message.mutable_metadata();
   metadata.set_compute_chars(num_chars);
   metadata.set_compute_tokens(response.num_tokens.empty() ? 0 : response.num_tokens[0]);

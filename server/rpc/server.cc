@@ -71,8 +71,7 @@ std::vector<std::string> MethodNames() {
   return names;
 }
 
-absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Create(const RpcOptions& options,
-                                                               serving::EmbedPipeline* pipeline,
+absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Create(const RpcOptions& options, serving::Pipeline* pipeline,
                                                                const serving::ModelRepository* repository,
                                                                serving::Metrics* metrics, const Clock* clock) {
   auto state = std::make_unique<State>();

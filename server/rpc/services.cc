@@ -27,13 +27,13 @@ std::string LabelOf(const ServiceContext& context, const std::string& model) {
 // the reply.
 template <typename Finish>
 void Submit(const ServiceContext& context, Call call, std::unique_ptr<ParsedEmbed> parsed, Finish finish) {
-  serving::EmbedRequest request = std::move(parsed->request);
+  serving::Request request = std::move(parsed->request);
   request.deadline = call.deadline;
   request.cancelled = call.cancelled;
   std::string label = LabelOf(context, request.model);
   context.pipeline->Submit(std::move(request),
                            [parsed = std::move(parsed), reply = std::move(call.reply), label = std::move(label),
-                            finish = std::move(finish)](absl::StatusOr<serving::EmbedResponse> answer) mutable {
+                            finish = std::move(finish)](absl::StatusOr<serving::Response> answer) mutable {
                              finish(*parsed, std::move(answer), label, std::move(reply));
                            });
 }
@@ -42,12 +42,12 @@ void Submit(const ServiceContext& context, Call call, std::unique_ptr<ParsedEmbe
 void Embed(const ServiceContext& context, Call call) {
   auto parsed = ParseEmbed(call.request, context.limits);
   if (!parsed.ok()) return Refuse(context, parsed.status(), std::move(call.reply));
-  Submit(context, std::move(call), *std::move(parsed),
-         [](const ParsedEmbed& request, absl::StatusOr<serving::EmbedResponse> answer, absl::string_view label,
-            Reply reply) {
-           if (!answer.ok()) return std::move(reply)(answer.status(), label);
-           std::move(reply)(EncodeEmbedResponse(*answer, request.as_floats), label);
-         });
+  Submit(
+      context, std::move(call), *std::move(parsed),
+      [](const ParsedEmbed& request, absl::StatusOr<serving::Response> answer, absl::string_view label, Reply reply) {
+        if (!answer.ok()) return std::move(reply)(answer.status(), label);
+        std::move(reply)(EncodeEmbedResponse(*answer, request.as_floats), label);
+      });
 }
 
 // octet.v1.TextEncoder/EmbedStream: errors of a request are answers, those of the stream's form end it.
@@ -59,13 +59,13 @@ void EmbedStream(const ServiceContext& context, Call call) {
     serving::CountRefusal(status, context.metrics);
     return std::move(call.reply)(EncodeStreamError(message->id, ToStreamError(status)), "");
   }
-  Submit(context, std::move(call), *std::move(message->parsed),
-         [](const ParsedEmbed& request, absl::StatusOr<serving::EmbedResponse> answer, absl::string_view label,
-            Reply reply) {
-           std::move(reply)(answer.ok() ? EncodeStreamResponse(request.id, *answer, request.as_floats)
-                                        : EncodeStreamError(request.id, ToStreamError(answer.status())),
-                            label);
-         });
+  Submit(
+      context, std::move(call), *std::move(message->parsed),
+      [](const ParsedEmbed& request, absl::StatusOr<serving::Response> answer, absl::string_view label, Reply reply) {
+        std::move(reply)(answer.ok() ? EncodeStreamResponse(request.id, *answer, request.as_floats)
+                                     : EncodeStreamError(request.id, ToStreamError(answer.status())),
+                         label);
+      });
 }
 
 // tei.v1.Embed/Embed and, message by message, tei.v1.Embed/EmbedStream
@@ -75,7 +75,7 @@ void TeiEmbed(const ServiceContext& context, Call call) {
   (*parsed)->request.model = call.model_metadata;
   const MonotonicTime arrival = call.arrival;
   Submit(context, std::move(call), *std::move(parsed),
-         [&context, arrival](const ParsedEmbed& request, absl::StatusOr<serving::EmbedResponse> answer,
+         [&context, arrival](const ParsedEmbed& request, absl::StatusOr<serving::Response> answer,
                              absl::string_view label, Reply reply) {
            if (!answer.ok()) return std::move(reply)(answer.status(), label);
            std::move(reply)(EncodeTeiEmbedResponse(*answer, request.num_chars, context.clock->Now() - arrival), label);

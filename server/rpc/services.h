@@ -9,15 +9,15 @@
 #include "server/rpc/request_codec.h"
 #include "server/rpc/rpc_options.h"
 #include "server/rpc/transport.h"
-#include "serving/embed_pipeline.h"
 #include "serving/metrics.h"
 #include "serving/model_repository.h"
+#include "serving/pipeline.h"
 
 namespace octet::rpc {
 
 // What handlers share. All pointers outlive the transport that the methods are given to.
 struct ServiceContext {
-  serving::EmbedPipeline* pipeline = nullptr;
+  serving::Pipeline* pipeline = nullptr;
   const serving::ModelRepository* repository = nullptr;
   serving::Metrics* metrics = nullptr;
   const Clock* clock = nullptr;

@@ -6,7 +6,7 @@
 #include "absl/time/time.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
-#include "serving/embed_request.h"
+#include "serving/request.h"
 
 namespace octet::rpc {
 namespace {

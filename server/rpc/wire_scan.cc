@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
-#include "serving/embed_request.h"
+#include "serving/request.h"
 #include "text/utf8.h"
 
 namespace octet::rpc {

@@ -110,7 +110,7 @@ TEST_F(GrpcHealthTest, LivenessFollowsTheThreads) {
   RawStream watch(channel_, "grpc.health.v1.Health/Watch");
   ASSERT_TRUE(watch.Write(HealthRequest("liveness")));
   serving::Answers answers;
-  serving::EmbedRequest request;
+  serving::Request request;
   request.texts = {"Gated"};
   pipeline_->Submit(std::move(request), answers.Next());
   ReadUntil(&watch, HealthCheckResponse::NOT_SERVING);

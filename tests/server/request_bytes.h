@@ -62,7 +62,7 @@ struct Options {
 };
 
 inline Options OptionsOf(const ParsedEmbed& parsed) {
-  const serving::EmbedRequest& request = parsed.request;
+  const serving::Request& request = parsed.request;
   return {request.truncate,    request.truncation_side, request.normalize,
           request.prompt_name, request.dimensions,      parsed.as_floats};
 }

@@ -95,7 +95,7 @@ std::string Disagreement(const std::string& bytes, const Parsed& parsed,
     return reference.has_value() && !refusal->is_due(*reference, bytes) ? "protobuf takes it: " + message : "";
   }
   if (!reference.has_value()) return "protobuf refuses it";
-  const serving::EmbedRequest& request = (*parsed)->request;
+  const serving::Request& request = (*parsed)->request;
   if (request.model != reference->model()) return "model";
   if (!std::equal(request.texts.begin(), request.texts.end(), reference->texts().begin(), reference->texts().end())) {
     return "texts";

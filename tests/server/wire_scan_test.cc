@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "serving/embed_request.h"
+#include "serving/request.h"
 #include "tests/server/bytes.h"
 
 namespace octet::rpc {

@@ -16,8 +16,8 @@
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/mutex.h"
-#include "serving/embed_pipeline.h"
-#include "serving/embed_request.h"
+#include "serving/pipeline.h"
+#include "serving/request.h"
 #include "serving/servable.h"
 
 namespace octet::serving {
@@ -59,7 +59,7 @@ class Gate {
 
 class FakeWorkspace final : public ServableWorkspace {};
 
-// A copy of what one Embed call was given.
+// A copy of what one Compute call was given.
 struct SeenBatch {
   std::vector<int32_t> ids;
   std::vector<uint32_t> starts;
@@ -69,7 +69,7 @@ struct SeenBatch {
 class FakeServable final : public Servable {
  public:
   static constexpr uint32_t kHiddenDim = 4;
-  using EmbedHook = std::function<absl::Status(const model::PackedBatch&, MatrixView<float>)>;
+  using ComputeHook = std::function<absl::Status(const model::PackedBatch&, MatrixView<float>)>;
   using TokenizeHook = std::function<absl::Status(absl::string_view)>;
 
   explicit FakeServable(uint32_t max_tokens = 512) {
@@ -81,8 +81,8 @@ class FakeServable final : public Servable {
     info_.prompt_names = {"query"};
   }
 
-  // Set before the pipeline runs; called at the end of Embed / before Tokenize.
-  EmbedHook on_embed;
+  // Set before the pipeline runs; called at the end of Compute / before Tokenize.
+  ComputeHook on_compute;
   TokenizeHook on_tokenize;
   size_t arena_tokens = 1 << 20;
 
@@ -116,10 +116,10 @@ class FakeServable final : public Servable {
   }
 
   // A row is {tokens of the text, first id, last id, 1}.
-  absl::Status Embed(const model::PackedBatch& batch, ServableWorkspace*, MatrixView<float> embeddings) const override {
+  absl::Status Compute(const model::PackedBatch& batch, ServableWorkspace*, MatrixView<float> outputs) const override {
     for (size_t t = 0; t < batch.num_texts(); ++t) {
       const uint32_t begin = batch.starts[t], end = batch.starts[t + 1];
-      const std::span<float> row = embeddings.Row(t);
+      const std::span<float> row = outputs.Row(t);
       row[0] = static_cast<float>(end - begin);
       row[1] = static_cast<float>(batch.ids[begin]);
       row[2] = static_cast<float>(batch.ids[end - 1]);
@@ -129,7 +129,7 @@ class FakeServable final : public Servable {
       MutexLock lock(&mu_);
       seen_.push_back({{batch.ids.begin(), batch.ids.end()}, {batch.starts.begin(), batch.starts.end()}});
     }
-    return on_embed ? on_embed(batch, embeddings) : absl::OkStatus();
+    return on_compute ? on_compute(batch, outputs) : absl::OkStatus();
   }
 
   // Every batch so far, warm-up included.
@@ -149,10 +149,10 @@ class FakeServable final : public Servable {
 class Answers {
  public:
   // For Submit; every answer is kept, and a second one for the same call is counted.
-  EmbedDone Next() {
+  RequestDone Next() {
     MutexLock lock(&mu_);
     slots_.emplace_back();
-    return [this, idx = slots_.size() - 1](absl::StatusOr<EmbedResponse> result) {
+    return [this, idx = slots_.size() - 1](absl::StatusOr<Response> result) {
       MutexLock inner(&mu_);
       slots_[idx].push_back(std::move(result));
       changed_.SignalAll();
@@ -160,7 +160,7 @@ class Answers {
   }
 
   // The answer of call `idx`, waiting for it.
-  absl::StatusOr<EmbedResponse> Get(size_t idx) {
+  absl::StatusOr<Response> Get(size_t idx) {
     MutexLock lock(&mu_);
     while (slots_[idx].empty()) changed_.Wait(&mu_);
     return slots_[idx].front();
@@ -189,7 +189,7 @@ class Answers {
  private:
   mutable Mutex mu_;
   CondVar changed_;
-  std::vector<std::vector<absl::StatusOr<EmbedResponse>>> slots_ ABSL_GUARDED_BY(mu_);
+  std::vector<std::vector<absl::StatusOr<Response>>> slots_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace octet::serving

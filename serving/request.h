@@ -1,6 +1,6 @@
-// One embedding request as the serving layer sees it, and its answer. No protobuf, no gRPC.
-#ifndef OCTET_SERVING_EMBED_REQUEST_H_
-#define OCTET_SERVING_EMBED_REQUEST_H_
+// One request as the serving layer sees it, and its answer. No protobuf, no gRPC.
+#ifndef OCTET_SERVING_REQUEST_H_
+#define OCTET_SERVING_REQUEST_H_
 
 #include <atomic>
 #include <cstdint>
@@ -18,7 +18,7 @@
 
 namespace octet::serving {
 
-struct EmbedRequest {
+struct Request {
   std::string model;                     // empty: the default model
   std::vector<absl::string_view> texts;  // borrowed; valid UTF-8; must stay alive until `done` has run
   bool truncate = false;
@@ -31,17 +31,17 @@ struct EmbedRequest {
   std::shared_ptr<const std::atomic<bool>> cancelled;
 };
 
-struct EmbedResponse {
+struct Response {
   std::string model, model_version;
   uint32_t dimensions = 0;
-  std::vector<float> embeddings;                           // [num_texts, dimensions]
+  std::vector<float> outputs;                              // [num_texts, dimensions]
   std::vector<uint32_t> num_tokens;                        // per text, after truncation, special tokens included
   std::vector<bool> truncated;                             // per text
   absl::Duration tokenize_time, queue_time, compute_time;  // queue: all waiting; the largest over texts
 };
 
 // Called exactly once, on a pipeline thread (or inside Submit for a refusal); must not block or throw.
-using EmbedDone = absl::AnyInvocable<void(absl::StatusOr<EmbedResponse>) &&>;
+using RequestDone = absl::AnyInvocable<void(absl::StatusOr<Response>) &&>;
 
 // The reasons that octet gives; stable, clients may program against them.
 inline constexpr char kReasonQueueFull[] = "QUEUE_FULL";
@@ -63,4 +63,4 @@ std::string ReasonOf(const absl::Status& status);  // "" when it has none
 
 }  // namespace octet::serving
 
-#endif  // OCTET_SERVING_EMBED_REQUEST_H_
+#endif  // OCTET_SERVING_REQUEST_H_
