@@ -33,9 +33,15 @@ class CallRegistry;
 // What checking a request yields.
 struct CallPlan {
   std::shared_ptr<const ServedModel> model;
-  size_t dimensions = 0;  // of the answer
-  bool normalize = false;
+  std::optional<size_t> dimensions;  // of each embedding; absent for other tasks, whose outputs stay whole
+  bool normalize = false;            // of embeddings
   size_t text_bytes = 0;
+};
+
+// A text or pair copied out of a call; kept for its memory.
+struct TextBuffer {
+  std::string text, pair;
+  bool is_pair = false;
 };
 
 class Call {
@@ -48,6 +54,7 @@ class Call {
   const Servable& model() const { return *plan_.model->model; }
   const CallPlan& plan() const { return plan_; }
   size_t num_texts() const { return num_texts_; }
+  const char* texts_name() const { return request_.texts_name; }
   MonotonicTime arrival() const { return arrival_; }
   MonotonicTime deadline() const { return request_.deadline; }
   const model::TokenizeOptions& tokenize_options() const { return tokenize_options_; }
@@ -65,7 +72,7 @@ class Call {
 
   // Tokenizing: any thread, each text by one.
   // Copies a text into `buffer`; false when the call is finished and the texts may be gone.
-  bool CopyText(size_t text_idx, std::string* buffer);
+  bool CopyText(size_t text_idx, TextBuffer* buffer);
   bool WantsText(size_t text_idx) const;  // false after an error in an earlier text
   void SetEncoding(size_t text_idx, text::Encoding encoding);
   void SetTextError(size_t text_idx, absl::Status error);
@@ -84,8 +91,7 @@ class Call {
   size_t total_tokens() const { return total_tokens_; }
   const text::Encoding& encoding(size_t text_idx) const { return encodings_[text_idx]; }
 
-  // Compute worker only. The finished vector of a text, [dimensions], and its batch's times; true when it
-  // was the call's last.
+  // Compute worker only. The finished outputs of a text and its batch's times; true when it was the call's last.
   bool SetOutput(size_t text_idx, std::span<const float> output, MonotonicTime batch_start,
                  absl::Duration compute_time);
   Response TakeResponse() { return std::move(response_); }

@@ -4,6 +4,7 @@
 //   NotFound            unknown model
 //   InvalidArgument     "texts: empty", "texts: 129 items, limit 128", "texts[3]: 70000 bytes, limit 65536",
 //                       "texts[0]: 300 tokens, limit 256", "dimensions: 0, ...", "prompt_name: ..."
+//   FailedPrecondition  the model has another task than the request
 //   ResourceExhausted   a bounded queue is full; carries WithRetryAfter
 //   DeadlineExceeded    passed before compute; never computed
 //   Cancelled           client gone before compute; never computed

@@ -3,9 +3,12 @@
 #define OCTET_SERVING_REQUEST_H_
 
 #include <atomic>
+#include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -14,30 +17,58 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "model/task.h"
 #include "text/tokenizer.h"
 
 namespace octet::serving {
 
+struct ServedModel;  // model_repository.h
+
+// One text, or two that the model reads together. Borrowed; valid UTF-8.
+struct TextInput {
+  TextInput() = default;
+  // NOLINTNEXTLINE(google-explicit-constructor): a text alone is the usual input.
+  TextInput(const std::convertible_to<absl::string_view> auto& single) : text(single) {}
+  TextInput(absl::string_view first, absl::string_view second) : text(first), pair(second) {}
+
+  friend bool operator==(const TextInput&, const TextInput&) = default;
+
+  size_t bytes() const { return text.size() + (pair ? pair->size() : 0); }
+
+  absl::string_view text;
+  std::optional<absl::string_view> pair;  // the second text
+};
+
 struct Request {
-  std::string model;                     // empty: the default model
-  std::vector<absl::string_view> texts;  // borrowed; valid UTF-8; must stay alive until `done` has run
+  model::Task task = model::Task::kEmbedding;  // of the model that it needs
+  std::optional<size_t> num_labels;            // likewise; absent: any number
+  std::string model;                           // empty: the default model
+  std::vector<TextInput> texts;                // must stay alive until `done` has run
+  const char* texts_name = "texts";            // the client's word for them, for messages
   bool truncate = false;
   text::TruncationSide truncation_side = text::TruncationSide::kRight;
-  std::optional<bool> normalize;                      // absent: what the model says
-  std::optional<std::string> prompt_name;             // absent: the model's default prompt
-  std::optional<uint32_t> dimensions;                 // cut before normalizing; absent: all
+  std::optional<bool> normalize;                      // embedding; absent: what the model says
+  std::optional<std::string> prompt_name;             // embedding; absent: the model's default prompt
+  std::optional<uint32_t> dimensions;                 // embedding: cut before normalizing; absent: all
   MonotonicTime deadline = absl::InfiniteDuration();  // on the pipeline's clock
   // Set by the transport when the client has gone. May be null.
   std::shared_ptr<const std::atomic<bool>> cancelled;
 };
 
 struct Response {
+  std::shared_ptr<const ServedModel> served;  // what computed it
   std::string model, model_version;
-  uint32_t dimensions = 0;
-  std::vector<float> outputs;                              // [num_texts, dimensions]
-  std::vector<uint32_t> num_tokens;                        // per text, after truncation, special tokens included
-  std::vector<bool> truncated;                             // per text
+  uint32_t dimensions = 0;            // of each embedding; 0 for other tasks
+  std::vector<float> outputs;         // of all texts, in order
+  std::vector<size_t> output_starts;  // [num_texts + 1]: a text's outputs are [starts[t], starts[t + 1])
+  std::vector<uint32_t> num_tokens;   // per text, after truncation, special tokens included
+  std::vector<bool> truncated;        // per text
   absl::Duration tokenize_time, queue_time, compute_time;  // queue: all waiting; the largest over texts
+
+  size_t num_texts() const { return num_tokens.size(); }
+  std::span<const float> output(size_t text_idx) const {
+    return std::span(outputs).subspan(output_starts[text_idx], output_starts[text_idx + 1] - output_starts[text_idx]);
+  }
 };
 
 // Called exactly once, on a pipeline thread (or inside Submit for a refusal); must not block or throw.
@@ -48,6 +79,7 @@ inline constexpr char kReasonQueueFull[] = "QUEUE_FULL";
 inline constexpr char kReasonInvalid[] = "INVALID";
 inline constexpr char kReasonTooLong[] = "TEXT_TOO_LONG";
 inline constexpr char kReasonUnknownModel[] = "UNKNOWN_MODEL";
+inline constexpr char kReasonWrongTask[] = "WRONG_TASK";
 inline constexpr char kReasonDeadline[] = "DEADLINE";
 inline constexpr char kReasonCancelled[] = "CANCELLED";
 inline constexpr char kReasonDraining[] = "DRAINING";

@@ -16,8 +16,8 @@ struct RequestLimits {
   size_t max_text_bytes = 0;
 };
 
-// Finds the model and settles what the answer will look like. InvalidArgument or NotFound, each with a
-// reason, messages as pipeline.h lists them: at most 256 bytes, never with names or text in them.
+// Finds the model and settles what the answer will look like. InvalidArgument, NotFound or (a model with another
+// task) FailedPrecondition, each with a reason, messages as pipeline.h lists them: at most 256 bytes, never with names or text in them.
 absl::StatusOr<CallPlan> CheckRequest(const Request& request, const RequestLimits& limits,
                                       const ModelRepository& repository);
 

@@ -91,7 +91,7 @@ absl::StatusOr<std::unique_ptr<ParsedEmbed>> ParseEmbedPieces(std::span<const ab
   }
   if (message.texts().empty()) return Invalid("texts: empty");
   parsed->request.model = message.model();
-  for (const std::string& text : message.texts()) parsed->request.texts.emplace_back(text.data(), text.size());
+  for (const std::string& text : message.texts()) parsed->request.texts.emplace_back(text);
   if (message.truncation_side() == v1::TRUNCATION_SIDE_LEFT) {
     parsed->request.truncation_side = text::TruncationSide::kLeft;
   }
@@ -140,13 +140,13 @@ absl::StatusOr<std::unique_ptr<ParsedEmbed>> ParseTeiEmbed(const grpc::ByteBuffe
     return Invalid(
         absl::StrCat("truncation_direction: unknown value ", static_cast<int>(message.truncation_direction())));
   }
-  parsed->request.texts.emplace_back(message.inputs().data(), message.inputs().size());
+  parsed->request.texts.emplace_back(message.inputs());
   if (message.truncation_direction() == ::tei::v1::TRUNCATION_DIRECTION_LEFT) {
     parsed->request.truncation_side = text::TruncationSide::kLeft;
   }
   SetOptions(message, &parsed->request);
   if (!message.has_normalize()) parsed->request.normalize = true;
-  parsed->num_chars = CountChars(parsed->request.texts[0]);
+  parsed->num_chars = CountChars(parsed->request.texts[0].text);
   RETURN_IF_ERROR(CheckResponseSize(/*num_texts=*/1, parsed->request.dimensions, limits));
   return parsed;
 }

@@ -98,6 +98,15 @@ TEST_F(PipelineTest, RefusesBadRequestsWithTheTablesWords) {
        RejectReason::kInvalid},
       {"R16 above", [](Request* r) { r->dimensions = 5; }, invalid, "dimensions: 5, allowed 1 to 4", kReasonInvalid,
        RejectReason::kInvalid},
+      {"task", [](Request* r) { r->task = model::Task::kClassification; }, absl::StatusCode::kFailedPrecondition,
+       "model: its task is embedding, this method's is classification", kReasonWrongTask, RejectReason::kWrongTask},
+      {"pair too long",
+       [](Request* r) {
+         r->texts[0] = {"a", kTooManyBytes};
+       },
+       invalid, "texts[0]: 601 bytes, limit 600", kReasonTooLong, RejectReason::kTooLong},
+      {"name", [](Request* r) { r->texts_name = "items", r->texts.resize(4); }, invalid, "items: 4 items, limit 3",
+       kReasonInvalid, RejectReason::kInvalid},
       {"prompt", [](Request* r) { r->prompt_name = "secret"; }, invalid,
        "prompt_name: unknown, the model has 1 prompts", kReasonInvalid, RejectReason::kInvalid},
       {"R24",
@@ -121,6 +130,55 @@ TEST_F(PipelineTest, RefusesBadRequestsWithTheTablesWords) {
   }
   for (const SeenBatch& batch : model_->seen()) EXPECT_EQ(batch.num_texts(), 0u) << "computed";
   ExpectNothingHeld();
+}
+
+TEST_F(PipelineTest, AClassificationModelAnswersWholeRows) {
+  model_->SetLabels({"a", "b", "c", "d"});
+  Start();
+  Request request = MakeRequest({"abc", "z"});
+  request.task = model::Task::kClassification;
+  request.num_labels = 4;
+  request.normalize = true;  // of embeddings only
+  const auto result = answers_.Get(Submit(std::move(request)));
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->dimensions, 0u);
+  EXPECT_EQ(result->served->name, "mini");
+  EXPECT_THAT(result->output(0), ElementsAre(3, 'a', 'c', 1));
+  EXPECT_THAT(result->output(1), ElementsAre(1, 'z', 'z', 1));
+
+  Request reranker = MakeRequest({"abc"});
+  reranker.task = model::Task::kClassification;
+  reranker.num_labels = 1;
+  const absl::Status refused = StatusOf(std::move(reranker));
+  EXPECT_EQ(std::string(refused.message()), "model: it has 4 labels, this method needs 1");
+  EXPECT_EQ(ReasonOf(refused), kReasonWrongTask);
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused));
+}
+
+TEST_F(PipelineTest, PairsReachTheModelWithTheirTypes) {
+  model_->mutable_info().task = model::Task::kClassification;
+  Start();
+  Request request;
+  request.task = model::Task::kClassification;
+  request.texts = {{"ab", "c"}, "de", {"", "f"}};
+  ASSERT_TRUE(StatusOf(std::move(request)).ok());
+  ASSERT_EQ(model_->seen().size(), 1u);
+  EXPECT_THAT(model_->seen()[0].ids, ElementsAre('a', 'b', 'c', 'd', 'e', 'f'));
+  EXPECT_THAT(model_->seen()[0].type_ids, ElementsAre(0, 0, 1, 0, 0, 1));
+  ExpectNothingHeld();
+}
+
+TEST_F(PipelineTest, OutputsMayBeOfEachToken) {
+  model_->mutable_info().task = model::Task::kClassification;
+  model_->values_per_token = 2;
+  Start();
+  Request request = MakeRequest({"abc", "z", "xy"});
+  request.task = model::Task::kClassification;
+  const auto result = answers_.Get(Submit(std::move(request)));
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(result->output(0), ElementsAre('a', 'a', 'b', 'b', 'c', 'c'));
+  EXPECT_THAT(result->output(1), ElementsAre('z', 'z'));
+  EXPECT_THAT(result->output(2), ElementsAre('x', 'x', 'y', 'y'));
 }
 
 TEST_F(PipelineTest, R8TruncatesWhenAsked) {
