@@ -31,7 +31,6 @@ class ClassificationHead final : public Head {
   static uint64_t WeightBytes(uint64_t hidden_dim, uint64_t num_labels, Isa isa);
   static uint64_t WorkspaceBytes(uint64_t hidden_dim, uint64_t num_labels);
 
-  Task task() const override { return Task::kClassification; }
   size_t OutputSize(size_t) const override { return classifier_->out_dim(); }
   uint64_t weight_bytes() const override { return pooler_->bytes() + classifier_->bytes(); }
   std::unique_ptr<HeadWorkspace> NewWorkspace() const override;

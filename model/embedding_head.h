@@ -19,7 +19,6 @@ class EmbeddingHead final : public Head {
   EmbeddingHead(const kernels::KernelTable* kernels, Pooling pooling, size_t hidden_dim)
       : kernels_(*kernels), pooling_(pooling), hidden_dim_(hidden_dim) {}
 
-  Task task() const override { return Task::kEmbedding; }
   size_t OutputSize(size_t) const override { return hidden_dim_; }
   uint64_t weight_bytes() const override { return 0; }
   std::unique_ptr<HeadWorkspace> NewWorkspace() const override { return std::make_unique<HeadWorkspace>(); }

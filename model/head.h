@@ -12,7 +12,6 @@
 
 #include "base/matrix_view.h"
 #include "model/packed_batch.h"
-#include "model/task.h"
 
 namespace octet::model {
 
@@ -26,8 +25,7 @@ class Head {
  public:
   virtual ~Head() = default;
 
-  virtual Task task() const = 0;
-  // f32 values that a text of `num_tokens` tokens yields.
+  // f32 values that a text of `num_tokens` tokens yields: the same for all, or in proportion to the tokens.
   virtual size_t OutputSize(size_t num_tokens) const = 0;
   // Kept: weights of this head alone.
   virtual uint64_t weight_bytes() const = 0;
