@@ -3,9 +3,9 @@
 #include <cstring>
 
 #include "google/protobuf/io/coded_stream.h"
-#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "server/rpc/message_bytes.h"
+#include "server/rpc/message_parts.h"
 #include "server/rpc/request_codec.h"
-#include "tei/v1/tei.pb.h"
 
 namespace octet::rpc {
 namespace {
@@ -31,12 +31,8 @@ v1::EmbedResponse Frame(const serving::Response& response) {
   frame.set_model(response.model);
   frame.set_model_version(response.model_version);
   frame.set_dimensions(response.dimensions);
-  uint32_t num_tokens = 0;
-  for (const uint32_t n : response.num_tokens) num_tokens += n;
-  frame.set_num_tokens(num_tokens);
-  frame.mutable_timing()->set_tokenize_ns(static_cast<uint64_t>(absl::ToInt64Nanoseconds(response.tokenize_time)));
-  frame.mutable_timing()->set_queue_ns(static_cast<uint64_t>(absl::ToInt64Nanoseconds(response.queue_time)));
-  frame.mutable_timing()->set_compute_ns(static_cast<uint64_t>(absl::ToInt64Nanoseconds(response.compute_time)));
+  frame.set_num_tokens(TotalTokens(response));
+  SetTiming(response, frame.mutable_timing());
   return frame;
 }
 
@@ -91,22 +87,6 @@ class ResponseWriter {
   size_t size_ = 0;
 };
 
-// A buffer of exactly `size` bytes, filled by `write`.
-template <typename Write>
-grpc::ByteBuffer MakeBuffer(size_t size, const Write& write) {
-  grpc::Slice slice(size);
-  google::protobuf::io::ArrayOutputStream array(const_cast<uint8_t*>(slice.begin()), static_cast<int>(size));
-  {
-    CodedOutputStream out(&array);
-    write(&out);
-  }
-  return grpc::ByteBuffer(&slice, 1);
-}
-
-grpc::ByteBuffer Serialize(const google::protobuf::MessageLite& message) {
-  return MakeBuffer(message.ByteSizeLong(), [&](CodedOutputStream* out) { message.SerializeWithCachedSizes(out); });
-}
-
 }  // namespace
 
 grpc::ByteBuffer EncodeEmbedResponse(const serving::Response& response, bool as_floats) {
@@ -131,21 +111,6 @@ grpc::ByteBuffer EncodeStreamError(uint64_t id, const v1::StreamError& error) {
   v1::EmbedStreamResponse message;
   message.set_id(id);
   *message.mutable_error() = error;
-  return Serialize(message);
-}
-
-grpc::ByteBuffer EncodeTeiEmbedResponse(const serving::Response& response, uint32_t num_chars,
-                                        absl::Duration total_time) {
-  ::tei::v1::EmbedResponse message;
-  message.mutable_embeddings()->Add(response.outputs.begin(), response.outputs.end());
-  ::tei::v1::Metadata& metadata = *message.mutable_metadata();
-  metadata.set_compute_chars(num_chars);
-  metadata.set_compute_tokens(response.num_tokens.empty() ? 0 : response.num_tokens[0]);
-  const auto ns = [](absl::Duration d) { return static_cast<uint64_t>(absl::ToInt64Nanoseconds(d)); };
-  metadata.set_total_time_ns(ns(total_time));
-  metadata.set_tokenization_time_ns(ns(response.tokenize_time));
-  metadata.set_queue_time_ns(ns(response.queue_time));
-  metadata.set_inference_time_ns(ns(response.compute_time));
   return Serialize(message);
 }
 

@@ -64,6 +64,11 @@ grpc::Status ToGrpcStatus(const absl::Status& status) {
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()), message, details.SerializeAsString());
 }
 
+absl::Status ToTeiStatus(const absl::Status& status) {
+  if (serving::ReasonOf(status) != serving::kReasonWrongTask) return status;
+  return serving::WithReason(absl::UnimplementedError(status.message()), serving::kReasonWrongTask);
+}
+
 v1::StreamError ToStreamError(const absl::Status& status) {
   v1::StreamError error;
   error.set_code(static_cast<int>(status.code()));

@@ -14,6 +14,7 @@
 
 #include "octet/v1/text_encoder.pb.h"
 #include "server/rpc/request_codec.h"
+#include "server/rpc/tei_codec.h"
 #include "tei/v1/tei.pb.h"
 #include "tests/server/bytes.h"
 
@@ -113,8 +114,9 @@ TEST(ResponseCodecTest, StreamErrorKeepsIdAndEveryField) {
 TEST(ResponseCodecTest, TeiResponseReadsBackAsItWas) {
   for (const uint32_t dimensions : {1, 31, 32, 4096}) {
     const serving::Response response = MakeResponse(/*num_texts=*/1, dimensions);
-    const auto message =
-        Decode<::tei::v1::EmbedResponse>(EncodeTeiEmbedResponse(response, /*num_chars=*/UINT32_MAX, absl::Seconds(2)));
+    ParsedTei request;
+    request.num_chars = UINT32_MAX;
+    const auto message = Decode<::tei::v1::EmbedResponse>(EncodeTeiEmbedResponse(response, request, absl::Seconds(2)));
     EXPECT_EQ(BytesOf(message.embeddings().data(), message.embeddings_size()),
               BytesOf(response.outputs.data(), dimensions));
     EXPECT_EQ(message.metadata().compute_chars(), UINT32_MAX);
@@ -179,8 +181,10 @@ TEST(ResponseCodecTest, NoTeiAnswerIsLargerThanItsRequestWasCheckedFor) {
   request.set_inputs("a");
   for (const uint32_t dimensions : {1, 31, 32, 384, 4096}) {
     const size_t bound = Bound(ParseTeiEmbed, request, {.max_dimensions = dimensions});
+    ParsedTei parsed;
+    parsed.num_chars = UINT32_MAX;
     const grpc::ByteBuffer answer =
-        EncodeTeiEmbedResponse(LargestResponse(/*num_texts=*/1, dimensions), UINT32_MAX, absl::InfiniteDuration());
+        EncodeTeiEmbedResponse(LargestResponse(/*num_texts=*/1, dimensions), parsed, absl::InfiniteDuration());
     EXPECT_LE(answer.Length(), bound) << dimensions;
   }
 }
