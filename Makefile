@@ -91,6 +91,9 @@ peers: build ## octet beside other engines, same weights, one interleaved run; A
 goldens: ## make the files in tests/golden again (torch and transformers, in .cache/goldens)
 	@scripts/setup goldens
 	@.cache/goldens/bin/python tools/make_goldens.py $(ARGS)
+	@cmake --preset release --log-level=WARNING
+	@cmake --build build --target write_tiny_model --parallel $(JOBS)
+	@.cache/goldens/bin/python tools/make_classification_goldens.py
 
 interop: build ## quantized directories both ways with the compressed-tensors package (in .cache/interop)
 	@scripts/setup interop

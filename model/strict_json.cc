@@ -21,12 +21,15 @@ class StrictBuilder {
   bool boolean(bool value) { return Add(value) != nullptr; }
   bool number_integer(Json::number_integer_t value) { return Add(value) != nullptr; }
   bool number_unsigned(Json::number_unsigned_t value) {
-    if (value > static_cast<uint64_t>(INT64_MAX)) return Refuse("integer above 2^63");
-    return Add(value) != nullptr;
+    if (value <= static_cast<uint64_t>(INT64_MAX)) return Add(value) != nullptr;
+    if (!limits_.rounds_huge_integers) return Refuse("integer above 2^63");
+    return Add(static_cast<double>(value)) != nullptr;
   }
   bool number_float(Json::number_float_t value, const std::string& digits) {
     // The library turns integers beyond 64 bits into floats.
-    if (digits.find_first_of(".eE") == std::string::npos) return Refuse("integer above 2^63");
+    if (!limits_.rounds_huge_integers && digits.find_first_of(".eE") == std::string::npos) {
+      return Refuse("integer above 2^63");
+    }
     return Add(value) != nullptr;
   }
   bool string(std::string& value) {

@@ -22,6 +22,8 @@ struct JsonLimits {
   size_t max_depth = 16;
   size_t max_keys = 100'000;      // of one object
   size_t max_values = 2'000'000;  // of the whole text, keys not counted; a value costs up to 100 bytes
+  // Whether integers above 2^63 become floating-point numbers; an error otherwise.
+  bool rounds_huge_integers = false;
 };
 
 inline constexpr uint64_t kMaxConfigBytes = 1 << 20;

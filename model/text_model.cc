@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/checked_math.h"
 #include "base/status_macros.h"
-#include "kernels/pool.h"
+#include "model/classification_head.h"
 #include "model/digest_manifest.h"
 #include "model/model_directory.h"
 #include "model/quote.h"
@@ -42,25 +42,11 @@ EncoderOptions EncoderOptionsOf(const TextModelOptions& options) {
           .plan = options.plan};
 }
 
-absl::StatusOr<MemoryUse> PlanMemory(const EncoderConfig& config, const Weights& weights,
+absl::StatusOr<MemoryUse> PlanMemory(const TextModelConfig& config, const Weights& weights,
                                      const TextModelOptions& options) {
-  ASSIGN_OR_RETURN(const EncoderMemory encoder, EstimateEncoderMemory(config, EncoderOptionsOf(options)));
-  return MemoryUse{.weight_bytes = encoder.weight_bytes,
-                   .embedding_bytes = encoder.embedding_bytes,
-                   .arena_bytes = encoder.arena_bytes,
-                   .load_peak_bytes = weights.largest_tensor_f32_bytes() + kLoadScratchBytes};
-}
-
-// The length limit: what the sentence-transformers file says, cut to the position table.
-uint32_t MaxTokens(const EncoderConfig& config, const SentenceConfig& sentence, std::vector<std::string>* warnings) {
-  const uint32_t positions = config.max_tokens();
-  if (!sentence.max_seq_length) return positions;
-  if (*sentence.max_seq_length > positions) {
-    warnings->push_back(absl::StrCat("sentence_bert_config.json: max_seq_length: ", *sentence.max_seq_length,
-                                     " is above the ", positions, " positions of config.json; the limit is ",
-                                     positions));
-  }
-  return std::min(positions, *sentence.max_seq_length);
+  ASSIGN_OR_RETURN(MemoryUse use, EstimateMemory(config, EncoderOptionsOf(options)));
+  use.load_peak_bytes = weights.largest_tensor_f32_bytes() + kLoadScratchBytes;
+  return use;
 }
 
 void WarnOfUnused(const Weights& weights, const TensorNames& names, std::vector<std::string>* warnings) {
@@ -78,6 +64,10 @@ void WarnOfUnused(const Weights& weights, const TensorNames& names, std::vector<
   warnings->push_back(absl::StrCat("weights: not used by the encoder: ", named));
 }
 
+text::EncodeOptions EncodeOptionsOf(const TokenizeOptions& options, uint32_t max_tokens) {
+  return {.max_tokens = options.truncate ? max_tokens : 0, .side = options.side};
+}
+
 // Same ids for both cases of a letter. Without one in the vocabulary both are unknown, which is as equal.
 absl::StatusOr<bool> LowerCases(const text::Tokenizer& tokenizer) {
   ASSIGN_OR_RETURN(const text::Encoding upper, tokenizer.Encode("ABC Octet", {}));
@@ -90,49 +80,80 @@ absl::StatusOr<bool> LowerCases(const text::Tokenizer& tokenizer) {
 absl::StatusOr<std::shared_ptr<const TextModel>> TextModel::Load(const std::string& directory_path,
                                                                  const TextModelOptions& options) {
   ASSIGN_OR_RETURN(const auto directory, ModelDirectory::Open(directory_path));
-  ASSIGN_OR_RETURN(const EncoderConfig config, ReadEncoderConfig(*directory));
+  ASSIGN_OR_RETURN(const TextModelConfig config, ReadTextModelConfig(*directory, !options.needs_text));
+  RETURN_IF_ERROR(CheckOptions(options, config.max_tokens));
+  ASSIGN_OR_RETURN(const auto weights, Weights::Open(*directory, TensorNamesOf(config.encoder.family)));
   auto model = std::shared_ptr<TextModel>(new TextModel());
-  if (options.needs_text) {
-    ASSIGN_OR_RETURN(model->sentence_, ReadSentenceConfig(*directory));
-    const SentenceConfig& sentence = model->sentence_;
-    if (sentence.embedding_dim && *sentence.embedding_dim != config.hidden_dim) {
-      return absl::InvalidArgumentError(absl::StrCat("pooling: embedding dimension ", *sentence.embedding_dim,
-                                                     ", config.json says hidden_size ", config.hidden_dim));
-    }
-  }
-  model->info_.max_tokens = MaxTokens(config, model->sentence_, &model->warnings_);
-  RETURN_IF_ERROR(CheckOptions(options, model->info_.max_tokens));
-  ASSIGN_OR_RETURN(const auto weights, Weights::Open(*directory, TensorNamesOf(config.family)));
   ASSIGN_OR_RETURN(model->memory_, PlanMemory(config, *weights, options));
   RETURN_IF_ERROR(CheckMemoryLimit(model->memory_, options.memory_limit_bytes));
   RETURN_IF_ERROR(VerifyDigestManifest(*directory, weights->file_names()).status());
+  model->warnings_ = config.warnings;
+  model->FillInfo(config, options);
   if (options.needs_text) RETURN_IF_ERROR(model->LoadTokenizer(*directory, config));
-  RETURN_IF_ERROR(model->LoadEncoder(config, weights.get(), options));
+  RETURN_IF_ERROR(model->LoadEncoder(config.encoder, weights.get(), options));
+  RETURN_IF_ERROR(model->LoadHead(config, weights.get(), options));
+  WarnOfUnused(*weights, TensorNamesOf(config.encoder.family), &model->warnings_);
+  ASSIGN_OR_RETURN(model->info_.version, weights->Finish());
   RETURN_IF_ERROR(CheckGate(options.gate, *directory, model->info_.version));
   RETURN_IF_ERROR(model->SelfTest());
   return model;
 }
 
-absl::Status TextModel::LoadTokenizer(const ModelDirectory& directory, const EncoderConfig& config) {
+void TextModel::FillInfo(const TextModelConfig& config, const TextModelOptions& options) {
+  info_.family = config.encoder.family;
+  info_.precision = options.precision;
+  if (options.precision == Precision::kInt8) {
+    info_.quantization = config.encoder.quantization ? config.encoder.quantization->technique : "dynamic";
+  }
+  info_.isa = options.isa;
+  info_.num_layers = config.encoder.num_layers;
+  info_.hidden_dim = config.encoder.hidden_dim;
+  info_.num_heads = config.encoder.num_heads;
+  info_.intermediate_dim = config.encoder.intermediate_dim;
+  info_.vocab_size = config.encoder.vocab_size;
+  info_.max_tokens = config.max_tokens;
+  info_.task = config.task;
+  info_.pooling = config.sentence.pooling;
+  info_.normalize = config.sentence.normalize;
+  prompts_ = config.sentence.prompts;
+  for (const auto& [name, prompt] : prompts_) info_.prompt_names.push_back(name);
+  info_.default_prompt_name = config.sentence.default_prompt_name;
+  info_.labels = config.classification.labels;
+  info_.activation = config.classification.activation;
+}
+
+absl::Status TextModel::LoadTokenizer(const ModelDirectory& directory, const TextModelConfig& config) {
   ASSIGN_OR_RETURN(const std::string json, directory.ReadSmallFile(kTokenizerFile, kMaxTokenizerBytes));
   absl::StatusOr<std::unique_ptr<text::Tokenizer>> tokenizer = text::Tokenizer::FromJson(json);
   if (!tokenizer.ok()) return tokenizer.status();
   tokenizer_ = *std::move(tokenizer);
-  if (tokenizer_->vocab_size() > config.vocab_size) {
+  if (tokenizer_->vocab_size() > config.encoder.vocab_size) {
     return absl::InvalidArgumentError(absl::StrCat(kTokenizerFile, ": ids up to ", tokenizer_->vocab_size() - 1,
-                                                   ", config.json says vocab_size ", config.vocab_size));
+                                                   ", config.json says vocab_size ", config.encoder.vocab_size));
   }
-  // Room for one token besides [CLS] and [SEP].
-  ASSIGN_OR_RETURN(const text::Encoding empty, tokenizer_->Encode("", {}));
-  if (empty.ids.size() >= info_.max_tokens) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("length limit: ", info_.max_tokens, " tokens, of which ", empty.ids.size(), " are special"));
-  }
-  if (!sentence_.do_lower_case) return absl::OkStatus();
+  RETURN_IF_ERROR(CheckSpecialTokens(config));
+  if (!config.sentence.do_lower_case) return absl::OkStatus();
   ASSIGN_OR_RETURN(const bool lower_cases, LowerCases(*tokenizer_));
   if (!lower_cases) {
     return absl::InvalidArgumentError(
         "sentence_bert_config.json: do_lower_case: got true, but tokenizer.json keeps the case");
+  }
+  return absl::OkStatus();
+}
+
+// Room for one token besides the special ones, those of a pair where pairs are served.
+absl::Status TextModel::CheckSpecialTokens(const TextModelConfig& config) {
+  ASSIGN_OR_RETURN(text::Encoding empty, tokenizer_->Encode("", {}));
+  if (config.task == Task::kClassification) {
+    ASSIGN_OR_RETURN(empty, tokenizer_->EncodePair("", "", {}));
+    ASSIGN_OR_RETURN(const text::Encoding pair, tokenizer_->EncodePair("a", "a", {}));
+    const auto last_type = std::max_element(pair.type_ids.begin(), pair.type_ids.end());
+    takes_pairs_ =
+        last_type == pair.type_ids.end() || static_cast<uint32_t>(*last_type) < config.encoder.num_token_types;
+  }
+  if (empty.ids.size() >= info_.max_tokens) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("length limit: ", info_.max_tokens, " tokens, of which ", empty.ids.size(), " are special"));
   }
   return absl::OkStatus();
 }
@@ -143,26 +164,22 @@ absl::Status TextModel::LoadEncoder(const EncoderConfig& config, Weights* weight
     progress = [&](uint64_t done) { options.progress("weights", done, weights->file_bytes()); };
   }
   ASSIGN_OR_RETURN(encoder_, Encoder::Load(config, weights, EncoderOptionsOf(options), progress));
-  WarnOfUnused(*weights, TensorNamesOf(config.family), &warnings_);
-  memory_.weight_bytes = encoder_->weight_bytes();
   memory_.embedding_bytes = encoder_->embedding_bytes();
+  return absl::OkStatus();
+}
 
-  ASSIGN_OR_RETURN(info_.version, weights->Finish());
-  info_.family = config.family;
-  info_.precision = options.precision;
-  if (options.precision == Precision::kInt8) {
-    info_.quantization = config.quantization ? config.quantization->technique : "dynamic";
+absl::Status TextModel::LoadHead(const TextModelConfig& config, Weights* weights, const TextModelOptions& options) {
+  switch (config.task) {
+    case Task::kEmbedding:
+      head_ = std::make_unique<EmbeddingHead>(&encoder_->kernels(), config.sentence.pooling, config.encoder.hidden_dim);
+      break;
+    case Task::kClassification: {
+      ASSIGN_OR_RETURN(
+          head_, ClassificationHead::Load(config.encoder, config.classification.labels.size(), options.isa, weights));
+      break;
+    }
   }
-  info_.isa = options.isa;
-  info_.num_layers = config.num_layers;
-  info_.hidden_dim = config.hidden_dim;
-  info_.num_heads = config.num_heads;
-  info_.intermediate_dim = config.intermediate_dim;
-  info_.vocab_size = config.vocab_size;
-  info_.pooling = sentence_.pooling;
-  info_.normalize = sentence_.normalize;
-  for (const auto& [name, prompt] : sentence_.prompts) info_.prompt_names.push_back(name);
-  info_.default_prompt_name = sentence_.default_prompt_name;
+  memory_.weight_bytes = encoder_->weight_bytes() + head_->weight_bytes();
   return absl::OkStatus();
 }
 
@@ -180,15 +197,17 @@ absl::Status TextModel::SelfTest() const {
     }
   }
   const uint32_t starts[] = {0, static_cast<uint32_t>(ids.size())};
-  std::vector<float> embedding(info_.hidden_dim);
+  std::vector<float> output(head_->OutputSize(ids.size()));
   kernels::ThreadTeam team(1);
   const std::unique_ptr<EncoderWorkspace> workspace = NewWorkspace(&team);
   RETURN_IF_ERROR(
-      Embed({.ids = ids, .type_ids = {}, .starts = starts}, workspace.get(), {embedding.data(), 1, embedding.size()}));
-  FinishEmbedding(embedding, embedding.size(), /*normalize=*/true);
-  const bool is_zero = std::all_of(embedding.begin(), embedding.end(), [](float v) { return v == 0; });
-  if (is_zero || !IsFinite(embedding)) {
-    return absl::InvalidArgumentError(absl::StrCat("self-test: the embedding of a fixed sentence is ",
+      Compute({.ids = ids, .type_ids = {}, .starts = starts}, workspace.get(), head_->NewWorkspace().get(), output));
+  const bool is_embedding = info_.task == Task::kEmbedding;
+  if (is_embedding) FinishEmbedding(output, output.size(), /*normalize=*/true);
+  // A vector of zeros has no direction; logits of zero are as good as any.
+  const bool is_zero = is_embedding && std::all_of(output.begin(), output.end(), [](float v) { return v == 0; });
+  if (is_zero || !IsFinite(output)) {
+    return absl::InvalidArgumentError(absl::StrCat("self-test: the ", TaskName(info_.task), " of a fixed sentence is ",
                                                    is_zero ? "zero" : "not finite", ": the weights are unusable"));
   }
   return absl::OkStatus();
@@ -198,26 +217,37 @@ absl::StatusOr<text::Encoding> TextModel::Tokenize(absl::string_view text, const
   if (tokenizer_ == nullptr) {
     return absl::FailedPreconditionError("the model was loaded without its tokenizer");
   }
-  const std::string prompt_name = options.prompt_name.value_or(sentence_.default_prompt_name.value_or(""));
+  const std::string prompt_name = options.prompt_name.value_or(info_.default_prompt_name.value_or(""));
   std::string prompted;
   if (!prompt_name.empty()) {
-    const auto prompt = sentence_.prompts.find(prompt_name);
-    if (prompt == sentence_.prompts.end()) {
+    const auto prompt = prompts_.find(prompt_name);
+    if (prompt == prompts_.end()) {
       return absl::InvalidArgumentError(
-          absl::StrCat("unknown prompt name, the model has ", sentence_.prompts.size(), " prompts"));
+          absl::StrCat("unknown prompt name, the model has ", prompts_.size(), " prompts"));
     }
     if (!prompt->second.empty()) {
       prompted = absl::StrCat(prompt->second, text);
       text = prompted;
     }
   }
-  const text::EncodeOptions encode = {.max_tokens = options.truncate ? info_.max_tokens : 0, .side = options.side};
-  ASSIGN_OR_RETURN(text::Encoding encoding, tokenizer_->Encode(text, encode));
-  if (encoding.ids.size() > info_.max_tokens) {
-    return absl::InvalidArgumentError(absl::StrCat(encoding.ids.size(), " tokens, limit ", info_.max_tokens));
+  return CheckEncoding(tokenizer_->Encode(text, EncodeOptionsOf(options, info_.max_tokens)));
+}
+
+absl::StatusOr<text::Encoding> TextModel::TokenizePair(absl::string_view first, absl::string_view second,
+                                                       const TokenizeOptions& options) const {
+  if (!takes_pairs_) {
+    return absl::InvalidArgumentError("a pair, the model takes single texts only");
+  }
+  return CheckEncoding(tokenizer_->EncodePair(first, second, EncodeOptionsOf(options, info_.max_tokens)));
+}
+
+absl::StatusOr<text::Encoding> TextModel::CheckEncoding(absl::StatusOr<text::Encoding> encoding) const {
+  if (!encoding.ok()) return encoding;
+  if (encoding->ids.size() > info_.max_tokens) {
+    return absl::InvalidArgumentError(absl::StrCat(encoding->ids.size(), " tokens, limit ", info_.max_tokens));
   }
   // A tokenizer without special tokens gives nothing for an empty text, and a mean over nothing is none.
-  if (encoding.ids.empty()) return absl::InvalidArgumentError("no tokens, at least 1 is needed");
+  if (encoding->ids.empty()) return absl::InvalidArgumentError("no tokens, at least 1 is needed");
   return encoding;
 }
 
@@ -225,41 +255,26 @@ std::unique_ptr<EncoderWorkspace> TextModel::NewWorkspace(kernels::ThreadTeam* t
   return encoder_->NewWorkspace(team);
 }
 
-absl::Status TextModel::Embed(const PackedBatch& batch, EncoderWorkspace* workspace,
-                              MatrixView<float> embeddings) const {
-  if (embeddings.rows() != batch.num_texts() || embeddings.cols() != info_.hidden_dim) {
-    return absl::InternalError("embeddings: not [num_texts, hidden_dim]");
+absl::Status TextModel::Compute(const PackedBatch& batch, EncoderWorkspace* encoder_workspace,
+                                HeadWorkspace* head_workspace, std::span<float> outputs) const {
+  ASSIGN_OR_RETURN(const MatrixView<const float> hidden_states, encoder_->Forward(batch, encoder_workspace));
+  size_t output_size = 0;
+  for (size_t t = 0; t < batch.num_texts(); ++t) {
+    output_size += head_->OutputSize(batch.starts[t + 1] - batch.starts[t]);
   }
-  ASSIGN_OR_RETURN(const MatrixView<const float> hidden_states, encoder_->Forward(batch, workspace));
-  for (size_t text_idx = 0; text_idx < batch.num_texts(); ++text_idx) {
-    const size_t begin = batch.starts[text_idx];
-    const MatrixView<const float> tokens = hidden_states.Rows(begin, batch.starts[text_idx + 1] - begin);
-    const std::span<float> out = embeddings.Row(text_idx);
-    switch (sentence_.pooling) {
-      case Pooling::kMean:
-        kernels::PoolMean(encoder_->kernels(), tokens, out);
-        break;
-      case Pooling::kCls:
-        kernels::PoolCls(tokens, out);
-        break;
-      case Pooling::kMax:
-        kernels::PoolMax(encoder_->kernels(), tokens, out);
-        break;
-    }
-  }
+  if (outputs.size() != output_size) return absl::InternalError("outputs: not the sum of the texts' OutputSize");
+  head_->Run(batch, hidden_states, head_workspace, outputs);
   return absl::OkStatus();
 }
 
-size_t FinishEmbedding(std::span<float> embedding, size_t dimensions, bool normalize) {
-  const std::span<float> kept = embedding.first(std::min(dimensions, embedding.size()));
-  if (!normalize) return kept.size();
-  // In f64, in order: squares of large f32 values cannot overflow, and the result has one value.
-  double sum = 0;
-  for (const float value : kept) sum += static_cast<double>(value) * static_cast<double>(value);
-  if (sum == 0) return kept.size();
-  const double norm = std::sqrt(sum);
-  for (float& value : kept) value = static_cast<float>(static_cast<double>(value) / norm);
-  return kept.size();
+absl::Status TextModel::Embed(const PackedBatch& batch, EncoderWorkspace* workspace,
+                              MatrixView<float> embeddings) const {
+  if (info_.task != Task::kEmbedding) {
+    return absl::FailedPreconditionError(absl::StrCat("the model is for ", TaskName(info_.task), ", not embedding"));
+  }
+  if (embeddings.stride() != embeddings.cols()) return absl::InternalError("embeddings: rows with gaps");
+  return Compute(batch, workspace, /*head_workspace=*/nullptr,
+                 {embeddings.data(), embeddings.rows() * embeddings.cols()});
 }
 
 bool IsFinite(std::span<const float> values) {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "serving/embed_request.h"
+#include "serving/request.h"
 
 namespace octet::serving {
 namespace {

@@ -20,7 +20,7 @@ void CountRefusal(const absl::Status& status, Metrics* metrics) {
       {kReasonQueueFull, RejectReason::kQueueFull}, {kReasonDeadline, RejectReason::kDeadline},
       {kReasonCancelled, RejectReason::kCancelled}, {kReasonInvalid, RejectReason::kInvalid},
       {kReasonTooLong, RejectReason::kTooLong},     {kReasonUnknownModel, RejectReason::kUnknownModel},
-      {kReasonDraining, RejectReason::kDraining},
+      {kReasonWrongTask, RejectReason::kWrongTask}, {kReasonDraining, RejectReason::kDraining},
   };
   const std::string reason = ReasonOf(status);
   for (const auto& entry : kLabels) {
@@ -28,7 +28,7 @@ void CountRefusal(const absl::Status& status, Metrics* metrics) {
   }
 }
 
-Call::Call(EmbedRequest request, EmbedDone done, CallPlan plan, MonotonicTime arrival, Admission::Ticket bytes,
+Call::Call(Request request, RequestDone done, CallPlan plan, MonotonicTime arrival, Admission::Ticket bytes,
            Metrics* metrics)
     : request_(std::move(request)),
       plan_(std::move(plan)),
@@ -57,8 +57,8 @@ absl::Status Call::CheckWanted(MonotonicTime now) const {
   return absl::OkStatus();
 }
 
-bool Call::Finish(absl::StatusOr<EmbedResponse> result) {
-  EmbedDone done;
+bool Call::Finish(absl::StatusOr<Response> result) {
+  RequestDone done;
   Admission::Ticket bytes;
   {
     MutexLock lock(&mu_);
@@ -74,7 +74,7 @@ bool Call::Finish(absl::StatusOr<EmbedResponse> result) {
   return true;
 }
 
-void Call::Count(const absl::StatusOr<EmbedResponse>& result) const {
+void Call::Count(const absl::StatusOr<Response>& result) const {
   if (!result.ok()) {
     if (absl::IsDeadlineExceeded(result.status())) metrics_->expired_in_queue->Increment();
     if (absl::IsCancelled(result.status())) metrics_->cancelled_in_queue->Increment();
@@ -90,11 +90,13 @@ void Call::Count(const absl::StatusOr<EmbedResponse>& result) const {
   model_metrics_->inference_seconds->Observe(absl::ToDoubleSeconds(result->compute_time));
 }
 
-bool Call::CopyText(size_t text_idx, std::string* buffer) {
+bool Call::CopyText(size_t text_idx, TextBuffer* buffer) {
   MutexLock lock(&mu_);
   if (finished()) return false;
-  const absl::string_view text = request_.texts[text_idx];
-  buffer->assign(text.data(), text.size());
+  const TextInput& input = request_.texts[text_idx];
+  buffer->text.assign(input.text.data(), input.text.size());
+  buffer->is_pair = input.pair.has_value();
+  if (input.pair) buffer->pair.assign(input.pair->data(), input.pair->size());
   return true;
 }
 
@@ -125,24 +127,30 @@ void Call::ReleaseBytes() {
 void Call::PrepareForCompute(MonotonicTime tokenized_at) {
   tokenized_at_ = tokenized_at;
   texts_to_compute_ = num_texts_;
+  response_.served = plan_.model;
   response_.model = plan_.model->name;
   response_.model_version = model().info().version;
-  response_.dimensions = static_cast<uint32_t>(plan_.dimensions);
-  response_.embeddings.resize(num_texts_ * plan_.dimensions);
+  response_.dimensions = static_cast<uint32_t>(plan_.dimensions.value_or(0));
+  response_.output_starts.reserve(num_texts_ + 1);
   response_.num_tokens.reserve(num_texts_);
   response_.truncated.reserve(num_texts_);
+  size_t output_size = 0;
   for (const text::Encoding& encoding : encodings_) {
+    response_.output_starts.push_back(output_size);
+    output_size += plan_.dimensions ? *plan_.dimensions : model().OutputSize(encoding.ids.size());
     total_tokens_ += encoding.ids.size();
     response_.num_tokens.push_back(static_cast<uint32_t>(encoding.ids.size()));
     response_.truncated.push_back(encoding.truncated());
   }
+  response_.output_starts.push_back(output_size);
+  response_.outputs.resize(output_size);
   response_.tokenize_time = tokenized_at - tokenize_start;
 }
 
-bool Call::SetEmbedding(size_t text_idx, std::span<const float> embedding, MonotonicTime batch_start,
-                        absl::Duration compute_time) {
-  std::copy(embedding.begin(), embedding.end(),
-            response_.embeddings.begin() + static_cast<ptrdiff_t>(text_idx * plan_.dimensions));
+bool Call::SetOutput(size_t text_idx, std::span<const float> output, MonotonicTime batch_start,
+                     absl::Duration compute_time) {
+  std::copy(output.begin(), output.end(),
+            response_.outputs.begin() + static_cast<ptrdiff_t>(response_.output_starts[text_idx]));
   const absl::Duration waited = (tokenize_start - arrival_) + (batch_start - tokenized_at_);
   response_.queue_time = std::max(response_.queue_time, waited);
   response_.compute_time = std::max(response_.compute_time, compute_time);

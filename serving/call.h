@@ -21,9 +21,9 @@
 #include "base/mutex.h"
 #include "model/text_model.h"
 #include "serving/admission.h"
-#include "serving/embed_request.h"
 #include "serving/metrics.h"
 #include "serving/model_repository.h"
+#include "serving/request.h"
 #include "text/tokenizer.h"
 
 namespace octet::serving {
@@ -33,14 +33,20 @@ class CallRegistry;
 // What checking a request yields.
 struct CallPlan {
   std::shared_ptr<const ServedModel> model;
-  size_t dimensions = 0;  // of the answer
-  bool normalize = false;
+  std::optional<size_t> dimensions;  // of each embedding; absent for other tasks, whose outputs stay whole
+  bool normalize = false;            // of embeddings
   size_t text_bytes = 0;
+};
+
+// A text or pair copied out of a call; kept for its memory.
+struct TextBuffer {
+  std::string text, pair;
+  bool is_pair = false;
 };
 
 class Call {
  public:
-  Call(EmbedRequest request, EmbedDone done, CallPlan plan, MonotonicTime arrival, Admission::Ticket bytes,
+  Call(Request request, RequestDone done, CallPlan plan, MonotonicTime arrival, Admission::Ticket bytes,
        Metrics* metrics);
 
   // Immutable.
@@ -48,6 +54,7 @@ class Call {
   const Servable& model() const { return *plan_.model->model; }
   const CallPlan& plan() const { return plan_; }
   size_t num_texts() const { return num_texts_; }
+  const char* texts_name() const { return request_.texts_name; }
   MonotonicTime arrival() const { return arrival_; }
   MonotonicTime deadline() const { return request_.deadline; }
   const model::TokenizeOptions& tokenize_options() const { return tokenize_options_; }
@@ -61,11 +68,11 @@ class Call {
   // Cancelled or DeadlineExceeded if nobody waits for the answer any more, else OK.
   absl::Status CheckWanted(MonotonicTime now) const;
   // Answers the call unless it has been answered. True when this was the answer.
-  bool Finish(absl::StatusOr<EmbedResponse> result);
+  bool Finish(absl::StatusOr<Response> result);
 
   // Tokenizing: any thread, each text by one.
   // Copies a text into `buffer`; false when the call is finished and the texts may be gone.
-  bool CopyText(size_t text_idx, std::string* buffer);
+  bool CopyText(size_t text_idx, TextBuffer* buffer);
   bool WantsText(size_t text_idx) const;  // false after an error in an earlier text
   void SetEncoding(size_t text_idx, text::Encoding encoding);
   void SetTextError(size_t text_idx, absl::Status error);
@@ -84,11 +91,10 @@ class Call {
   size_t total_tokens() const { return total_tokens_; }
   const text::Encoding& encoding(size_t text_idx) const { return encodings_[text_idx]; }
 
-  // Compute worker only. The finished vector of a text, [dimensions], and its batch's times; true when it
-  // was the call's last.
-  bool SetEmbedding(size_t text_idx, std::span<const float> embedding, MonotonicTime batch_start,
-                    absl::Duration compute_time);
-  EmbedResponse TakeResponse() { return std::move(response_); }
+  // Compute worker only. The finished outputs of a text and its batch's times; true when it was the call's last.
+  bool SetOutput(size_t text_idx, std::span<const float> output, MonotonicTime batch_start,
+                 absl::Duration compute_time);
+  Response TakeResponse() { return std::move(response_); }
 
   // Set by the tokenize stage under its lock.
   MonotonicTime tokenize_start;
@@ -96,9 +102,9 @@ class Call {
 
  private:
   friend class CallRegistry;
-  void Count(const absl::StatusOr<EmbedResponse>& result) const;
+  void Count(const absl::StatusOr<Response>& result) const;
 
-  const EmbedRequest request_;
+  const Request request_;
   const CallPlan plan_;
   const size_t num_texts_;
   const MonotonicTime arrival_;
@@ -107,7 +113,7 @@ class Call {
   ModelMetrics* const model_metrics_;
 
   Mutex mu_;
-  EmbedDone done_ ABSL_GUARDED_BY(mu_);
+  RequestDone done_ ABSL_GUARDED_BY(mu_);
   Admission::Ticket bytes_ ABSL_GUARDED_BY(mu_);
   size_t first_error_idx_ ABSL_GUARDED_BY(mu_);
   absl::Status first_error_ ABSL_GUARDED_BY(mu_);
@@ -119,7 +125,7 @@ class Call {
   size_t total_tokens_ = 0;
   size_t texts_to_compute_ = 0;
   MonotonicTime tokenized_at_;
-  EmbedResponse response_;
+  Response response_;
 
   CallRegistry* registry_ = nullptr;  // set before the call is shared
   std::list<std::shared_ptr<Call>>::iterator place_;

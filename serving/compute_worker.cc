@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "model/embedding_head.h"
 #include "model/text_model.h"
 
 namespace octet::serving {
@@ -26,6 +27,7 @@ ComputeWorker::ComputeWorker(const ComputeWorkerOptions& options, const Parts& p
   ids_.reserve(options.max_batch_tokens);
   type_ids_.reserve(options.max_batch_tokens);
   starts_.reserve(options.max_batch_texts + 1);
+  output_starts_.reserve(options.max_batch_texts + 1);
   ready_.reserve(options.max_batch_texts);
 }
 
@@ -66,8 +68,10 @@ ComputeWorker::Station* ComputeWorker::StationOf(const std::shared_ptr<const Ser
   Station station;
   station.model = model;
   station.workspace = model->NewWorkspace(team_.get());
-  station.embeddings = AlignedBuffer<float>(options_.max_batch_texts * model->info().hidden_dim);
-  std::fill_n(station.embeddings.data(), station.embeddings.size(), 0.0f);  // touches the pages
+  // Whichever way outputs grow (Servable::OutputSize), no batch has more.
+  station.outputs = AlignedBuffer<float>(
+      std::max(options_.max_batch_texts * model->OutputSize(1), model->OutputSize(options_.max_batch_tokens)));
+  std::fill_n(station.outputs.data(), station.outputs.size(), 0.0f);  // touches the pages
   return &stations_.emplace(model.get(), std::move(station)).first->second;
 }
 
@@ -83,9 +87,7 @@ absl::Status ComputeWorker::WarmUp(Station* station) {
       starts_.push_back(static_cast<uint32_t>(std::min(starts_.back() + max_tokens, num_tokens)));
     }
     if (starts_.back() < num_tokens) break;  // only with a very small limit of texts
-    const model::PackedBatch batch = {ids_, type_ids_, starts_};
-    const MatrixView<float> rows(station->embeddings.data(), batch.num_texts(), station->model->info().hidden_dim);
-    if (absl::Status status = station->model->Embed(batch, station->workspace.get(), rows); !status.ok()) {
+    if (absl::Status status = ComputePacked(station); !status.ok()) {
       return absl::Status(status.code(), absl::StrCat("warm-up: ", status.message()));
     }
   }
@@ -119,7 +121,7 @@ void ComputeWorker::Process(const std::vector<BatchText>& texts, MonotonicTime b
   }
   Station* const station = StationOf(first.served().model);
   const MonotonicTime start = parts_.clock->Now();
-  const absl::Status status = Embed(station, texts);
+  const absl::Status status = Compute(station, texts);
   const absl::Duration compute_time = parts_.clock->Now() - start;
   parts_.admission->RecordBatch(ids_.size(), compute_time);
   first.metrics()->batch_tokens->Observe(static_cast<double>(ids_.size()));
@@ -128,7 +130,7 @@ void ComputeWorker::Process(const std::vector<BatchText>& texts, MonotonicTime b
     Deliver(station, texts, start, compute_time);
   } else {
     parts_.metrics->worker_faults->Increment();
-    EmbedOneByOne(station, texts, start);
+    ComputeOneByOne(station, texts, start);
   }
   SendAnswers();
 }
@@ -146,17 +148,25 @@ void ComputeWorker::Pack(std::span<const BatchText> texts) {
   }
 }
 
-absl::Status ComputeWorker::Embed(Station* station, std::span<const BatchText> texts) {
+absl::Status ComputeWorker::Compute(Station* station, std::span<const BatchText> texts) {
   Pack(texts);
-  const MatrixView<float> rows(station->embeddings.data(), texts.size(), station->model->info().hidden_dim);
-  return station->model->Embed({ids_, type_ids_, starts_}, station->workspace.get(), rows);
+  return ComputePacked(station);
+}
+
+absl::Status ComputeWorker::ComputePacked(Station* station) {
+  output_starts_.assign(1, 0);
+  for (size_t t = 0; t + 1 < starts_.size(); ++t) {
+    output_starts_.push_back(output_starts_.back() + station->model->OutputSize(starts_[t + 1] - starts_[t]));
+  }
+  return station->model->Compute({ids_, type_ids_, starts_}, station->workspace.get(),
+                                 station->outputs.span().first(output_starts_.back()));
 }
 
 // After a refusal of the whole batch: finds the texts at fault, so that their neighbours are answered.
-void ComputeWorker::EmbedOneByOne(Station* station, std::span<const BatchText> texts, MonotonicTime batch_start) {
+void ComputeWorker::ComputeOneByOne(Station* station, std::span<const BatchText> texts, MonotonicTime batch_start) {
   for (size_t i = 0; i < texts.size(); ++i) {
     const std::span<const BatchText> one = texts.subspan(i, 1);
-    const absl::Status status = texts.size() > 1 ? Embed(station, one) : WorkerFault();
+    const absl::Status status = texts.size() > 1 ? Compute(station, one) : WorkerFault();
     if (status.ok()) {
       Deliver(station, one, batch_start, parts_.clock->Now() - batch_start);
     } else {
@@ -167,19 +177,21 @@ void ComputeWorker::EmbedOneByOne(Station* station, std::span<const BatchText> t
 
 void ComputeWorker::Deliver(Station* station, std::span<const BatchText> texts, MonotonicTime batch_start,
                             absl::Duration compute_time) {
-  const size_t hidden_dim = station->model->info().hidden_dim;
   for (size_t i = 0; i < texts.size(); ++i) {
     Call& call = *texts[i].call;
     if (call.finished()) continue;
-    const std::span<float> row(station->embeddings.data() + i * hidden_dim, hidden_dim);
-    bool finite = model::IsFinite(row);
-    const size_t kept = model::FinishEmbedding(row, call.plan().dimensions, call.plan().normalize);
-    // Dividing can overflow as well: nothing that is not finite leaves.
-    finite = finite && model::IsFinite(row.first(kept));
+    std::span<float> output =
+        station->outputs.span().subspan(output_starts_[i], output_starts_[i + 1] - output_starts_[i]);
+    bool finite = model::IsFinite(output);
+    if (const auto& dimensions = call.plan().dimensions) {
+      output = output.first(model::FinishEmbedding(output, *dimensions, call.plan().normalize));
+      // Dividing can overflow as well: nothing that is not finite leaves.
+      finite = finite && model::IsFinite(output);
+    }
     if (!finite) {
       call.metrics()->non_finite->Increment();
       ready_.push_back({texts[i].call, absl::InternalError("non-finite output")});
-    } else if (call.SetEmbedding(texts[i].text_idx, row.first(kept), batch_start, compute_time)) {
+    } else if (call.SetOutput(texts[i].text_idx, output, batch_start, compute_time)) {
       ready_.push_back({texts[i].call, call.TakeResponse()});
     }
   }

@@ -52,7 +52,7 @@ class ComputeWorker {
   struct Station {
     std::shared_ptr<const Servable> model;
     std::unique_ptr<ServableWorkspace> workspace;
-    AlignedBuffer<float> embeddings;  // [max_batch_texts, hidden_dim]
+    AlignedBuffer<float> outputs;  // of a batch's texts, end to end
   };
 
   void Run(Heartbeat* beat);
@@ -62,9 +62,11 @@ class ComputeWorker {
 
   void Process(const std::vector<BatchText>& texts, MonotonicTime batch_start);
   void Pack(std::span<const BatchText> texts);
-  absl::Status Embed(Station* station, std::span<const BatchText> texts);
-  void EmbedOneByOne(Station* station, std::span<const BatchText> texts, MonotonicTime batch_start);
-  // Gives the rows of `station` to their calls.
+  absl::Status Compute(Station* station, std::span<const BatchText> texts);
+  // What is in ids_, type_ids_ and starts_; sets output_starts_.
+  absl::Status ComputePacked(Station* station);
+  void ComputeOneByOne(Station* station, std::span<const BatchText> texts, MonotonicTime batch_start);
+  // Gives the outputs of the last Compute, which was of `texts`, to their calls.
   void Deliver(Station* station, std::span<const BatchText> texts, MonotonicTime batch_start,
                absl::Duration compute_time);
   void SendAnswers();
@@ -78,10 +80,11 @@ class ComputeWorker {
   std::map<const Servable*, Station> stations_;
   std::vector<int32_t> ids_, type_ids_;  // [num_tokens] of the batch
   std::vector<uint32_t> starts_;         // [num_texts + 1]
-  std::string text_buffer_;
+  std::vector<size_t> output_starts_;    // [num_texts + 1], in Station::outputs
+  TextBuffer text_buffer_;
   struct ReadyAnswer {
     std::shared_ptr<Call> call;
-    absl::StatusOr<EmbedResponse> result;
+    absl::StatusOr<Response> result;
   };
   std::vector<ReadyAnswer> ready_;
 };

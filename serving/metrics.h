@@ -38,9 +38,10 @@ enum class RejectReason {
   kInvalid,
   kTooLong,
   kUnknownModel,
+  kWrongTask,
   kDraining,
 };
-inline constexpr size_t kNumRejectReasons = 7;
+inline constexpr size_t kNumRejectReasons = 8;
 absl::string_view RejectReasonName(RejectReason reason);  // "queue_full", ...
 
 // What the queue looks like at one moment.

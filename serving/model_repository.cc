@@ -4,7 +4,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "serving/embed_request.h"
+#include "serving/request.h"
 
 namespace octet::serving {
 namespace {

@@ -13,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/mutex.h"
+#include "model/predictions.h"
 #include "serving/servable.h"
 
 namespace octet::serving {
@@ -21,6 +22,8 @@ struct ServedModel {
   std::string name;
   std::shared_ptr<const Servable> model;  // MakeServable(a loaded model::TextModel)
   absl::Duration load_time;
+  // Of a classification model: what calls get that ask for nothing else.
+  model::PredictionOptions predictions = {};
 };
 
 class ModelRepository {

@@ -13,45 +13,68 @@ absl::Status Invalid(const Parts&... parts) {
   return WithReason(absl::InvalidArgumentError(absl::StrCat(parts...)), kReasonInvalid);
 }
 
-absl::StatusOr<size_t> CheckTexts(const EmbedRequest& request, const RequestLimits& limits) {
-  if (request.texts.empty()) return Invalid("texts: empty");
+absl::StatusOr<size_t> CheckTexts(const Request& request, const RequestLimits& limits) {
+  const char* const name = request.texts_name;
+  if (request.texts.empty()) return Invalid(name, ": empty");
   if (request.texts.size() > limits.max_texts_per_call) {
-    return Invalid("texts: ", request.texts.size(), " items, limit ", limits.max_texts_per_call);
+    return Invalid(name, ": ", request.texts.size(), " items, limit ", limits.max_texts_per_call);
   }
   size_t total_bytes = 0;
   for (size_t i = 0; i < request.texts.size(); ++i) {
-    const size_t bytes = request.texts[i].size();
-    if (bytes > limits.max_text_bytes) {
-      return WithReason(
-          absl::InvalidArgumentError(absl::StrCat("texts[", i, "]: ", bytes, " bytes, limit ", limits.max_text_bytes)),
-          kReasonTooLong);
+    const TextInput& input = request.texts[i];
+    // The limit is one text's, also in a pair.
+    const size_t longest = std::max(input.text.size(), input.pair.value_or("").size());
+    if (longest > limits.max_text_bytes) {
+      return WithReason(absl::InvalidArgumentError(
+                            absl::StrCat(name, "[", i, "]: ", longest, " bytes, limit ", limits.max_text_bytes)),
+                        kReasonTooLong);
     }
-    total_bytes += bytes;
+    total_bytes += input.bytes();
   }
   return total_bytes;
 }
 
-absl::Status CheckPrompt(const EmbedRequest& request, const model::ModelInfo& info) {
+absl::Status CheckTask(const Request& request, const model::ModelInfo& info) {
+  if (info.task != request.task) {
+    return WithReason(absl::FailedPreconditionError(absl::StrCat("model: its task is ", model::TaskName(info.task),
+                                                                 ", this method's is ", model::TaskName(request.task))),
+                      kReasonWrongTask);
+  }
+  if (request.num_labels && *request.num_labels != info.labels.size()) {
+    return WithReason(absl::FailedPreconditionError(absl::StrCat("model: it has ", info.labels.size(),
+                                                                 " labels, this method needs ", *request.num_labels)),
+                      kReasonWrongTask);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckPrompt(const Request& request, const model::ModelInfo& info) {
   if (!request.prompt_name || request.prompt_name->empty()) return absl::OkStatus();  // "": no prompt
   const auto& names = info.prompt_names;
   if (std::find(names.begin(), names.end(), *request.prompt_name) != names.end()) return absl::OkStatus();
   return Invalid("prompt_name: unknown, the model has ", names.size(), " prompts");
 }
 
+absl::Status PlanEmbedding(const Request& request, const model::ModelInfo& info, CallPlan* plan) {
+  const size_t dimensions = request.dimensions.value_or(info.hidden_dim);
+  if (dimensions == 0 || dimensions > info.hidden_dim) {
+    return Invalid("dimensions: ", dimensions, ", allowed 1 to ", info.hidden_dim);
+  }
+  plan->dimensions = dimensions;
+  plan->normalize = request.normalize.value_or(info.normalize);
+  return CheckPrompt(request, info);
+}
+
 }  // namespace
 
-absl::StatusOr<CallPlan> CheckRequest(const EmbedRequest& request, const RequestLimits& limits,
+absl::StatusOr<CallPlan> CheckRequest(const Request& request, const RequestLimits& limits,
                                       const ModelRepository& repository) {
   CallPlan plan;
   ASSIGN_OR_RETURN(plan.text_bytes, CheckTexts(request, limits));
   ASSIGN_OR_RETURN(plan.model, repository.Find(request.model));
   const model::ModelInfo& info = plan.model->model->info();
-  plan.dimensions = request.dimensions.value_or(info.hidden_dim);
-  if (plan.dimensions == 0 || plan.dimensions > info.hidden_dim) {
-    return Invalid("dimensions: ", plan.dimensions, ", allowed 1 to ", info.hidden_dim);
-  }
-  plan.normalize = request.normalize.value_or(info.normalize);
-  RETURN_IF_ERROR(CheckPrompt(request, info));
+  RETURN_IF_ERROR(CheckTask(request, info));
+  if (request.task == model::Task::kEmbedding) RETURN_IF_ERROR(PlanEmbedding(request, info, &plan));
   return plan;
 }
 

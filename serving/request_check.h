@@ -6,8 +6,8 @@
 
 #include "absl/status/statusor.h"
 #include "serving/call.h"
-#include "serving/embed_request.h"
 #include "serving/model_repository.h"
+#include "serving/request.h"
 
 namespace octet::serving {
 
@@ -16,9 +16,9 @@ struct RequestLimits {
   size_t max_text_bytes = 0;
 };
 
-// Finds the model and settles what the answer will look like. InvalidArgument or NotFound, each with a
-// reason, messages as embed_pipeline.h lists them: at most 256 bytes, never with names or text in them.
-absl::StatusOr<CallPlan> CheckRequest(const EmbedRequest& request, const RequestLimits& limits,
+// Finds the model and settles what the answer will look like. InvalidArgument, NotFound or (a model with another
+// task) FailedPrecondition, each with a reason, messages as pipeline.h lists them: at most 256 bytes, never with names or text in them.
+absl::StatusOr<CallPlan> CheckRequest(const Request& request, const RequestLimits& limits,
                                       const ModelRepository& repository);
 
 }  // namespace octet::serving

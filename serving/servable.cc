@@ -9,11 +9,14 @@ namespace {
 
 class TextModelWorkspace final : public ServableWorkspace {
  public:
-  explicit TextModelWorkspace(std::unique_ptr<model::EncoderWorkspace> encoder) : encoder_(std::move(encoder)) {}
+  TextModelWorkspace(std::unique_ptr<model::EncoderWorkspace> encoder, std::unique_ptr<model::HeadWorkspace> head)
+      : encoder_(std::move(encoder)), head_(std::move(head)) {}
   model::EncoderWorkspace* encoder() const { return encoder_.get(); }
+  model::HeadWorkspace* head() const { return head_.get(); }
 
  private:
   const std::unique_ptr<model::EncoderWorkspace> encoder_;
+  const std::unique_ptr<model::HeadWorkspace> head_;
 };
 
 class TextModelServable final : public Servable {
@@ -22,6 +25,7 @@ class TextModelServable final : public Servable {
 
   const model::ModelInfo& info() const override { return model_->info(); }
   const model::MemoryUse& memory() const override { return model_->memory(); }
+  size_t OutputSize(size_t num_tokens) const override { return model_->head().OutputSize(num_tokens); }
   size_t max_batch_tokens() const override { return model_->encoder().options().max_batch_tokens; }
 
   absl::StatusOr<text::Encoding> Tokenize(absl::string_view text,
@@ -29,13 +33,19 @@ class TextModelServable final : public Servable {
     return model_->Tokenize(text, options);
   }
 
-  std::unique_ptr<ServableWorkspace> NewWorkspace(kernels::ThreadTeam* team) const override {
-    return std::make_unique<TextModelWorkspace>(model_->NewWorkspace(team));
+  absl::StatusOr<text::Encoding> TokenizePair(absl::string_view first, absl::string_view second,
+                                              const model::TokenizeOptions& options) const override {
+    return model_->TokenizePair(first, second, options);
   }
 
-  absl::Status Embed(const model::PackedBatch& batch, ServableWorkspace* workspace,
-                     MatrixView<float> embeddings) const override {
-    return model_->Embed(batch, static_cast<TextModelWorkspace*>(workspace)->encoder(), embeddings);
+  std::unique_ptr<ServableWorkspace> NewWorkspace(kernels::ThreadTeam* team) const override {
+    return std::make_unique<TextModelWorkspace>(model_->NewWorkspace(team), model_->head().NewWorkspace());
+  }
+
+  absl::Status Compute(const model::PackedBatch& batch, ServableWorkspace* workspace,
+                       std::span<float> outputs) const override {
+    const auto* const own = static_cast<TextModelWorkspace*>(workspace);
+    return model_->Compute(batch, own->encoder(), own->head(), outputs);
   }
 
  private:

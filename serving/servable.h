@@ -6,11 +6,11 @@
 
 #include <cstddef>
 #include <memory>
+#include <span>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "base/matrix_view.h"
 #include "kernels/thread_team.h"
 #include "model/packed_batch.h"
 #include "model/text_model.h"
@@ -31,15 +31,19 @@ class Servable {
 
   virtual const model::ModelInfo& info() const = 0;
   virtual const model::MemoryUse& memory() const = 0;
-  // The most tokens of one Embed call.
+  // f32 values that a text of so many tokens yields: the same for all, or in proportion to the tokens.
+  virtual size_t OutputSize(size_t num_tokens) const = 0;
+  // The most tokens of one Compute call.
   virtual size_t max_batch_tokens() const = 0;
   virtual absl::StatusOr<text::Encoding> Tokenize(absl::string_view text,
                                                   const model::TokenizeOptions& options) const = 0;
+  virtual absl::StatusOr<text::Encoding> TokenizePair(absl::string_view first, absl::string_view second,
+                                                      const model::TokenizeOptions& options) const = 0;
   // `team` must outlive the workspace.
   virtual std::unique_ptr<ServableWorkspace> NewWorkspace(kernels::ThreadTeam* team) const = 0;
-  // `workspace` comes from this object's NewWorkspace. embeddings: [batch.num_texts(), hidden_dim], f32.
-  virtual absl::Status Embed(const model::PackedBatch& batch, ServableWorkspace* workspace,
-                             MatrixView<float> embeddings) const = 0;
+  // `workspace` comes from this object's NewWorkspace. outputs: of the texts end to end, OutputSize of each.
+  virtual absl::Status Compute(const model::PackedBatch& batch, ServableWorkspace* workspace,
+                               std::span<float> outputs) const = 0;
 };
 
 // A loaded model as a Servable.

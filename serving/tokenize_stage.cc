@@ -17,15 +17,19 @@ constexpr absl::Duration kIdleTick = absl::Seconds(1);
 
 // What the caller reads. The tokenizer's own words are kept only for what is wrong with the input; they
 // name counts and positions, never content.
-absl::Status TextError(size_t text_idx, const absl::Status& status) {
+absl::Status TextError(const Call& call, size_t text_idx, const absl::Status& status) {
   constexpr size_t kMaxMessageBytes = 200;  // with the field name below the wire's 256
-  if (!absl::IsInvalidArgument(status)) {
-    return absl::InternalError(absl::StrCat("texts[", text_idx, "]: tokenizer failed"));
-  }
+  const std::string name = absl::StrCat(call.texts_name(), "[", text_idx, "]: ");
+  if (!absl::IsInvalidArgument(status)) return absl::InternalError(absl::StrCat(name, "tokenizer failed"));
   const bool too_long = absl::StrContains(status.message(), "tokens, limit");
-  return WithReason(
-      absl::InvalidArgumentError(absl::StrCat("texts[", text_idx, "]: ", status.message().substr(0, kMaxMessageBytes))),
-      too_long ? kReasonTooLong : kReasonInvalid);
+  return WithReason(absl::InvalidArgumentError(absl::StrCat(name, status.message().substr(0, kMaxMessageBytes))),
+                    too_long ? kReasonTooLong : kReasonInvalid);
+}
+
+absl::StatusOr<text::Encoding> Encode(const Call& call, const TextBuffer& input) {
+  const Servable& model = call.model();
+  return input.is_pair ? model.TokenizePair(input.text, input.pair, call.tokenize_options())
+                       : model.Tokenize(input.text, call.tokenize_options());
 }
 
 }  // namespace
@@ -60,7 +64,7 @@ void TokenizeStage::PostAnswer(Answer answer) {
   if (answer) std::move(answer)();
 }
 
-void TokenizeStage::TokenizeHere(const std::shared_ptr<Call>& call, std::string* buffer) {
+void TokenizeStage::TokenizeHere(const std::shared_ptr<Call>& call, TextBuffer* buffer) {
   call->tokenize_start = clock_->Now();
   Tokenize({call, 0, call->num_texts()}, buffer);
 }
@@ -78,7 +82,7 @@ TokenizeStage::Chunk TokenizeStage::TakeChunk() {
 }
 
 void TokenizeStage::RunThread(Heartbeat* beat) {
-  std::string buffer;
+  TextBuffer buffer;
   while (true) {
     Answer answer;
     Chunk chunk;
@@ -107,28 +111,28 @@ void TokenizeStage::RunThread(Heartbeat* beat) {
   }
 }
 
-void TokenizeStage::Tokenize(const Chunk& chunk, std::string* buffer) {
+void TokenizeStage::Tokenize(const Chunk& chunk, TextBuffer* buffer) {
   Call* const call = chunk.call.get();
   if (const absl::Status wanted = call->CheckWanted(clock_->Now()); !wanted.ok()) call->Finish(wanted);
   for (size_t i = chunk.begin; i < chunk.end; ++i) TokenizeText(call, i, buffer);
   if (call->TextsTokenized(chunk.end - chunk.begin)) tokenized_(chunk.call);
 }
 
-void TokenizeStage::TokenizeText(Call* call, size_t text_idx, std::string* buffer) {
+void TokenizeStage::TokenizeText(Call* call, size_t text_idx, TextBuffer* buffer) {
   if (!call->WantsText(text_idx)) return;
   // No exception may end the thread: running out of memory must cost this call only.
   try {
     if (!call->CopyText(text_idx, buffer)) return;
-    auto encoding = call->model().Tokenize(absl::string_view(*buffer), call->tokenize_options());
+    auto encoding = Encode(*call, *buffer);
     if (!encoding.ok()) {
-      call->SetTextError(text_idx, TextError(text_idx, encoding.status()));
+      call->SetTextError(text_idx, TextError(*call, text_idx, encoding.status()));
     } else if (encoding->ids.empty()) {
-      call->SetTextError(text_idx, TextError(text_idx, absl::InternalError("no tokens")));
+      call->SetTextError(text_idx, TextError(*call, text_idx, absl::InternalError("no tokens")));
     } else {
       call->SetEncoding(text_idx, *std::move(encoding));
     }
   } catch (const std::exception&) {
-    call->SetTextError(text_idx, TextError(text_idx, absl::InternalError("exception")));
+    call->SetTextError(text_idx, TextError(*call, text_idx, absl::InternalError("exception")));
   }
 }
 

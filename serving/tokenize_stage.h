@@ -35,7 +35,7 @@ class TokenizeStage {
   // True when a thread was idle.
   bool Push(std::shared_ptr<Call> call);
   // Tokenizes the whole call on the calling thread. `buffer`: scratch.
-  void TokenizeHere(const std::shared_ptr<Call>& call, std::string* buffer);
+  void TokenizeHere(const std::shared_ptr<Call>& call, TextBuffer* buffer);
   // Runs `answer` on one of the threads, before further texts.
   void PostAnswer(Answer answer);
 
@@ -57,8 +57,8 @@ class TokenizeStage {
 
   void RunThread(Heartbeat* beat);
   Chunk TakeChunk() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void Tokenize(const Chunk& chunk, std::string* buffer);
-  void TokenizeText(Call* call, size_t text_idx, std::string* buffer);
+  void Tokenize(const Chunk& chunk, TextBuffer* buffer);
+  void TokenizeText(Call* call, size_t text_idx, TextBuffer* buffer);
 
   const Clock* const clock_;
   const Tokenized tokenized_;

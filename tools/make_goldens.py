@@ -68,17 +68,26 @@ class Float64Bert:
         context = context.transpose(1, 0, 2).reshape(len(x), -1)
         return self.norm(x + self.linear(context, name + "output.dense"), name + "output.LayerNorm")
 
-    def mean(self, ids):
+    def hidden(self, ids, type_ids):
+        """[len(ids), hidden_size]: the last layer's output."""
         table = {part: self.weights["embeddings." + part + "_embeddings.weight"]
                  for part in ("word", "position", "token_type")}
-        x = self.norm(table["word"][ids] + table["position"][:len(ids)] + table["token_type"][0],
+        x = self.norm(table["word"][ids] + table["position"][:len(ids)] + table["token_type"][type_ids],
                       "embeddings.LayerNorm")
         for layer in range(self.config["num_hidden_layers"]):
             name = f"encoder.layer.{layer}."
             x = self.attention(x, name + "attention.")
             x = self.norm(x + self.linear(gelu(self.linear(x, name + "intermediate.dense")), name + "output.dense"),
                           name + "output.LayerNorm")
-        return x.mean(0)
+        return x
+
+    def mean(self, ids):
+        return self.hidden(ids, [0] * len(ids)).mean(0)
+
+    def logits(self, ids, type_ids):
+        """Of a classification model: [num_labels]."""
+        pooled = np.tanh(self.linear(self.hidden(ids, type_ids)[:1], "pooler.dense"))
+        return self.linear(pooled, "classifier")[0]
 
 
 class EmulatedInt8Bert(Float64Bert):

@@ -7,6 +7,7 @@ namespace octet::model {
 Family BertFamily() {
   return {
       .model_type = "bert",
+      .classification_architecture = "BertForSequenceClassification",
       .num_layers = {"num_hidden_layers", {}},
       .hidden_dim = {"hidden_size", {}},
       .num_heads = {"num_attention_heads", {}},
@@ -34,6 +35,8 @@ Family BertFamily() {
               .intermediate = "encoder.layer.{}.intermediate.dense",
               .output = "encoder.layer.{}.output.dense",
               .output_norm = "encoder.layer.{}.output.LayerNorm",
+              .pooler = "pooler.dense",
+              .classifier = "classifier",
               .suffix_aliases = {{"LayerNorm.gamma", "LayerNorm.weight"}, {"LayerNorm.beta", "LayerNorm.bias"}},
               .normal_extras = {"embeddings.position_ids", "embeddings.token_type_ids", "pooler.", "cls."},
           },

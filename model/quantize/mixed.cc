@@ -63,7 +63,7 @@ class MixedSearch {
     f32.plan = nullptr;
     f32.precision = Precision::kF32;
     ASSIGN_OR_RETURN(const auto model, TextModel::Load(options_.directory, f32));
-    ASSIGN_OR_RETURN(reference_, EmbedTexts(*model, texts_));
+    ASSIGN_OR_RETURN(reference_, ComputeTexts(*model, texts_));
     Step();
     RETURN_IF_ERROR(MeasureSensitivity());
     RETURN_IF_ERROR(MeasureCurve());
@@ -101,7 +101,7 @@ class MixedSearch {
     options.precision = Precision::kInt8;
     options.plan = std::make_shared<const QuantizationPlan>(std::move(plan));
     ASSIGN_OR_RETURN(const auto model, TextModel::Load(options_.directory, options));
-    ASSIGN_OR_RETURN(const std::vector<float> vectors, EmbedTexts(*model, texts_));
+    ASSIGN_OR_RETURN(const std::vector<float> vectors, ComputeTexts(*model, texts_));
     Step();
     return CompareVectors(reference_, vectors, vectors.size() / texts_.num_texts());
   }
@@ -156,16 +156,18 @@ class MixedSearch {
 
 }  // namespace
 
-absl::StatusOr<std::vector<float>> EmbedTexts(const TextModel& model, const TokenizedTexts& texts) {
+absl::StatusOr<std::vector<float>> ComputeTexts(const TextModel& model, const TokenizedTexts& texts) {
   kernels::ThreadTeam team(model.encoder().options().num_threads);
   const std::unique_ptr<EncoderWorkspace> workspace = model.NewWorkspace(&team);
-  const size_t dim = model.info().hidden_dim;
+  const std::unique_ptr<HeadWorkspace> head_workspace = model.head().NewWorkspace();
+  const size_t dim = model.head().OutputSize(1);  // of every text: heads with an output per token are not served yet
   std::vector<float> vectors(texts.num_texts() * dim);
   std::vector<uint32_t> starts;
   for (size_t begin = 0; begin < texts.num_texts();) {
     const size_t end = texts.EndOfBatch(begin, model.encoder().options().max_batch_tokens);
     const PackedBatch batch = texts.Batch(begin, end, &starts);
-    RETURN_IF_ERROR(model.Embed(batch, workspace.get(), {vectors.data() + begin * dim, end - begin, dim}));
+    const std::span<float> outputs(vectors.data() + begin * dim, (end - begin) * dim);
+    RETURN_IF_ERROR(model.Compute(batch, workspace.get(), head_workspace.get(), outputs));
     begin = end;
   }
   return vectors;

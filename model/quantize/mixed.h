@@ -17,7 +17,7 @@
 
 namespace octet::model {
 
-// How close vectors are to f32's: cosines of the same text's vectors.
+// How close a model's outputs (vectors, logits) are to f32's: cosines of those of the same text.
 struct Fidelity {
   double cosine_mean = 1, cosine_min = 1;
 
@@ -26,8 +26,8 @@ struct Fidelity {
   }
 };
 
-// Vectors of texts, [num_texts, dim], pooled and not normalized.
-absl::StatusOr<std::vector<float>> EmbedTexts(const TextModel& model, const TokenizedTexts& texts);
+// What the model's head gives for each text, [num_texts, values of a text]: vectors, not normalized, or logits.
+absl::StatusOr<std::vector<float>> ComputeTexts(const TextModel& model, const TokenizedTexts& texts);
 // Both: [num_texts, dim]. A zero vector has cosine 0.
 Fidelity CompareVectors(std::span<const float> reference, std::span<const float> vectors, size_t dim);
 

@@ -1,5 +1,5 @@
 // What a worker of the command line computes with: a model, its scratch, and the one place that says what the model
-// answers for a text (here: the embedding that is served). One per worker, not thread-safe.
+// answers for a text: the embedding that is served, or logits. One per worker, not thread-safe.
 #ifndef OCTET_SERVER_CLI_BATCH_RUNNER_H_
 #define OCTET_SERVER_CLI_BATCH_RUNNER_H_
 
@@ -20,9 +20,9 @@ class BatchRunner {
   BatchRunner(const model::TextModel* model, kernels::ThreadTeam* team);
 
   // Values that the model answers for a text.
-  static size_t Width(const model::TextModel& model) { return model.info().hidden_dim; }
+  static size_t Width(const model::TextModel& model) { return model.head().OutputSize(1); }
 
-  // answers: [batch.num_texts(), Width], not finished. Errors as TextModel::Embed.
+  // answers: [batch.num_texts(), Width], not finished. Errors as TextModel::Compute.
   absl::Status Run(const model::PackedBatch& batch, MatrixView<float> answers);
 
   // Makes a row of Run what is served. Internal "non-finite output" when it holds NaN or infinity.
@@ -31,6 +31,7 @@ class BatchRunner {
  private:
   const model::TextModel* const model_;
   const std::unique_ptr<model::EncoderWorkspace> workspace_;
+  const std::unique_ptr<model::HeadWorkspace> head_workspace_;
 };
 
 }  // namespace octet::cli

@@ -57,6 +57,7 @@ class YamlReader {
  private:
   void ReadField(const YAML::Node& node, const YAML::Mark& key_mark, const std::string& path,
                  const FieldDescriptor& field, Message* message) {
+    if (field.is_map()) return ReadEntries(node, path, field, message);
     if (field.is_repeated()) return ReadList(node, path, field, message);
     if (field.message_type() != nullptr) {
       return ReadMap(node, path, message->GetReflection()->MutableMessage(message, &field));
@@ -77,6 +78,25 @@ class YamlReader {
     }
     for (size_t i = 0; i < node.size(); ++i) {
       ReadMap(node[i], absl::StrCat(path, "[", i, "]"), message->GetReflection()->AddMessage(message, &field));
+    }
+  }
+
+  // A map<string, scalar>: its keys are the user's own names.
+  void ReadEntries(const YAML::Node& node, const std::string& path, const FieldDescriptor& field, Message* message) {
+    if (node.IsNull()) return;
+    if (!node.IsMap()) return Report(node.Mark(), path, absl::StrCat("want a map of values, got ", KindOf(node)));
+    std::set<std::string> seen;
+    for (const auto& entry : node) {
+      if (!entry.first.IsScalar()) {
+        Report(entry.first.Mark(), path, "want a name as key");
+      } else if (!seen.insert(entry.first.Scalar()).second) {
+        Report(entry.first.Mark(), absl::StrCat(path, ".", Quoted(entry.first.Scalar())), "given twice; keep one");
+      } else {
+        Message* const added = message->GetReflection()->AddMessage(message, &field);
+        added->GetReflection()->SetString(added, field.message_type()->map_key(), entry.first.Scalar());
+        ReadField(entry.second, entry.first.Mark(), absl::StrCat(path, ".", Quoted(entry.first.Scalar())),
+                  *field.message_type()->map_value(), added);
+      }
     }
   }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -64,6 +65,15 @@ absl::Status SetNumber(absl::string_view text, const FieldDescriptor& field, Mes
     return absl::InvalidArgumentError(absl::StrCat("want ", rule.min(), " to ", max, ", got ", Quoted(text)));
   }
   message->GetReflection()->SetUInt64(message, &field, number);
+  return absl::OkStatus();
+}
+
+absl::Status SetReal(absl::string_view text, const FieldDescriptor& field, Message* message) {
+  double number = 0;
+  if (!absl::SimpleAtod(text, &number) || !std::isfinite(number)) {
+    return absl::InvalidArgumentError(absl::StrCat("want a number such as 0.5, got ", Quoted(text)));
+  }
+  message->GetReflection()->SetDouble(message, &field, number);
   return absl::OkStatus();
 }
 
@@ -136,6 +146,8 @@ absl::Status SetScalar(absl::string_view text, const FieldDescriptor& field, Mes
   switch (field.cpp_type()) {
     case FieldDescriptor::CPPTYPE_UINT64:
       return SetNumber(text, field, message);
+    case FieldDescriptor::CPPTYPE_DOUBLE:
+      return SetReal(text, field, message);
     case FieldDescriptor::CPPTYPE_BOOL:
       return SetBool(text, field, message);
     case FieldDescriptor::CPPTYPE_STRING:

@@ -73,6 +73,9 @@ absl::Status LoadModel(EmbedRun* run) {
   };
   ASSIGN_OR_RETURN(run->loaded, LoadEmbedModel(run->flags.model, options));
   run->progress.Clear();
+  if (const model::Task task = run->loaded.model->info().task; task != model::Task::kEmbedding) {
+    return absl::InvalidArgumentError(absl::StrCat("its task is ", model::TaskName(task), ", not embedding"));
+  }
   return absl::OkStatus();
 }
 

@@ -234,9 +234,9 @@ class QuantizeRun {
     report_.calibration_truncated = texts_.num_truncated;
     report_.held_out_texts = texts_.held_out.num_texts();
     if (report_.held_out_texts > 0) {
-      ASSIGN_OR_RETURN(const auto reference, model::EmbedTexts(*floats_, texts_.held_out));
-      ASSIGN_OR_RETURN(const auto vectors, model::EmbedTexts(*quantized, texts_.held_out));
-      const model::Fidelity fidelity = model::CompareVectors(reference, vectors, config_.hidden_dim);
+      ASSIGN_OR_RETURN(const auto reference, model::ComputeTexts(*floats_, texts_.held_out));
+      ASSIGN_OR_RETURN(const auto vectors, model::ComputeTexts(*quantized, texts_.held_out));
+      const model::Fidelity fidelity = model::CompareVectors(reference, vectors, floats_->head().OutputSize(1));
       report_.cosine_mean = fidelity.cosine_mean;
       report_.cosine_min = fidelity.cosine_min;
     }

@@ -1,5 +1,6 @@
 #include "server/cli/serve_run.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -29,6 +30,8 @@ rpc::RpcOptions RpcOptionsOf(const Config& config, const ServePlan& plan) {
   options.max_concurrent_streams = grpc.max_concurrent_streams();
   options.posted_calls = grpc.posted_calls();
   options.completion_queues = grpc.completion_queues();
+  options.max_client_stream_messages = config.limits().max_texts_per_call();
+  options.max_client_stream_bytes = grpc.max_receive_message_bytes();
   options.max_deadline = absl::Milliseconds(grpc.max_deadline_ms());
   options.keepalive_time = absl::Milliseconds(grpc.keepalive_time_ms());
   options.keepalive_timeout = absl::Milliseconds(grpc.keepalive_timeout_ms());
@@ -55,6 +58,12 @@ void PrintReady(const Config& config, const ServePlan& plan, const std::string& 
   const bool needs_name = plan.models.size() > 1 && config.default_model().empty();
   const std::string name = needs_name ? absl::StrCat("\"model\": \"", plan.models[0].name, "\", ") : "";
   const std::string source = config.grpc().reflection() ? "" : "-import-path proto -proto octet/v1/text_encoder.proto ";
+  const auto served = std::find_if(plan.models.begin(), plan.models.end(), [&](const PlannedModel& model) {
+    return config.default_model().empty() || model.name == config.default_model();
+  });
+  const bool embeds = served->task == model::Task::kEmbedding;
+  const char* const fields =
+      embeds ? "\"texts\": [\"hello\"], \"as_floats\": true" : "\"inputs\": [{\"text\": \"hello\"}]";
   std::printf(
       "octet is ready\n"
       "  gRPC            %s\n"
@@ -63,11 +72,10 @@ void PrintReady(const Config& config, const ServePlan& plan, const std::string& 
       "  precision       %s\n"
       "  instruction set %s, %d threads\n"
       "Try:\n"
-      "  grpcurl -plaintext %s-d '{%s\"texts\": [\"hello\"], \"as_floats\": true}' %s "
-      "octet.v1.TextEncoder/Embed\n",
+      "  grpcurl -plaintext %s-d '{%s%s}' %s octet.v1.TextEncoder/%s\n",
       grpc_address.c_str(), metrics_address.empty() ? "off" : absl::StrCat("http://", metrics_address).c_str(),
       models.c_str(), config.engine().precision().c_str(), std::string(IsaName(plan.isa)).c_str(), plan.num_threads,
-      source.c_str(), name.c_str(), grpc_address.c_str());
+      source.c_str(), name.c_str(), fields, grpc_address.c_str(), embeds ? "Embed" : "Classify");
   std::fflush(stdout);
 }
 
@@ -77,7 +85,7 @@ int Fail(const absl::Status& status, int exit_code) {
 }
 
 // Not ready, then (after the lame duck time) no new calls, then the calls in work, then the connections.
-void Drain(const Config& config, serving::EmbedPipeline* pipeline, rpc::GrpcServer* server) {
+void Drain(const Config& config, serving::Pipeline* pipeline, rpc::GrpcServer* server) {
   server->SetServing(false);
   if (config.shutdown().lame_duck_ms() > 0) {
     // A second signal ends the process, so this sleep is never in anyone's way.
@@ -108,7 +116,7 @@ int RunServer(const Config& config, const ServePlan& plan, const ContainerLimits
   for (const std::string& line : refusal.lines) PrintError(line);
   if (refusal.exit_code != 0) return refusal.exit_code;
   auto pipeline =
-      serving::EmbedPipeline::Create(PipelineOptionsOf(config, plan), &repository, &metrics, &SteadyClock::Get());
+      serving::Pipeline::Create(PipelineOptionsOf(config, plan), &repository, &metrics, &SteadyClock::Get());
   if (!pipeline.ok()) return Fail(pipeline.status(), kExitConfig);
   auto server =
       rpc::GrpcServer::Create(RpcOptionsOf(config, plan), pipeline->get(), &repository, &metrics, &SteadyClock::Get());

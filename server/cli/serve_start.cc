@@ -11,9 +11,9 @@
 #include "absl/strings/str_format.h"
 #include "base/release_memory.h"
 #include "base/status_macros.h"
-#include "model/encoder_config.h"
 #include "model/model_directory.h"
-#include "model/sentence_config.h"
+#include "model/text_model_config.h"
+#include "server/cli/classification_settings.h"
 #include "server/cli/exit_code.h"
 #include "server/cli/progress.h"
 #include "spdlog/spdlog.h"
@@ -36,11 +36,13 @@ absl::StatusOr<PlannedModel> PlanModel(const config::v1::Model& model, const mod
   planned.name = model.name();
   planned.directory = model.directory();
   ASSIGN_OR_RETURN(const auto directory, model::ModelDirectory::Open(model.directory()));
-  ASSIGN_OR_RETURN(const model::EncoderConfig encoder, model::ReadEncoderConfig(*directory));
-  ASSIGN_OR_RETURN(const model::SentenceConfig sentence, model::ReadSentenceConfig(*directory));
-  planned.hidden_dim = encoder.hidden_dim;
-  planned.max_tokens = std::min(encoder.max_tokens(), sentence.max_seq_length.value_or(encoder.max_tokens()));
-  ASSIGN_OR_RETURN(planned.memory, model::EstimateEncoderMemory(encoder, options));
+  ASSIGN_OR_RETURN(const model::TextModelConfig read, model::ReadTextModelConfig(*directory));
+  planned.output_dim =
+      read.task == model::Task::kEmbedding ? read.encoder.hidden_dim : read.classification.labels.size();
+  planned.task = read.task;
+  planned.max_tokens = read.max_tokens;
+  planned.predictions = PredictionsOf(model, read);
+  ASSIGN_OR_RETURN(planned.memory, model::EstimateMemory(read, options));
   return planned;
 }
 
@@ -57,7 +59,7 @@ MemoryBudget ComputeBudget(const Config& config, const ContainerLimits& limits, 
     budget.weight_bytes += model.memory.weight_bytes;
     budget.embedding_bytes += model.memory.embedding_bytes;
     budget.arena_bytes += model.memory.arena_bytes;
-    answer_bytes = std::max<uint64_t>(answer_bytes, model.hidden_dim * sizeof(float));
+    answer_bytes = std::max<uint64_t>(answer_bytes, model.output_dim * sizeof(float));
   }
   budget.queue_bytes = config.limits().max_pending_bytes() * kPendingCopies +
                        config.limits().max_queue_tokens() * kQueuedTokenBytes +
@@ -135,6 +137,8 @@ Refusal PlanServing(const Config& config, const ContainerLimits& limits, ServePl
                                            .num_threads = plan->num_threads});
     if (!planned.ok()) {
       refuse(kExitModel, absl::StrCat("model ", Quoted(model.name()), ": ", planned.status().message()));
+    } else if (!planned->predictions.ok()) {
+      refuse(kExitConfig, absl::StrCat("model ", Quoted(model.name()), ": ", planned->predictions.status().message()));
     } else if (batch_tokens < planned->max_tokens) {
       refuse(kExitConfig, absl::StrCat("limits.max_batch_tokens: ", batch_tokens, ", but model ", Quoted(model.name()),
                                        " takes texts of ", planned->max_tokens, " tokens; want at least that"));
@@ -194,11 +198,14 @@ Refusal LoadModels(const Config& config, const ServePlan& plan, const ContainerL
       return {kExitModel, {absl::StrCat("model ", Quoted(planned.name), ": ", model.status().message())}};
     }
     const absl::Duration load_time = SteadyClock::Get().Now() - start;
-    spdlog::info("model {}: {} {}, version {}, loaded in {} ms", planned.name, (*model)->info().family,
-                 std::string(model::PrecisionName(plan.precision)), (*model)->info().version,
-                 absl::ToInt64Milliseconds(load_time));
-    const absl::Status added = repository->Add(
-        {.name = planned.name, .model = serving::MakeServable(*std::move(model)), .load_time = load_time});
+    spdlog::info("model {}: {} {}, for {}, version {}, loaded in {} ms", planned.name, (*model)->info().family,
+                 std::string(model::PrecisionName(plan.precision)), std::string(model::TaskName(planned.task)),
+                 (*model)->info().version, absl::ToInt64Milliseconds(load_time));
+    for (const std::string& warning : (*model)->warnings()) spdlog::warn("model {}: {}", planned.name, warning);
+    const absl::Status added = repository->Add({.name = planned.name,
+                                                .model = serving::MakeServable(*std::move(model)),
+                                                .load_time = load_time,
+                                                .predictions = *planned.predictions});
     if (!added.ok()) return {kExitConfig, {std::string(added.message())}};
   }
   ReleaseStartupMemory();

@@ -12,17 +12,23 @@
 #include "base/container_limits.h"
 #include "base/cpu_isa.h"
 #include "model/encoder.h"
+#include "model/predictions.h"
+#include "model/task.h"
 #include "model/text_model.h"
 #include "server/cli/config.h"
-#include "serving/embed_pipeline.h"
 #include "serving/model_repository.h"
+#include "serving/pipeline.h"
 
 namespace octet::cli {
 
 struct PlannedModel {
   std::string name, directory;
-  uint32_t hidden_dim = 0, max_tokens = 0;
-  model::EncoderMemory memory;  // arena_bytes: of one workspace
+  model::Task task = model::Task::kEmbedding;
+  uint32_t max_tokens = 0;
+  size_t output_dim = 0;    // values of a text's answer
+  model::MemoryUse memory;  // arena_bytes: of one workspace
+  // Of a classification model; or why the configuration does not fit the model.
+  absl::StatusOr<model::PredictionOptions> predictions = model::PredictionOptions();
 };
 
 // Bytes at the worst moment, by what holds them.

@@ -26,6 +26,7 @@ class RawService final : public grpc::Service {
   const std::vector<Method>& methods() const { return methods_; }
 
   using grpc::Service::RequestAsyncBidiStreaming;
+  using grpc::Service::RequestAsyncClientStreaming;
   using grpc::Service::RequestAsyncUnary;
 
  private:
@@ -61,6 +62,7 @@ struct CallSource {
   const Clock* clock = nullptr;
   absl::Duration max_deadline;
   size_t max_stream_messages = 0;
+  size_t max_client_stream_messages = 0, max_client_stream_bytes = 0;
   PostGate* gate = nullptr;
 
   const Method& method() const { return service->methods()[method_idx]; }

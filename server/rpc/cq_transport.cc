@@ -131,14 +131,17 @@ class CqTransport final : public Transport {
     for (const auto& service : services_) {
       for (size_t method_idx = 0; method_idx < service->methods().size(); ++method_idx) {
         for (const auto& queue : queues_) {
-          sources_.push_back(std::make_unique<CallSource>(CallSource{.service = service.get(),
-                                                                     .method_idx = static_cast<int>(method_idx),
-                                                                     .queue = queue.get(),
-                                                                     .metrics = metrics_,
-                                                                     .clock = clock_,
-                                                                     .max_deadline = options.max_deadline,
-                                                                     .max_stream_messages = options.max_stream_messages,
-                                                                     .gate = &gate_}));
+          sources_.push_back(
+              std::make_unique<CallSource>(CallSource{.service = service.get(),
+                                                      .method_idx = static_cast<int>(method_idx),
+                                                      .queue = queue.get(),
+                                                      .metrics = metrics_,
+                                                      .clock = clock_,
+                                                      .max_deadline = options.max_deadline,
+                                                      .max_stream_messages = options.max_stream_messages,
+                                                      .max_client_stream_messages = options.max_client_stream_messages,
+                                                      .max_client_stream_bytes = options.max_client_stream_bytes,
+                                                      .gate = &gate_}));
         }
       }
     }

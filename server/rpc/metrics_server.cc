@@ -71,11 +71,10 @@ const char* WhyNotBound(const std::string& address) {
 }  // namespace
 
 struct MetricsServer::State {
-  State(serving::Metrics* m, const serving::EmbedPipeline* p, const GrpcServer* s)
-      : metrics(m), pipeline(p), server(s) {}
+  State(serving::Metrics* m, const serving::Pipeline* p, const GrpcServer* s) : metrics(m), pipeline(p), server(s) {}
 
   serving::Metrics* const metrics;
-  const serving::EmbedPipeline* const pipeline;
+  const serving::Pipeline* const pipeline;
   const GrpcServer* const server;
 
   Answer Health() const {
@@ -103,7 +102,7 @@ int MetricsServer::port() const { return state_->port; }
 
 absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Create(const std::string& address,
                                                                      serving::Metrics* metrics,
-                                                                     const serving::EmbedPipeline* pipeline,
+                                                                     const serving::Pipeline* pipeline,
                                                                      const GrpcServer* server) {
   auto state = std::make_unique<State>(metrics, pipeline, server);
   const std::vector<std::string> options = {

@@ -8,8 +8,8 @@
 
 #include "absl/status/statusor.h"
 #include "server/rpc/server.h"
-#include "serving/embed_pipeline.h"
 #include "serving/metrics.h"
+#include "serving/pipeline.h"
 
 namespace octet::rpc {
 
@@ -23,7 +23,7 @@ class MetricsServer {
   //   /readyz   200 "ready", or 503 when the server is not serving or not healthy
   // HEAD is as GET without the body; other methods get 405, other paths 404.
   static absl::StatusOr<std::unique_ptr<MetricsServer>> Create(const std::string& address, serving::Metrics* metrics,
-                                                               const serving::EmbedPipeline* pipeline,
+                                                               const serving::Pipeline* pipeline,
                                                                const GrpcServer* server);
   ~MetricsServer();  // takes up to 2 s: civetweb looks that often whether it should stop
 

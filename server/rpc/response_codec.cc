@@ -3,9 +3,9 @@
 #include <cstring>
 
 #include "google/protobuf/io/coded_stream.h"
-#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "server/rpc/message_bytes.h"
+#include "server/rpc/message_parts.h"
 #include "server/rpc/request_codec.h"
-#include "tei/v1/tei.pb.h"
 
 namespace octet::rpc {
 namespace {
@@ -26,22 +26,18 @@ size_t BytesFieldSize(int field_number, size_t size) {
 }
 
 // The message without its vectors, which are written behind it.
-v1::EmbedResponse Frame(const serving::EmbedResponse& response) {
+v1::EmbedResponse Frame(const serving::Response& response) {
   v1::EmbedResponse frame;
   frame.set_model(response.model);
   frame.set_model_version(response.model_version);
   frame.set_dimensions(response.dimensions);
-  uint32_t num_tokens = 0;
-  for (const uint32_t n : response.num_tokens) num_tokens += n;
-  frame.set_num_tokens(num_tokens);
-  frame.mutable_timing()->set_tokenize_ns(static_cast<uint64_t>(absl::ToInt64Nanoseconds(response.tokenize_time)));
-  frame.mutable_timing()->set_queue_ns(static_cast<uint64_t>(absl::ToInt64Nanoseconds(response.queue_time)));
-  frame.mutable_timing()->set_compute_ns(static_cast<uint64_t>(absl::ToInt64Nanoseconds(response.compute_time)));
+  frame.set_num_tokens(TotalTokens(response));
+  SetTiming(response, frame.mutable_timing());
   return frame;
 }
 
 // One Embedding without its vector.
-v1::Embedding EmbeddingFrame(const serving::EmbedResponse& response, size_t text_idx) {
+v1::Embedding EmbeddingFrame(const serving::Response& response, size_t text_idx) {
   v1::Embedding frame;
   frame.set_num_tokens(response.num_tokens[text_idx]);
   frame.set_truncated(response.truncated[text_idx]);
@@ -51,7 +47,7 @@ v1::Embedding EmbeddingFrame(const serving::EmbedResponse& response, size_t text
 // Writes an EmbedResponse field by field; the order of fields is free in the format.
 class ResponseWriter {
  public:
-  ResponseWriter(const serving::EmbedResponse& response, bool as_floats)
+  ResponseWriter(const serving::Response& response, bool as_floats)
       : response_(response),
         frame_(Frame(response)),
         vector_bytes_(response.dimensions * sizeof(float)),
@@ -74,7 +70,7 @@ class ResponseWriter {
       embeddings_[i].SerializeWithCachedSizes(out);
       out->WriteTag(Tag(vector_field_, kLengthDelimited));
       out->WriteVarint32(static_cast<uint32_t>(vector_bytes_));
-      out->WriteRaw(response_.embeddings.data() + i * response_.dimensions, static_cast<int>(vector_bytes_));
+      out->WriteRaw(response_.outputs.data() + i * response_.dimensions, static_cast<int>(vector_bytes_));
     }
   }
 
@@ -83,7 +79,7 @@ class ResponseWriter {
     return embeddings_[text_idx].ByteSizeLong() + BytesFieldSize(vector_field_, vector_bytes_);
   }
 
-  const serving::EmbedResponse& response_;
+  const serving::Response& response_;
   const v1::EmbedResponse frame_;
   const size_t vector_bytes_;
   const int vector_field_;
@@ -91,30 +87,14 @@ class ResponseWriter {
   size_t size_ = 0;
 };
 
-// A buffer of exactly `size` bytes, filled by `write`.
-template <typename Write>
-grpc::ByteBuffer MakeBuffer(size_t size, const Write& write) {
-  grpc::Slice slice(size);
-  google::protobuf::io::ArrayOutputStream array(const_cast<uint8_t*>(slice.begin()), static_cast<int>(size));
-  {
-    CodedOutputStream out(&array);
-    write(&out);
-  }
-  return grpc::ByteBuffer(&slice, 1);
-}
-
-grpc::ByteBuffer Serialize(const google::protobuf::MessageLite& message) {
-  return MakeBuffer(message.ByteSizeLong(), [&](CodedOutputStream* out) { message.SerializeWithCachedSizes(out); });
-}
-
 }  // namespace
 
-grpc::ByteBuffer EncodeEmbedResponse(const serving::EmbedResponse& response, bool as_floats) {
+grpc::ByteBuffer EncodeEmbedResponse(const serving::Response& response, bool as_floats) {
   const ResponseWriter writer(response, as_floats);
   return MakeBuffer(writer.size(), [&](CodedOutputStream* out) { writer.Write(out); });
 }
 
-grpc::ByteBuffer EncodeStreamResponse(uint64_t id, const serving::EmbedResponse& response, bool as_floats) {
+grpc::ByteBuffer EncodeStreamResponse(uint64_t id, const serving::Response& response, bool as_floats) {
   const ResponseWriter writer(response, as_floats);
   const size_t id_size = 1 + CodedOutputStream::VarintSize64(id);
   const size_t size = id_size + BytesFieldSize(v1::EmbedStreamResponse::kResponseFieldNumber, writer.size());
@@ -131,21 +111,6 @@ grpc::ByteBuffer EncodeStreamError(uint64_t id, const v1::StreamError& error) {
   v1::EmbedStreamResponse message;
   message.set_id(id);
   *message.mutable_error() = error;
-  return Serialize(message);
-}
-
-grpc::ByteBuffer EncodeTeiEmbedResponse(const serving::EmbedResponse& response, uint32_t num_chars,
-                                        absl::Duration total_time) {
-  ::tei::v1::EmbedResponse message;
-  message.mutable_embeddings()->Add(response.embeddings.begin(), response.embeddings.end());
-  ::tei::v1::Metadata& metadata = *message.mutable_metadata();
-  metadata.set_compute_chars(num_chars);
-  metadata.set_compute_tokens(response.num_tokens.empty() ? 0 : response.num_tokens[0]);
-  const auto ns = [](absl::Duration d) { return static_cast<uint64_t>(absl::ToInt64Nanoseconds(d)); };
-  metadata.set_total_time_ns(ns(total_time));
-  metadata.set_tokenization_time_ns(ns(response.tokenize_time));
-  metadata.set_queue_time_ns(ns(response.queue_time));
-  metadata.set_inference_time_ns(ns(response.compute_time));
   return Serialize(message);
 }
 

@@ -19,6 +19,8 @@ struct RpcOptions {
   size_t posted_calls = 64;                         // per method and completion queue
   size_t completion_queues = 2;                     // each with its own thread
   size_t max_stream_messages = 64;                  // of one stream that are in work; reading pauses beyond
+  size_t max_client_stream_messages = 128;          // of a stream that gets one answer
+  size_t max_client_stream_bytes = 2 << 20;         // likewise, all messages together
   absl::Duration max_deadline = absl::Seconds(60);  // of a call or a stream's message; also the default
   absl::Duration keepalive_time = absl::Seconds(30);
   absl::Duration keepalive_timeout = absl::Seconds(10);

@@ -19,7 +19,8 @@ constexpr char kLiveness[] = "liveness";
 size_t LargestDimension(const serving::ModelRepository& repository) {
   size_t largest = 0;
   for (const auto& served : repository.List()) {
-    largest = std::max<size_t>(largest, served->model->info().hidden_dim);
+    const model::ModelInfo& info = served->model->info();
+    if (info.task == model::Task::kEmbedding) largest = std::max<size_t>(largest, info.hidden_dim);
   }
   return largest;
 }
@@ -36,11 +37,13 @@ struct GrpcServer::State {
   CondVar stopped;
   bool stopping ABSL_GUARDED_BY(mu) = false;
 
-  // Every name but `liveness` says whether calls are welcome.
+  // Every name but `liveness` says whether calls are welcome; a service whose task no model has never is.
   void PublishServing() {
     const bool value = serving.load();
     transport->SetHealth("", value);
-    for (const std::string& name : ServiceNames()) transport->SetHealth(name, value);
+    for (const ServiceName& service : ServiceNames()) {
+      transport->SetHealth(service.name, value && IsOffered(service, *context.repository));
+    }
     for (const auto& served : context.repository->List()) transport->SetHealth(served->name, value);
   }
 
@@ -71,8 +74,7 @@ std::vector<std::string> MethodNames() {
   return names;
 }
 
-absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Create(const RpcOptions& options,
-                                                               serving::EmbedPipeline* pipeline,
+absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Create(const RpcOptions& options, serving::Pipeline* pipeline,
                                                                const serving::ModelRepository* repository,
                                                                serving::Metrics* metrics, const Clock* clock) {
   auto state = std::make_unique<State>();

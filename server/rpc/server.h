@@ -10,9 +10,9 @@
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "server/rpc/rpc_options.h"
-#include "serving/embed_pipeline.h"
 #include "serving/metrics.h"
 #include "serving/model_repository.h"
+#include "serving/pipeline.h"
 
 namespace octet::rpc {
 
@@ -24,7 +24,7 @@ class GrpcServer {
  public:
   // Binds and starts to answer, not yet SERVING. The pointers must outlive the server. FailedPrecondition
   // "cannot bind ..." when the address is in use or wrong.
-  static absl::StatusOr<std::unique_ptr<GrpcServer>> Create(const RpcOptions& options, serving::EmbedPipeline* pipeline,
+  static absl::StatusOr<std::unique_ptr<GrpcServer>> Create(const RpcOptions& options, serving::Pipeline* pipeline,
                                                             const serving::ModelRepository* repository,
                                                             serving::Metrics* metrics, const Clock* clock);
   ~GrpcServer();  // as Shutdown(0)

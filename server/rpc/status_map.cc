@@ -6,7 +6,7 @@
 #include "absl/time/time.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
-#include "serving/embed_request.h"
+#include "serving/request.h"
 
 namespace octet::rpc {
 namespace {
@@ -62,6 +62,11 @@ grpc::Status ToGrpcStatus(const absl::Status& status) {
   if (status.code() == absl::StatusCode::kInvalidArgument) AddFieldViolation(message, &details);
   // Both libraries number the canonical codes alike.
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()), message, details.SerializeAsString());
+}
+
+absl::Status ToTeiStatus(const absl::Status& status) {
+  if (serving::ReasonOf(status) != serving::kReasonWrongTask) return status;
+  return serving::WithReason(absl::UnimplementedError(status.message()), serving::kReasonWrongTask);
 }
 
 v1::StreamError ToStreamError(const absl::Status& status) {

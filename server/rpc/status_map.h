@@ -22,7 +22,10 @@ inline constexpr size_t kMaxMessageBytes = 256;
 // wait never leave the process.
 grpc::Status ToGrpcStatus(const absl::Status& status);
 
-// The same for a message of octet.v1.TextEncoder.EmbedStream.
+// What tei.v1 says otherwise: UNIMPLEMENTED for a model with another task. Message and reason stay.
+absl::Status ToTeiStatus(const absl::Status& status);
+
+// The same for a message of octet.v1.TextEncoder's streams.
 v1::StreamError ToStreamError(const absl::Status& status);
 
 // Value of the trailer grpc-retry-pushback-ms; nothing when the status says no wait.

@@ -21,15 +21,16 @@
 namespace octet::rpc {
 
 // Answers a Call: exactly once, from any thread, without blocking. `model_label` is what the call is counted
-// under ("" when no model was found). A unary call ends with the answer. On a stream a message is written,
+// under ("" when no model was found). A unary call and a client's stream end with the answer. On a stream a message is written,
 // and an error ends the stream after the answers that come before it.
 using Reply = absl::AnyInvocable<void(absl::StatusOr<grpc::ByteBuffer> answer, absl::string_view model_label) &&>;
 
-// A unary call, or one message of a stream.
+// A unary call, one message of a stream, or all messages of a client's stream.
 struct Call {
   absl::string_view method;  // "octet.v1.TextEncoder/Embed"; lives as long as the transport
   grpc::ByteBuffer request;
-  std::string model_metadata;  // request metadata `octet-model`, "" if absent
+  std::vector<grpc::ByteBuffer> messages = {};  // of kClientStream, in place of `request`
+  std::string model_metadata;                   // request metadata `octet-model`, "" if absent
   MonotonicTime arrival;
   MonotonicTime deadline;                              // the client's or the server's maximum, whichever is earlier
   std::shared_ptr<const std::atomic<bool>> cancelled;  // true once the client has gone
@@ -43,6 +44,7 @@ enum class MethodKind {
   kUnary,
   kStream,         // bidirectional; answers in any order
   kOrderedStream,  // bidirectional; answers in the order of the messages
+  kClientStream,   // messages of the client, then one answer; bounded in number and bytes (RpcOptions)
 };
 
 struct Method {

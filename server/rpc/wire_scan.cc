@@ -1,11 +1,12 @@
 #include "server/rpc/wire_scan.h"
 
+#include <algorithm>
 #include <array>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
-#include "serving/embed_request.h"
+#include "serving/request.h"
 #include "text/utf8.h"
 
 namespace octet::rpc {
@@ -115,6 +116,19 @@ absl::Status Invalid(const std::string& message, absl::string_view reason) {
   return serving::WithReason(absl::InvalidArgumentError(message), reason);
 }
 
+// The fields of a text's own message that are more than one of each known kind; nothing when it is not well formed.
+std::optional<size_t> CountExtraFields(absl::string_view message, std::span<const WireField> fields) {
+  Field field;
+  Reader reader(message);
+  std::vector<uint32_t> seen;  // at most as many as `fields`
+  while (reader.Next(&field)) {
+    const bool is_known = FieldOrNull(fields, field) != nullptr;
+    if (is_known && std::find(seen.begin(), seen.end(), field.number) == seen.end()) seen.push_back(field.number);
+  }
+  if (!reader.AtEnd()) return std::nullopt;
+  return reader.num_fields() - seen.size();
+}
+
 // The whole message before any field of it: form, and numbers of texts and of other fields.
 absl::Status CheckForm(std::span<const absl::string_view> pieces, absl::string_view message_name,
                        std::span<const WireField> fields, size_t max_texts) {
@@ -129,6 +143,10 @@ absl::Status CheckForm(std::span<const absl::string_view> pieces, absl::string_v
       if (known == nullptr || !known->is_text) continue;
       ++num_texts;
       name = known->name;
+      if (known->fields.empty()) continue;
+      const std::optional<size_t> num_extra = CountExtraFields(field.payload, known->fields);
+      well_formed = well_formed && num_extra.has_value();
+      num_fields += num_extra.value_or(0);
     }
     num_fields += reader.num_fields();
     well_formed = well_formed && reader.AtEnd();
@@ -142,15 +160,27 @@ absl::Status CheckForm(std::span<const absl::string_view> pieces, absl::string_v
   return absl::OkStatus();
 }
 
-// `text_idx`: texts before it.
-absl::Status CheckPayload(const WireField& known, size_t text_idx, absl::string_view payload, size_t max_text_bytes) {
-  std::string name = known.name;
-  if (known.is_repeated) absl::StrAppend(&name, "[", text_idx, "]");
+absl::Status CheckBytes(const WireField& known, const std::string& name, absl::string_view payload,
+                        size_t max_text_bytes) {
   if (known.is_text && payload.size() > max_text_bytes) {
     return Invalid(absl::StrCat(name, ": ", payload.size(), " bytes, limit ", max_text_bytes), serving::kReasonTooLong);
   }
   if (const auto position = text::FindInvalidUtf8(payload)) {
     return Invalid(absl::StrCat(name, ": not valid UTF-8 at byte ", *position), serving::kReasonInvalid);
+  }
+  return absl::OkStatus();
+}
+
+// `text_idx`: texts before it.
+absl::Status CheckPayload(const WireField& known, size_t text_idx, absl::string_view payload, size_t max_text_bytes) {
+  std::string name = known.name;
+  if (known.is_repeated) absl::StrAppend(&name, "[", text_idx, "]");
+  if (known.fields.empty()) return CheckBytes(known, name, payload, max_text_bytes);
+  Field field;
+  for (Reader reader(payload); reader.Next(&field);) {
+    const WireField* const part = FieldOrNull(known.fields, field);
+    if (part == nullptr) continue;
+    RETURN_IF_ERROR(CheckBytes(*part, absl::StrCat(name, ".", part->name), field.payload, max_text_bytes));
   }
   return absl::OkStatus();
 }

@@ -20,11 +20,14 @@ namespace octet::rpc {
 struct WireField {
   int number;
   const char* name;          // for messages to the client
-  bool is_text = false;      // a text to embed: counted, and limited in bytes
+  bool is_text = false;      // a text to compute: counted, and limited in bytes
   bool is_repeated = false;  // messages say which one
+  // Not empty: the field is a message of these, one level deep. It is counted as one text, and the limit of bytes is
+  // that of each of its own texts.
+  std::span<const WireField> fields = {};
 };
 
-// Fields of one message besides its texts, in groups included. A parser keeps unknown ones, each at tens of
+// Fields of one message besides its texts, in groups and in the texts' own messages included. A parser keeps unknown ones, each at tens of
 // times its bytes; no client sends nearly as many.
 inline constexpr size_t kMaxOtherFields = 1000;
 // Groups in groups; protobuf's own default, so that nothing is refused here that a parser would take.

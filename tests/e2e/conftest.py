@@ -1,6 +1,7 @@
 """Fixtures of the end-to-end tests."""
 import json
 import os
+import subprocess
 import sys
 
 import numpy as np
@@ -33,6 +34,18 @@ def server():
     and exit with 0."""
     with OctetServer() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory):
+    """tiny_model(n): directory of a tiny model with random weights; a classification model of n labels if n > 0."""
+    writer = os.environ.get("OCTET_TINY_MODEL_WRITER", os.path.join(ROOT, "build", "tests", "model", "write_tiny_model"))
+
+    def write(num_labels):
+        directory = tmp_path_factory.mktemp(f"tiny{num_labels}")
+        subprocess.run([writer, str(directory), str(num_labels)], check=True)
+        return str(directory)
+    return write
 
 
 @pytest.fixture(scope="session")

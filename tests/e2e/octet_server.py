@@ -38,7 +38,7 @@ def run_octet(*args, env=None, timeout=120, **options):
 class OctetServer:
     """`octet serve` with the default model (named "minilm"), ready once constructed.
 
-    `models`: {name: directory}. `config`: text of a configuration file. `env`: OCTET_* variables.
+    `models`: {name: directory}; {}: those of the file. `config`: text of a configuration file. `env`: OCTET_* variables.
     """
 
     def __init__(self, *args, models=None, config=None, env=None, tmp_path=None):
@@ -48,7 +48,7 @@ class OctetServer:
             with open(path, "w", encoding="utf-8") as f:
                 f.write(config)
             command += ["--config", path]
-        for name, directory in (models or {"minilm": MODEL}).items():
+        for name, directory in ({"minilm": MODEL} if models is None else models).items():
             command += ["--model", f"{name}={directory}"]
         command += map(str, args)
         self.log = []

@@ -1,10 +1,7 @@
 """What other people's programs see: generated stubs, tei.v1 clients, grpcurl, health, reflection, Prometheus."""
 import json
-import os
-import shutil
 import socket
 import subprocess
-import sys
 import threading
 import urllib.parse
 import urllib.request
@@ -18,7 +15,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 import octet_server
 from octet_server import OctetServer
-from stubs import ROOT, octet_pb2, tei_grpc, tei_pb2
+from programs import find_program, grpcurl
+from stubs import octet_pb2, tei_grpc, tei_pb2
 from vectors import array_of, cosines
 
 
@@ -126,21 +124,6 @@ def test_reflection_lists_the_services(server):
     assert {"octet.v1.TextEncoder", "tei.v1.Embed", "tei.v1.Info", "grpc.health.v1.Health"} <= names
 
 
-def find_program(name):
-    """Where the set-up puts it (environment, .cache/prometheus), or on the path."""
-    folders = [os.path.join(sys.prefix, "bin"), os.path.join(ROOT, ".cache", "prometheus", "usr", "bin"),
-               *os.environ.get("PATH", "").split(os.pathsep)]
-    return shutil.which(name, path=os.pathsep.join(folders)) or pytest.skip(f"SKIPPED: no program {name}")
-
-
-def grpcurl(server, *args):
-    program = find_program("grpcurl")
-    done = subprocess.run([program, "-plaintext", *args[:-1], server.grpc_address, *args[-1:]],
-                          capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def test_grpcurl_list(server):
     assert {"octet.v1.TextEncoder", "tei.v1.Embed"} <= set(grpcurl(server, "list").split())
 
@@ -148,16 +131,13 @@ def test_grpcurl_list(server):
 @pytest.mark.parametrize("symbol", ["octet.v1.TextEncoder", "octet.v1.EmbedRequest", "tei.v1.Embed",
                                     "grpc.health.v1.Health"])
 def test_grpcurl_describe(server, symbol):
-    program = find_program("grpcurl")
-    done = subprocess.run([program, "-plaintext", server.grpc_address, "describe", symbol], capture_output=True,
-                          text=True, timeout=60)
-    assert done.returncode == 0 and symbol in done.stdout, done.stderr
+    assert symbol in grpcurl(server, "describe", symbol)
 
 
 def test_grpcurl_call(server):
     request = json.dumps({"texts": ["What is Deep Learning?"], "asFloats": True, "dimensions": 8})
     # Parsed as the format says: grpcurl's releases differ in how they spell field names.
-    answer = json_format.Parse(grpcurl(server, "-d", request, "octet.v1.TextEncoder/Embed"), octet_pb2.EmbedResponse())
+    answer = json_format.Parse(grpcurl(server, "octet.v1.TextEncoder/Embed", data=request), octet_pb2.EmbedResponse())
     assert len(answer.embeddings[0].floats) == 8
     assert answer.embeddings[0].num_tokens == 7
 

@@ -198,7 +198,7 @@ def test_tasks_that_the_model_cannot_do_are_refused(pairs, tmp_path):
     path = tmp_path / "texts.tsv"
     path.write_text("good\t1\nbad\t0\n", encoding="utf-8")
     done = evaluate("--task", "classification", "--data", path)
-    assert done.returncode == 3 and "the model has no classification head" in done.stderr
+    assert done.returncode == 3 and "--task classification: the model's task is embedding, not classification" in done.stderr
     path.write_text("good\tjoy\nbad\tfear\n", encoding="utf-8")
     done = evaluate("--task", "classification", "--data", path)
     assert done.returncode == 2 and ":1: label \"joy\": unknown" in done.stderr

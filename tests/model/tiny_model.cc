@@ -46,7 +46,7 @@ uint16_t ToF16(float value) {
   return static_cast<uint16_t>(sign | std::bit_cast<uint32_t>(magnitude) >> 13);
 }
 
-// "encoder.layer.0.output.dense" gets a .weight and a .bias.
+// "bert.encoder.layer.0.output.dense" gets a .weight and a .bias.
 void AddPair(const TinyModelOptions& options, const std::string& name, const std::vector<uint64_t>& shape, float center,
              float scale, Random* random, RawTensors* tensors) {
   size_t count = 1;
@@ -54,8 +54,8 @@ void AddPair(const TinyModelOptions& options, const std::string& name, const std
   std::vector<float> weight(count), bias(shape[0]);
   for (float& value : weight) value = center + random->Uniform(scale);
   for (float& value : bias) value = random->Uniform(0.1f);
-  (*tensors)[options.prefix + name + ".weight"] = FloatTensor(options.dtype, shape, weight);
-  (*tensors)[options.prefix + name + ".bias"] = FloatTensor(options.dtype, {shape[0]}, bias);
+  (*tensors)[name + ".weight"] = FloatTensor(options.dtype, shape, weight);
+  (*tensors)[name + ".bias"] = FloatTensor(options.dtype, {shape[0]}, bias);
 }
 
 }  // namespace
@@ -133,10 +133,11 @@ RawTensors TinyTensors(const TinyModelOptions& options) {
   };
   const auto add = [&](const std::string& name, const std::vector<uint64_t>& shape) {
     // Keeps the variance of a row about where it was.
-    AddPair(options, name, shape, 0.0f, std::sqrt(3.0f / static_cast<float>(shape[1])), &random, &tensors);
+    AddPair(options, options.prefix + name, shape, 0.0f, std::sqrt(3.0f / static_cast<float>(shape[1])), &random,
+            &tensors);
   };
   const auto add_norm = [&](const std::string& name) {
-    AddPair(options, name, {hidden}, 1.0f, 0.2f, &random, &tensors);
+    AddPair(options, options.prefix + name, {hidden}, 1.0f, 0.2f, &random, &tensors);
   };
   add_table("word_embeddings", options.vocab_size);
   add_table("position_embeddings", options.num_positions);
@@ -153,8 +154,12 @@ RawTensors TinyTensors(const TinyModelOptions& options) {
     add(layer + "output.dense", {hidden, intermediate});
     add_norm(layer + "output.LayerNorm");
   }
-  // What ordinary files hold as well and an encoder does not read.
+  // What ordinary files hold as well and an encoder without a head does not read.
   add("pooler.dense", {hidden, hidden});
+  if (options.num_labels > 0) {
+    // Wide enough that the logits of different texts are far apart.
+    AddPair(options, "classifier", {options.num_labels, hidden}, 0.0f, 1.0f, &random, &tensors);
+  }
   RawTensor ids{"I64", {1, options.num_positions}, {}};
   for (int64_t i = 0; i < options.num_positions; ++i) Append(&ids.bytes, i);
   tensors[options.prefix + "embeddings.position_ids"] = ids;
@@ -162,7 +167,7 @@ RawTensors TinyTensors(const TinyModelOptions& options) {
 }
 
 std::string TinyConfig(const TinyModelOptions& options) {
-  return json({{"model_type", "bert"},
+  json config({{"model_type", "bert"},
                {"num_hidden_layers", options.num_layers},
                {"hidden_size", options.hidden_dim},
                {"num_attention_heads", options.num_heads},
@@ -172,8 +177,15 @@ std::string TinyConfig(const TinyModelOptions& options) {
                {"type_vocab_size", options.num_token_types},
                {"hidden_act", "gelu"},
                {"layer_norm_eps", 1e-12},
-               {"position_embedding_type", "absolute"}})
-      .dump(1);
+               {"position_embedding_type", "absolute"}});
+  if (options.num_labels > 0) config["architectures"] = {"BertForSequenceClassification"};
+  for (uint32_t i = 0; i < options.num_labels; ++i) {
+    const std::string label = "label " + std::to_string(i);
+    config["id2label"][std::to_string(i)] = label;
+    config["label2id"][label] = i;
+  }
+  if (!options.problem_type.empty()) config["problem_type"] = options.problem_type;
+  return config.dump(1);
 }
 
 std::string TinyTokenizer(uint32_t vocab_size) {
@@ -257,6 +269,12 @@ void WriteTinyModel(const std::string& directory, const TinyModelOptions& option
   WriteWeights(directory, TinyTensors(options), options.num_shards);
   if (!options.with_text_files) return;
   WriteFile(directory + "/tokenizer.json", TinyTokenizer(options.vocab_size));
+  if (options.num_labels > 0) {
+    WriteFile(directory + "/tokenizer_config.json", options.max_seq_length == 0
+                                                        ? R"({"model_max_length": 1000000000000000019884624838656})"
+                                                        : json{{"model_max_length", options.max_seq_length}}.dump());
+    return;
+  }
   json modules = json::array();
   const auto add_module = [&modules](const std::string& path, const std::string& type) {
     modules.push_back({{"idx", modules.size()},

@@ -58,6 +58,10 @@ struct TinyModelOptions {
   std::map<std::string, std::string> prompts{};
   std::string default_prompt_name{};
   bool with_text_files = true;  // tokenizer.json and the sentence-transformers files
+  // Above 0: a BertForSequenceClassification with the labels "label 0", "label 1", ...; tokenizer_config.json
+  // instead of the sentence-transformers files.
+  uint32_t num_labels = 0;
+  std::string problem_type{};  // "" = not said
 };
 
 // Every tensor of the model, names with prefix.

@@ -71,6 +71,18 @@ INSTANTIATE_TEST_SUITE_P(
         BadYaml{"ValueForMap", "engine: 4\n", "engine: want a map of keys, got one value"},
         BadYaml{"MapForList", "models:\n  a: /x\n", "f.yaml:2: models: want a list, got a map"},
         BadYaml{"UnknownInList", "models:\n  - nme: a\n", "f.yaml:2: models[0].nme: unknown key; nearest is name"},
+        BadYaml{"NotANumber", "models:\n  - classification:\n      threshold: high\n",
+                "f.yaml:3: models[0].classification.threshold: want a number such as 0.5, got \"high\""},
+        BadYaml{"NotFinite", "models: [{classification: {threshold: inf}}]\n",
+                "want a number such as 0.5, got \"inf\""},
+        BadYaml{"UnknownScores", "models: [{classification: {scores: logits}}]\n",
+                "want one of , softmax, sigmoid, raw, got \"logits\""},
+        BadYaml{"LabelTwice", "models:\n  - classification:\n      thresholds:\n        spam: 1\n        spam: 2\n",
+                "f.yaml:5: models[0].classification.thresholds.\"spam\": given twice"},
+        BadYaml{"LabelWithoutNumber", "models: [{classification: {thresholds: {spam: x}}}]\n",
+                "models[0].classification.thresholds.\"spam\": want a number"},
+        BadYaml{"ListForLabels", "models: [{classification: {thresholds: [1]}}]\n",
+                "thresholds: want a map of values, got a list"},
         BadYaml{"NoValue", "log:\n  level:\n", "f.yaml:2: log.level: has no value"},
         BadYaml{"Twice", "log:\n  level: info\n  level: warn\n", "f.yaml:3: log.level: given twice"},
         BadYaml{"NotYaml", "log: {level: info\n", "f.yaml:2: not YAML"},
@@ -98,6 +110,25 @@ TEST(ConfigFileTest, TakesUnits) {
   EXPECT_EQ(config.grpc().keepalive_time_ms(), 1500u);
   EXPECT_EQ(config.shutdown().lame_duck_ms(), 250u);
   EXPECT_EQ(config.shutdown().drain_timeout_ms(), 5000u);
+}
+
+TEST(ConfigFileTest, TakesAClassificationSection) {
+  Config config;
+  std::vector<std::string> problems;
+  ApplyYaml(
+      "models:\n- directory: /d\n  classification: {scores: sigmoid, top_k: 5, threshold: 0.25, thresholds: {a b: "
+      "-1.5, c.d: 1}}\n- directory: /e\n",
+      "f", &config, &problems);
+  EXPECT_THAT(problems, IsEmpty());
+  ASSERT_EQ(config.models_size(), 2);
+  const auto& classification = config.models(0).classification();
+  EXPECT_EQ(classification.scores(), "sigmoid");
+  EXPECT_EQ(classification.top_k(), 5u);
+  EXPECT_EQ(classification.threshold(), 0.25);
+  EXPECT_EQ(classification.thresholds().at("a b"), -1.5);
+  EXPECT_EQ(classification.thresholds().at("c.d"), 1);
+  EXPECT_EQ(classification.thresholds().size(), 2u);
+  EXPECT_FALSE(config.models(1).has_classification());
 }
 
 TEST(ConfigFileTest, MissingFileAndDirectoryAreProblems) {

@@ -165,9 +165,9 @@ TEST_F(GrpcFaultsTest, R21CompressedMessagesAreRefused) {
 }
 
 TEST_F(GrpcFaultsTest, R25ANonFiniteVectorFailsItsCallAlone) {
-  model_->on_embed = [](const model::PackedBatch& batch, MatrixView<float> embeddings) {
+  model_->on_compute = [](const model::PackedBatch& batch, MatrixView<float> outputs) {
     for (size_t t = 0; t < batch.num_texts(); ++t) {
-      if (batch.ids[batch.starts[t]] == 'N') embeddings.Row(t)[2] = std::numeric_limits<float>::quiet_NaN();
+      if (batch.ids[batch.starts[t]] == 'N') outputs.Row(t)[2] = std::numeric_limits<float>::quiet_NaN();
     }
     return absl::OkStatus();
   };

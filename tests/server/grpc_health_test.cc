@@ -7,7 +7,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "grpc/health/v1/health.pb.h"
-#include "server/rpc/services.h"
 #include "tests/server/server_harness.h"
 
 namespace octet::rpc {
@@ -52,9 +51,7 @@ TEST_F(GrpcHealthTest, EveryNameButLivenessFollowsServing) {
   AddModel("mini", model_);
   AddModel("other", std::make_shared<serving::FakeServable>());
   Start();
-  std::vector<std::string> names = ServiceNames();
-  EXPECT_EQ(names.size(), 3u);
-  names.insert(names.end(), {"", "mini", "other"});
+  const std::vector<std::string> names = {"octet.v1.TextEncoder", "tei.v1.Info", "tei.v1.Embed", "", "mini", "other"};
   for (const bool serving : {true, false, true}) {
     server_->SetServing(serving);
     for (const std::string& name : names) {
@@ -62,6 +59,26 @@ TEST_F(GrpcHealthTest, EveryNameButLivenessFollowsServing) {
     }
     EXPECT_EQ(Check("liveness"), HealthCheckResponse::SERVING);
   }
+}
+
+TEST_F(GrpcHealthTest, AServiceWithoutAModelForItIsNotServing) {
+  const auto classifier = std::make_shared<serving::FakeServable>();
+  classifier->SetLabels({"a", "b"});
+  AddModel("classifier", classifier);
+  Start();
+  const auto serving = HealthCheckResponse::SERVING, not_serving = HealthCheckResponse::NOT_SERVING;
+  for (const auto& [name, status] :
+       {std::pair("octet.v1.TextEncoder", serving), std::pair("tei.v1.Info", serving),
+        std::pair("tei.v1.Predict", serving), std::pair("tei.v1.Embed", not_serving),
+        std::pair("tei.v1.Rerank", not_serving), std::pair("", serving), std::pair("classifier", serving)}) {
+    EXPECT_EQ(Check(name), status) << name;
+  }
+  const auto reranker = std::make_shared<serving::FakeServable>();
+  reranker->SetLabels({"a"});
+  AddModel("reranker", reranker);
+  server_->SetServing(true);
+  EXPECT_EQ(Check("tei.v1.Rerank"), serving);
+  EXPECT_EQ(Check("tei.v1.Embed"), not_serving);
 }
 
 TEST_F(GrpcHealthTest, IsNotServingUntilToldTo) {
@@ -110,7 +127,7 @@ TEST_F(GrpcHealthTest, LivenessFollowsTheThreads) {
   RawStream watch(channel_, "grpc.health.v1.Health/Watch");
   ASSERT_TRUE(watch.Write(HealthRequest("liveness")));
   serving::Answers answers;
-  serving::EmbedRequest request;
+  serving::Request request;
   request.texts = {"Gated"};
   pipeline_->Submit(std::move(request), answers.Next());
   ReadUntil(&watch, HealthCheckResponse::NOT_SERVING);

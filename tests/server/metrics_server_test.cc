@@ -136,7 +136,7 @@ TEST_F(MetricsServerTest, AStuckWorkerIsNeitherHealthyNorReadyAndSaysWhy) {
   pipeline_options_.busy_limit = absl::Milliseconds(20);
   StartAll();
   serving::Answers answers;
-  serving::EmbedRequest request;
+  serving::Request request;
   request.texts = {"Gated"};
   pipeline_->Submit(std::move(request), answers.Next());
   gate_.WaitForArrivals(1);

@@ -13,6 +13,7 @@
 
 #include "octet/v1/text_encoder.pb.h"
 #include "server/rpc/request_codec.h"
+#include "server/rpc/tei_codec.h"
 #include "tei/v1/tei.pb.h"
 #include "tests/server/bytes.h"
 
@@ -61,10 +62,11 @@ struct Options {
   bool operator==(const Options&) const = default;
 };
 
-inline Options OptionsOf(const ParsedEmbed& parsed) {
-  const serving::EmbedRequest& request = parsed.request;
+inline Options OptionsOf(const ParsedRequest& parsed) {
+  const serving::Request& request = parsed.request;
+  const auto* const embed = dynamic_cast<const ParsedEmbed*>(&parsed);
   return {request.truncate,    request.truncation_side, request.normalize,
-          request.prompt_name, request.dimensions,      parsed.as_floats};
+          request.prompt_name, request.dimensions,      embed != nullptr && embed->as_floats};
 }
 
 }  // namespace octet::rpc

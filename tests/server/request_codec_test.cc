@@ -115,7 +115,7 @@ TEST(RequestCodecTest, EveryTeiOptionArrives) {
     SCOPED_TRACE(row.name);
     Request request = Inputs("a");
     row.set(&request);
-    const Parsed parsed = ParseTeiEmbed(Buffer(request.SerializeAsString()), {});
+    const ParsedTeiOr parsed = ParseTeiEmbed(Buffer(request.SerializeAsString()), {});
     ASSERT_TRUE(parsed.ok()) << parsed.status();
     EXPECT_EQ((*parsed)->request.model, "");
     EXPECT_THAT((*parsed)->request.texts, ElementsAre("a"));
@@ -155,7 +155,7 @@ TEST(RequestCodecTest, TeiTextsAreCountedInCodePointsAndNoneIsDropped) {
                                                    {std::string("a\0b", 3), 3},
                                                    {"a\r\n", 3}};
   for (const auto& [text, num_chars] : rows) {
-    const Parsed parsed = ParseTeiEmbed(Buffer(Inputs(text).SerializeAsString()), {});
+    const ParsedTeiOr parsed = ParseTeiEmbed(Buffer(Inputs(text).SerializeAsString()), {});
     ASSERT_TRUE(parsed.ok()) << parsed.status();
     EXPECT_EQ((*parsed)->num_chars, num_chars) << text;
     EXPECT_THAT((*parsed)->request.texts, ElementsAre(text));

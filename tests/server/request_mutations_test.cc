@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <random>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,6 +15,7 @@
 #include "absl/strings/escaping.h"
 #include "google/protobuf/stubs/logging.h"
 #include "octet/v1/text_encoder.pb.h"
+#include "server/rpc/classify_codec.h"
 #include "server/rpc/request_codec.h"
 #include "tei/v1/tei.pb.h"
 #include "tests/server/request_bytes.h"
@@ -24,14 +27,19 @@ namespace {
 constexpr RequestLimits kSmallLimits = {.max_texts = 6, .max_text_bytes = 40};
 
 // A refusal with its numbers as N; `is_due` says whether a request that protobuf takes deserves it.
+template <typename Request>
 struct Refusal {
   const char* form;
-  bool (*is_due)(const v1::EmbedRequest&, const std::string& bytes);
+  bool (*is_due)(const Request&, const std::string& bytes);
 };
 
-bool Never(const v1::EmbedRequest&, const std::string&) { return false; }
+template <typename Request>
+bool Never(const Request&, const std::string&) {
+  return false;
+}
 // protobuf cuts tags to 32 bits, the scan refuses to guess. Finds other numbers of five bytes, too.
-bool HasTagAbove32Bits(const v1::EmbedRequest&, const std::string& bytes) {
+template <typename Request>
+bool HasTagAbove32Bits(const Request&, const std::string& bytes) {
   int num_continued = 0;
   for (const unsigned char byte : bytes) {
     if (num_continued >= 4 && byte >= 0x10 && byte < 0x80) return true;
@@ -46,7 +54,8 @@ bool HasTooLong(const v1::EmbedRequest& request, const std::string&) {
   return std::any_of(request.texts().begin(), request.texts().end(),
                      [](const std::string& text) { return text.size() > kSmallLimits.max_text_bytes; });
 }
-bool HasUnknownSide(const v1::EmbedRequest& request, const std::string&) {
+template <typename Request>
+bool HasUnknownSide(const Request& request, const std::string&) {
   return !v1::TruncationSide_IsValid(request.truncation_side());
 }
 bool HasNoTexts(const v1::EmbedRequest& request, const std::string&) { return request.texts().empty(); }
@@ -55,7 +64,7 @@ bool MayHaveTwoInputs(const v1::EmbedRequest&, const std::string& bytes) {
   return std::count(bytes.begin(), bytes.end(), '\x0a') > 1;
 }
 
-constexpr Refusal kRefusals[] = {
+constexpr Refusal<v1::EmbedRequest> kRefusals[] = {
     {"request: not a valid EmbedRequest", HasTagAbove32Bits},
     {"request: not a valid EmbedStreamRequest", HasTagAbove32Bits},
     {"model: not valid UTFN at byte N", Never},
@@ -71,6 +80,35 @@ constexpr Refusal kRefusals[] = {
     {"truncation_direction: unknown value N", HasUnknownSide},
 };
 
+bool HasTooManyInputs(const v1::ClassifyRequest& request, const std::string&) {
+  return request.inputs_size() > static_cast<int>(kSmallLimits.max_texts);
+}
+// Of several texts in one input protobuf keeps the last, which shows nothing of the others.
+bool MayHaveTooLongInput(const v1::ClassifyRequest&, const std::string& bytes) {
+  return bytes.size() > kSmallLimits.max_text_bytes;
+}
+bool HasNoInputs(const v1::ClassifyRequest& request, const std::string&) { return request.inputs().empty(); }
+bool HasUnknownMode(const v1::ClassifyRequest& request, const std::string&) {
+  return !v1::ScoreMode_IsValid(request.score_mode());
+}
+bool HasNoFiniteThreshold(const v1::ClassifyRequest& request, const std::string&) {
+  return !std::isfinite(request.threshold());
+}
+
+constexpr Refusal<v1::ClassifyRequest> kClassifyRefusals[] = {
+    {"request: not a valid ClassifyRequest", HasTagAbove32Bits},
+    {"model: not valid UTFN at byte N", Never},
+    {"inputs[N].text: not valid UTFN at byte N", Never},
+    {"inputs[N].pair: not valid UTFN at byte N", Never},
+    {"inputs: empty", HasNoInputs},
+    {"inputs: N items, limit N", HasTooManyInputs},
+    {"inputs[N].text: N bytes, limit N", MayHaveTooLongInput},
+    {"inputs[N].pair: N bytes, limit N", MayHaveTooLongInput},
+    {"truncation_side: unknown value N", HasUnknownSide},
+    {"score_mode: unknown value N", HasUnknownMode},
+    {"threshold: not a finite number", HasNoFiniteThreshold},
+};
+
 std::string WithoutNumbers(const std::string& message) {
   std::string form;
   for (const char c : message) {
@@ -81,21 +119,27 @@ std::string WithoutNumbers(const std::string& message) {
   return form;
 }
 
-// What is wrong with `parsed` from `bytes`, "" for nothing. `reference`: protobuf's reading of them; nothing if it
+// What is wrong with a refusal of `bytes`, "" for nothing. `reference`: protobuf's reading of them; nothing if it
 // refuses them. That messages have one of the forms above proves that none echoes its input.
-std::string Disagreement(const std::string& bytes, const Parsed& parsed,
+template <typename Request>
+std::string RefusalDisagreement(const std::string& bytes, const absl::Status& status,
+                                const std::optional<Request>& reference, std::span<const Refusal<Request>> refusals) {
+  const std::string message = Message(status), form = WithoutNumbers(message);
+  const auto refusal =
+      std::find_if(refusals.begin(), refusals.end(), [&](const Refusal<Request>& r) { return r.form == form; });
+  if (refusal == refusals.end() || message.size() > 256) return "message: " + message;
+  if (!absl::IsInvalidArgument(status)) return "code: " + status.ToString();
+  if (serving::ReasonOf(status).empty()) return "no reason: " + message;
+  return reference.has_value() && !refusal->is_due(*reference, bytes) ? "protobuf takes it: " + message : "";
+}
+
+// What is wrong with `parsed` from `bytes`, "" for nothing.
+template <typename AnyParsed>
+std::string Disagreement(const std::string& bytes, const AnyParsed& parsed,
                          const std::optional<v1::EmbedRequest>& reference) {
-  if (!parsed.ok()) {
-    const std::string message = Message(parsed.status()), form = WithoutNumbers(message);
-    const auto* refusal =
-        std::find_if(std::begin(kRefusals), std::end(kRefusals), [&](const Refusal& r) { return r.form == form; });
-    if (refusal == std::end(kRefusals) || message.size() > 256) return "message: " + message;
-    if (!absl::IsInvalidArgument(parsed.status())) return "code: " + parsed.status().ToString();
-    if (serving::ReasonOf(parsed.status()).empty()) return "no reason: " + message;
-    return reference.has_value() && !refusal->is_due(*reference, bytes) ? "protobuf takes it: " + message : "";
-  }
+  if (!parsed.ok()) return RefusalDisagreement<v1::EmbedRequest>(bytes, parsed.status(), reference, kRefusals);
   if (!reference.has_value()) return "protobuf refuses it";
-  const serving::EmbedRequest& request = (*parsed)->request;
+  const serving::Request& request = (*parsed)->request;
   if (request.model != reference->model()) return "model";
   if (!std::equal(request.texts.begin(), request.texts.end(), reference->texts().begin(), reference->texts().end())) {
     return "texts";
@@ -124,7 +168,7 @@ std::string StreamDisagreement(const std::string& bytes, bool* taken) {
   if (outer.ParseFromString(bytes)) reference = outer.request();
   const auto message = ParseEmbedStream(Buffer(bytes), kSmallLimits);
   *taken = message.ok() && message->parsed.ok();
-  if (!message.ok()) return Disagreement(bytes, message.status(), reference);
+  if (!message.ok()) return Disagreement(bytes, Parsed(message.status()), reference);
   if (reference.has_value() && message->id != outer.id()) return "id";
   if (*taken && (*message->parsed)->id != message->id) return "id of the request";
   return Disagreement(bytes, message->parsed, reference);
@@ -144,9 +188,39 @@ std::string TeiDisagreement(const std::string& bytes, bool* taken) {
     if (tei.has_prompt_name()) reference->set_prompt_name(tei.prompt_name());
     if (tei.has_dimensions()) reference->set_dimensions(tei.dimensions());
   }
-  const Parsed parsed = ParseTeiEmbed(Buffer(bytes), kSmallLimits);
+  const ParsedTeiOr parsed = ParseTeiEmbed(Buffer(bytes), kSmallLimits);
   *taken = parsed.ok();
   return Disagreement(bytes, parsed, reference);
+}
+
+std::string ClassifyDisagreement(const std::string& bytes, bool* taken) {
+  std::optional<v1::ClassifyRequest> reference(std::in_place);
+  if (!reference->ParseFromString(bytes)) reference.reset();
+  const auto parsed = ParseClassify(Buffer(bytes), kSmallLimits);
+  *taken = parsed.ok();
+  if (!*taken) {
+    return RefusalDisagreement<v1::ClassifyRequest>(bytes, parsed.status(), reference, kClassifyRefusals);
+  }
+  if (!reference.has_value()) return "protobuf refuses it";
+  const serving::Request& request = (*parsed)->request;
+  if (request.model != reference->model() || request.truncate != reference->truncate()) return "model or truncate";
+  const bool is_left = reference->truncation_side() == v1::TRUNCATION_SIDE_LEFT;
+  if (request.truncation_side != (is_left ? kLeft : kRight)) return "truncation side";
+  const bool same_inputs = std::equal(request.texts.begin(), request.texts.end(), reference->inputs().begin(),
+                                      reference->inputs().end(), [](const auto& input, const v1::TextInput& message) {
+                                        return input.text == message.text() &&
+                                               input.pair.has_value() == message.has_pair() &&
+                                               input.pair.value_or("") == message.pair();
+                                      });
+  if (!same_inputs) return "inputs";
+  if ((*parsed)->activation.has_value() != (reference->score_mode() != v1::SCORE_MODE_UNSPECIFIED)) return "score mode";
+  if ((*parsed)->top_k.has_value() != reference->has_top_k() || (*parsed)->top_k.value_or(0) != reference->top_k() ||
+      (*parsed)->threshold.has_value() != reference->has_threshold() ||
+      (*parsed)->threshold.value_or(0) != reference->threshold() ||
+      (*parsed)->with_logits != reference->with_logits()) {
+    return "options";
+  }
+  return "";
 }
 
 // Messages made from valid ones by a few random changes each; the same ones for the same seed everywhere.
@@ -248,6 +322,27 @@ TEST(RequestMutationsTest, AgreesWithProtobufOnStreamMessages) {
     originals.push_back("\x7b\x08\x01\x12\x01\xff\x7c" + bytes + Stream("\x18\x01"));
   }
   ExpectAgreement(StreamDisagreement, std::move(originals));
+}
+
+TEST(RequestMutationsTest, AgreesWithProtobufOnClassifyRequests) {
+  v1::ClassifyRequest plain;
+  for (const char* text : {"secret", "", "a"}) plain.add_inputs()->set_text(text);
+  v1::ClassifyRequest all = plain;
+  all.mutable_inputs(1)->set_pair("\u65e5\u672c\u8a9e");
+  all.mutable_inputs(2)->set_pair("");
+  all.add_inputs()->set_pair(std::string(40, 'z'));
+  all.set_model("mini");
+  all.set_truncate(true);
+  all.set_truncation_side(v1::TRUNCATION_SIDE_LEFT);
+  all.set_score_mode(v1::SCORE_MODE_RAW);
+  all.set_top_k(300);
+  all.set_threshold(0.25f);
+  all.set_with_logits(true);
+  // An input with unknown fields, a group and its text given twice.
+  const std::string input = "\x0a\x01x\x7b\x0a\x01\xff\x7c\x78\x01\x0a\x01y\x1a\x02zz";
+  const std::string odd = "\x12" + std::string(1, static_cast<char>(input.size())) + input;
+  ExpectAgreement(ClassifyDisagreement,
+                  {plain.SerializeAsString(), all.SerializeAsString(), all.SerializeAsString() + odd, odd});
 }
 
 TEST(RequestMutationsTest, AgreesWithProtobufOnTeiRequests) {

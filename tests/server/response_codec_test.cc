@@ -14,6 +14,7 @@
 
 #include "octet/v1/text_encoder.pb.h"
 #include "server/rpc/request_codec.h"
+#include "server/rpc/tei_codec.h"
 #include "tei/v1/tei.pb.h"
 #include "tests/server/bytes.h"
 
@@ -37,14 +38,14 @@ std::string BytesOf(const float* values, size_t num_values) {
   return {reinterpret_cast<const char*>(values), num_values * sizeof(float)};
 }
 
-serving::EmbedResponse MakeResponse(size_t num_texts, uint32_t dimensions) {
-  serving::EmbedResponse response;
+serving::Response MakeResponse(size_t num_texts, uint32_t dimensions) {
+  serving::Response response;
   response.model = "mini";
   response.model_version = "0a1b";
   response.dimensions = dimensions;
   const float extremes[] = {-0.0f, 0.0f, FLT_MAX, -FLT_MIN, FLT_TRUE_MIN, 0.1f};
   for (size_t i = 0; i < num_texts * dimensions; ++i) {
-    response.embeddings.push_back(i < std::size(extremes) ? extremes[i] : 1.0f / static_cast<float>(i));
+    response.outputs.push_back(i < std::size(extremes) ? extremes[i] : 1.0f / static_cast<float>(i));
   }
   for (size_t i = 0; i < num_texts; ++i) {
     response.num_tokens.push_back(static_cast<uint32_t>(3 + 100 * i));
@@ -56,7 +57,7 @@ serving::EmbedResponse MakeResponse(size_t num_texts, uint32_t dimensions) {
   return response;
 }
 
-void ExpectEqual(const v1::EmbedResponse& message, const serving::EmbedResponse& response, bool as_floats) {
+void ExpectEqual(const v1::EmbedResponse& message, const serving::Response& response, bool as_floats) {
   EXPECT_EQ(message.model(), response.model);
   EXPECT_EQ(message.model_version(), response.model_version);
   EXPECT_EQ(message.dimensions(), response.dimensions);
@@ -67,7 +68,7 @@ void ExpectEqual(const v1::EmbedResponse& message, const serving::EmbedResponse&
   ASSERT_EQ(message.embeddings_size(), static_cast<int>(response.num_tokens.size()));
   for (int i = 0; i < message.embeddings_size(); ++i) {
     const v1::Embedding& embedding = message.embeddings(i);
-    const std::string vector = BytesOf(&response.embeddings[i * response.dimensions], response.dimensions);
+    const std::string vector = BytesOf(&response.outputs[i * response.dimensions], response.dimensions);
     EXPECT_EQ(embedding.values(), as_floats ? "" : vector) << i;
     EXPECT_EQ(BytesOf(embedding.floats().data(), embedding.floats_size()), as_floats ? vector : "") << i;
     EXPECT_EQ(embedding.num_tokens(), response.num_tokens[i]) << i;
@@ -81,7 +82,7 @@ TEST(ResponseCodecTest, EmbedResponseReadsBackAsItWas) {
     for (const uint32_t dimensions : {1, 31, 32, 768}) {
       for (const bool as_floats : {false, true}) {
         SCOPED_TRACE(testing::Message() << num_texts << " x " << dimensions << (as_floats ? " floats" : " values"));
-        const serving::EmbedResponse response = MakeResponse(num_texts, dimensions);
+        const serving::Response response = MakeResponse(num_texts, dimensions);
         ExpectEqual(Decode<v1::EmbedResponse>(EncodeEmbedResponse(response, as_floats)), response, as_floats);
         for (const uint64_t id : {uint64_t{0}, uint64_t{127}, uint64_t{128}, UINT64_MAX}) {
           const auto message = Decode<v1::EmbedStreamResponse>(EncodeStreamResponse(id, response, as_floats));
@@ -112,11 +113,12 @@ TEST(ResponseCodecTest, StreamErrorKeepsIdAndEveryField) {
 
 TEST(ResponseCodecTest, TeiResponseReadsBackAsItWas) {
   for (const uint32_t dimensions : {1, 31, 32, 4096}) {
-    const serving::EmbedResponse response = MakeResponse(/*num_texts=*/1, dimensions);
-    const auto message =
-        Decode<::tei::v1::EmbedResponse>(EncodeTeiEmbedResponse(response, /*num_chars=*/UINT32_MAX, absl::Seconds(2)));
+    const serving::Response response = MakeResponse(/*num_texts=*/1, dimensions);
+    ParsedTei request;
+    request.num_chars = UINT32_MAX;
+    const auto message = Decode<::tei::v1::EmbedResponse>(EncodeTeiEmbedResponse(response, request, absl::Seconds(2)));
     EXPECT_EQ(BytesOf(message.embeddings().data(), message.embeddings_size()),
-              BytesOf(response.embeddings.data(), dimensions));
+              BytesOf(response.outputs.data(), dimensions));
     EXPECT_EQ(message.metadata().compute_chars(), UINT32_MAX);
     EXPECT_EQ(message.metadata().compute_tokens(), 3u);
     EXPECT_EQ(message.metadata().total_time_ns(), 2'000'000'000u);
@@ -128,8 +130,8 @@ TEST(ResponseCodecTest, TeiResponseReadsBackAsItWas) {
 
 // The largest answer of its shape: every number at the end of its range, flags set, names of the most bytes that
 // a file's name (a model's folder) and a SHA-256 in hexadecimal (a version) have.
-serving::EmbedResponse LargestResponse(size_t num_texts, uint32_t dimensions) {
-  serving::EmbedResponse response = MakeResponse(num_texts, dimensions);
+serving::Response LargestResponse(size_t num_texts, uint32_t dimensions) {
+  serving::Response response = MakeResponse(num_texts, dimensions);
   response.model = std::string(255, 'm');
   response.model_version = std::string(64, 'v');
   // Of five bytes each; their sum wraps, and loses at most the four bytes that a single text's keeps.
@@ -165,7 +167,7 @@ TEST(ResponseCodecTest, NoAnswerIsLargerThanItsRequestWasCheckedFor) {
     for (const uint32_t dimensions : {1, 31, 32, 384, 4096, 65536}) {
       SCOPED_TRACE(testing::Message() << num_texts << " x " << dimensions);
       const size_t bound = Bound(ParseEmbed, request, {.max_dimensions = dimensions});
-      const serving::EmbedResponse response = LargestResponse(num_texts, dimensions);
+      const serving::Response response = LargestResponse(num_texts, dimensions);
       for (const bool as_floats : {false, true}) {
         EXPECT_LE(EncodeEmbedResponse(response, as_floats).Length(), bound);
         EXPECT_LE(EncodeStreamResponse(UINT64_MAX, response, as_floats).Length(), bound);
@@ -179,8 +181,10 @@ TEST(ResponseCodecTest, NoTeiAnswerIsLargerThanItsRequestWasCheckedFor) {
   request.set_inputs("a");
   for (const uint32_t dimensions : {1, 31, 32, 384, 4096}) {
     const size_t bound = Bound(ParseTeiEmbed, request, {.max_dimensions = dimensions});
+    ParsedTei parsed;
+    parsed.num_chars = UINT32_MAX;
     const grpc::ByteBuffer answer =
-        EncodeTeiEmbedResponse(LargestResponse(/*num_texts=*/1, dimensions), UINT32_MAX, absl::InfiniteDuration());
+        EncodeTeiEmbedResponse(LargestResponse(/*num_texts=*/1, dimensions), parsed, absl::InfiniteDuration());
     EXPECT_LE(answer.Length(), bound) << dimensions;
   }
 }

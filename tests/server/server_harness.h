@@ -81,7 +81,7 @@ class ServerHarness : public ::testing::Test {
     rpc_options_.address = "127.0.0.1:0";
     rpc_options_.server_version = "1.2.3";
     pipeline_options_.warm_up_tokens = 0;
-    model_->on_embed = [this](const model::PackedBatch& batch, MatrixView<float>) {
+    model_->on_compute = [this](const model::PackedBatch& batch, MatrixView<float>) {
       if (batch.ids[0] == 'G') gate_.Pass();
       return absl::OkStatus();
     };
@@ -97,8 +97,7 @@ class ServerHarness : public ::testing::Test {
 
   void Start() {
     if (repository_.List().empty()) AddModel("mini", model_);
-    auto pipeline =
-        serving::EmbedPipeline::Create(pipeline_options_, &repository_, metrics_.get(), &SteadyClock::Get());
+    auto pipeline = serving::Pipeline::Create(pipeline_options_, &repository_, metrics_.get(), &SteadyClock::Get());
     ASSERT_TRUE(pipeline.ok()) << pipeline.status();
     pipeline_ = *std::move(pipeline);
     auto server = CreateServer(rpc_options_);
@@ -172,7 +171,7 @@ class ServerHarness : public ::testing::Test {
   std::shared_ptr<serving::FakeServable> model_ = std::make_shared<serving::FakeServable>();
   serving::ModelRepository repository_;
   std::unique_ptr<serving::Metrics> metrics_;
-  std::unique_ptr<serving::EmbedPipeline> pipeline_;
+  std::unique_ptr<serving::Pipeline> pipeline_;
   std::unique_ptr<GrpcServer> server_;
   std::shared_ptr<grpc::Channel> channel_;
 };

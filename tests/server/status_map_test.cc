@@ -3,7 +3,7 @@
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "gtest/gtest.h"
-#include "serving/embed_request.h"
+#include "serving/request.h"
 
 namespace octet::rpc {
 namespace {

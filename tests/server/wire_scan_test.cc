@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "serving/embed_request.h"
+#include "serving/request.h"
 #include "tests/server/bytes.h"
 
 namespace octet::rpc {
@@ -206,6 +206,43 @@ TEST(WireScanTest, NamesTheFieldThatIsWrong) {
   EXPECT_EQ(serving::ReasonOf(Scan({"\xff"})), serving::kReasonInvalid);
   EXPECT_EQ(serving::ReasonOf(Scan({good}, {0, 0})), serving::kReasonInvalid);
   EXPECT_EQ(serving::ReasonOf(Scan({good}, {1, 0})), serving::kReasonTooLong);
+}
+
+constexpr WireField kPairFields[] = {{1, "first", /*is_text=*/true}, {2, "second", /*is_text=*/true}};
+constexpr WireField kNestedFields[] = {{1, "name"}, {2, "inputs", /*is_text=*/true, /*is_repeated=*/true, kPairFields}};
+
+std::string NestedRefusal(const std::string& bytes, WireLimits limits = {3, 100}) {
+  const absl::string_view pieces[] = {bytes};
+  const absl::Status status = ScanMessage(pieces, "Thing", kNestedFields, limits);
+  EXPECT_TRUE(status.ok() || absl::IsInvalidArgument(status)) << status;
+  return std::string(status.message().data(), status.message().size());
+}
+
+TEST(WireScanTest, TextsMayBeMessagesOfTheirOwn) {
+  const std::string pair = Bytes(2, Bytes(1, "a") + Bytes(2, "b")), empty = Bytes(2, "");
+  EXPECT_EQ(NestedRefusal(pair + empty + Bytes(2, Bytes(1, "a"))), "");
+  EXPECT_EQ(NestedRefusal(pair + pair + pair + pair), "inputs: 4 items, limit 3");
+  EXPECT_EQ(NestedRefusal(pair + Bytes(2, Bytes(1, "a") + Bytes(2, "b\xff"))),
+            "inputs[1].second: not valid UTF-8 at byte 1");
+  EXPECT_EQ(NestedRefusal(Bytes(2, Bytes(1, std::string(101, 'x')))), "inputs[0].first: 101 bytes, limit 100");
+  // The limit is each text's, not the pair's; and not that of a field which is no text.
+  EXPECT_EQ(NestedRefusal(Bytes(2, Bytes(1, std::string(100, 'x')) + Bytes(2, std::string(100, 'x')))), "");
+  EXPECT_EQ(NestedRefusal(pair + Bytes(1, "n\xff")), "name: not valid UTF-8 at byte 1");
+}
+
+TEST(WireScanTest, TheFormOfATextsOwnMessageIsChecked) {
+  const std::string good = Bytes(2, Bytes(1, "a"));
+  for (const std::string& bad : {std::string("\xff"), Bytes(1, "a").substr(0, 2), Tag(3, kStartGroup),
+                                 Tag(3, kEndGroup), Tag(0, kBytes), std::string(1, '\x08')}) {
+    EXPECT_EQ(NestedRefusal(good + Bytes(2, bad)), kNotValid);
+  }
+  EXPECT_EQ(NestedRefusal(Bytes(2, Group(9, Bytes(1, "\xff")) + Bytes(1, "a"))),
+            "");  // an unknown group is passed over
+  // More than one of each kind is as many fields that no client sends, in whichever texts.
+  const std::string many = Bytes(2, Repeat(Bytes(1, "a"), kMaxOtherFields / 2 + 1));
+  EXPECT_EQ(NestedRefusal(many + many), "");
+  EXPECT_EQ(NestedRefusal(many + many + Bytes(2, Bytes(9, ""))), kNotValid);
+  EXPECT_EQ(NestedRefusal(Bytes(2, Repeat(std::string("\x78\x01"), kMaxOtherFields + 1))), kNotValid);
 }
 
 TEST(WireScanTest, PiecesAreOneMessageButEachIsWhole) {

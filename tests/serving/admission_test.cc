@@ -6,7 +6,7 @@
 #include <thread>
 #include <vector>
 
-#include "serving/embed_request.h"
+#include "serving/request.h"
 
 namespace octet::serving {
 namespace {

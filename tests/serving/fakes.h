@@ -3,6 +3,7 @@
 #ifndef OCTET_TESTS_SERVING_FAKES_H_
 #define OCTET_TESTS_SERVING_FAKES_H_
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -15,9 +16,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "base/matrix_view.h"
 #include "base/mutex.h"
-#include "serving/embed_pipeline.h"
-#include "serving/embed_request.h"
+#include "serving/pipeline.h"
+#include "serving/request.h"
 #include "serving/servable.h"
 
 namespace octet::serving {
@@ -59,9 +61,9 @@ class Gate {
 
 class FakeWorkspace final : public ServableWorkspace {};
 
-// A copy of what one Embed call was given.
+// A copy of what one Compute call was given.
 struct SeenBatch {
-  std::vector<int32_t> ids;
+  std::vector<int32_t> ids, type_ids;
   std::vector<uint32_t> starts;
   size_t num_texts() const { return starts.size() - 1; }
 };
@@ -69,7 +71,7 @@ struct SeenBatch {
 class FakeServable final : public Servable {
  public:
   static constexpr uint32_t kHiddenDim = 4;
-  using EmbedHook = std::function<absl::Status(const model::PackedBatch&, MatrixView<float>)>;
+  using ComputeHook = std::function<absl::Status(const model::PackedBatch&, MatrixView<float>)>;
   using TokenizeHook = std::function<absl::Status(absl::string_view)>;
 
   explicit FakeServable(uint32_t max_tokens = 512) {
@@ -81,14 +83,25 @@ class FakeServable final : public Servable {
     info_.prompt_names = {"query"};
   }
 
-  // Set before the pipeline runs; called at the end of Embed / before Tokenize.
-  EmbedHook on_embed;
+  // Set before the pipeline runs; called at the end of Compute / before Tokenize.
+  ComputeHook on_compute;
   TokenizeHook on_tokenize;
   size_t arena_tokens = 1 << 20;
 
   model::ModelInfo& mutable_info() { return info_; }
+  // Makes it a classification model of at most four labels.
+  void SetLabels(std::vector<std::string> labels) {
+    info_.task = model::Task::kClassification;
+    info_.labels = std::move(labels);
+  }
   const model::ModelInfo& info() const override { return info_; }
   const model::MemoryUse& memory() const override { return memory_; }
+  // Set before the pipeline runs: values of each token instead of the text's four.
+  size_t values_per_token = 0;
+  size_t OutputSize(size_t num_tokens) const override {
+    if (values_per_token > 0) return values_per_token * num_tokens;
+    return info_.labels.empty() ? kHiddenDim : info_.labels.size();
+  }
   size_t max_batch_tokens() const override { return arena_tokens; }
 
   absl::StatusOr<text::Encoding> Tokenize(absl::string_view text,
@@ -111,25 +124,41 @@ class FakeServable final : public Servable {
     return encoding;
   }
 
+  // The ids of both texts, the second's with type 1.
+  absl::StatusOr<text::Encoding> TokenizePair(absl::string_view first, absl::string_view second,
+                                              const model::TokenizeOptions& options) const override {
+    auto encoding = Tokenize(absl::StrCat(first, second), options);
+    if (!encoding.ok()) return encoding;
+    for (size_t i = first.size(); i < encoding->type_ids.size(); ++i) encoding->type_ids[i] = 1;
+    return encoding;
+  }
+
   std::unique_ptr<ServableWorkspace> NewWorkspace(kernels::ThreadTeam*) const override {
     return std::make_unique<FakeWorkspace>();
   }
 
-  // A row is {tokens of the text, first id, last id, 1}.
-  absl::Status Embed(const model::PackedBatch& batch, ServableWorkspace*, MatrixView<float> embeddings) const override {
+  // A row is {tokens of the text, first id, last id, 1}, as many of them as there are labels, if there are any; with
+  // values_per_token, each value is its token's id.
+  absl::Status Compute(const model::PackedBatch& batch, ServableWorkspace*, std::span<float> outputs) const override {
+    if (values_per_token > 0) {
+      for (size_t i = 0; i < outputs.size(); ++i) outputs[i] = static_cast<float>(batch.ids[i / values_per_token]);
+      return absl::OkStatus();
+    }
+    const MatrixView<float> rows(outputs.data(), batch.num_texts(), OutputSize(1));
     for (size_t t = 0; t < batch.num_texts(); ++t) {
       const uint32_t begin = batch.starts[t], end = batch.starts[t + 1];
-      const std::span<float> row = embeddings.Row(t);
-      row[0] = static_cast<float>(end - begin);
-      row[1] = static_cast<float>(batch.ids[begin]);
-      row[2] = static_cast<float>(batch.ids[end - 1]);
-      row[3] = 1;
+      const std::span<float> row = rows.Row(t);
+      const float values[kHiddenDim] = {static_cast<float>(end - begin), static_cast<float>(batch.ids[begin]),
+                                        static_cast<float>(batch.ids[end - 1]), 1};
+      std::copy_n(values, row.size(), row.begin());
     }
     {
       MutexLock lock(&mu_);
-      seen_.push_back({{batch.ids.begin(), batch.ids.end()}, {batch.starts.begin(), batch.starts.end()}});
+      seen_.push_back({{batch.ids.begin(), batch.ids.end()},
+                       {batch.type_ids.begin(), batch.type_ids.end()},
+                       {batch.starts.begin(), batch.starts.end()}});
     }
-    return on_embed ? on_embed(batch, embeddings) : absl::OkStatus();
+    return on_compute ? on_compute(batch, rows) : absl::OkStatus();
   }
 
   // Every batch so far, warm-up included.
@@ -149,10 +178,10 @@ class FakeServable final : public Servable {
 class Answers {
  public:
   // For Submit; every answer is kept, and a second one for the same call is counted.
-  EmbedDone Next() {
+  RequestDone Next() {
     MutexLock lock(&mu_);
     slots_.emplace_back();
-    return [this, idx = slots_.size() - 1](absl::StatusOr<EmbedResponse> result) {
+    return [this, idx = slots_.size() - 1](absl::StatusOr<Response> result) {
       MutexLock inner(&mu_);
       slots_[idx].push_back(std::move(result));
       changed_.SignalAll();
@@ -160,7 +189,7 @@ class Answers {
   }
 
   // The answer of call `idx`, waiting for it.
-  absl::StatusOr<EmbedResponse> Get(size_t idx) {
+  absl::StatusOr<Response> Get(size_t idx) {
     MutexLock lock(&mu_);
     while (slots_[idx].empty()) changed_.Wait(&mu_);
     return slots_[idx].front();
@@ -189,7 +218,7 @@ class Answers {
  private:
   mutable Mutex mu_;
   CondVar changed_;
-  std::vector<std::vector<absl::StatusOr<EmbedResponse>>> slots_ ABSL_GUARDED_BY(mu_);
+  std::vector<std::vector<absl::StatusOr<Response>>> slots_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace octet::serving

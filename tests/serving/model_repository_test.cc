@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "serving/embed_request.h"
+#include "serving/request.h"
 #include "tests/serving/fakes.h"
 
 namespace octet::serving {
@@ -72,7 +72,7 @@ TEST(ModelRepositoryTest, ListsByName) {
   EXPECT_EQ(list[0]->name + list[1]->name + list[2]->name, "abc");
 }
 
-TEST(EmbedRequestTest, PayloadsTravelWithTheStatus) {
+TEST(RequestTest, PayloadsTravelWithTheStatus) {
   const absl::Status plain = absl::ResourceExhaustedError("queue: full");
   EXPECT_FALSE(RetryAfterOf(plain));
   EXPECT_EQ(ReasonOf(plain), "");

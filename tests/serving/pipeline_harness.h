@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "serving/embed_pipeline.h"
+#include "serving/pipeline.h"
 #include "tests/serving/fakes.h"
 
 namespace octet::serving {
@@ -38,33 +38,33 @@ class PipelineHarness : public ::testing::Test {
 
   void Start() {
     if (repository_.List().empty()) AddModel("mini", model_);
-    auto pipeline = EmbedPipeline::Create(options_, &repository_, metrics_.get(), &clock_);
+    auto pipeline = Pipeline::Create(options_, &repository_, metrics_.get(), &clock_);
     ASSERT_TRUE(pipeline.ok()) << pipeline.status();
     pipeline_ = *std::move(pipeline);
   }
 
-  // Makes Embed wait for the gate whenever the first text of the batch begins with 'G'.
+  // Makes Compute wait for the gate whenever the first text of the batch begins with 'G'.
   void GateOn(Gate* gate) {
-    model_->on_embed = [gate](const model::PackedBatch& batch, MatrixView<float>) {
+    model_->on_compute = [gate](const model::PackedBatch& batch, MatrixView<float>) {
       if (batch.ids[0] == 'G') gate->Pass();
       return absl::OkStatus();
     };
   }
 
-  EmbedRequest Request(std::vector<std::string> texts) {
-    EmbedRequest request;
+  Request MakeRequest(std::vector<std::string> texts) {
+    Request request;
     for (std::string& text : texts) request.texts.push_back(texts_.emplace_back(std::move(text)));
     request.normalize = false;
     return request;
   }
 
-  size_t Submit(EmbedRequest request) {
+  size_t Submit(Request request) {
     pipeline_->Submit(std::move(request), answers_.Next());
     return num_submitted_++;
   }
-  size_t SubmitTexts(std::vector<std::string> texts) { return Submit(Request(std::move(texts))); }
+  size_t SubmitTexts(std::vector<std::string> texts) { return Submit(MakeRequest(std::move(texts))); }
 
-  absl::Status StatusOf(EmbedRequest request) { return answers_.Get(Submit(std::move(request))).status(); }
+  absl::Status StatusOf(Request request) { return answers_.Get(Submit(std::move(request))).status(); }
 
   // Waits until `texts` texts wait for the worker; a call is there a moment after Submit.
   void WaitForQueuedTexts(double texts) {
@@ -93,7 +93,7 @@ class PipelineHarness : public ::testing::Test {
   std::shared_ptr<FakeServable> model_ = std::make_shared<FakeServable>();
   ModelRepository repository_;
   std::unique_ptr<Metrics> metrics_;
-  std::unique_ptr<EmbedPipeline> pipeline_;
+  std::unique_ptr<Pipeline> pipeline_;
 };
 
 }  // namespace octet::serving

@@ -84,7 +84,7 @@ double BestThreshold(MatrixView<const float> logits, std::span<const LabelSet> t
   for (int percent = 1; percent < 100; ++percent) {
     const double threshold = percent / 100.0;
     const double f1 =
-        ScoreLabels(truth, LabelsAbove(logits, threshold), static_cast<uint32_t>(logits.cols()), all).macro_f1;
+        ScoreLabels(truth, LabelsAbove(logits, threshold), static_cast<uint32_t>(logits.cols()), all).micro_f1;
     if (f1 > best_f1 || (f1 == best_f1 && std::abs(threshold - 0.5) < std::abs(best - 0.5))) {
       best = threshold;
       best_f1 = f1;

@@ -34,7 +34,7 @@ std::vector<LabelSet> LargestLabels(MatrixView<const float> logits);
 // The labels of each row whose probability 1 / (1 + exp(-logit)) is at least `threshold`, in (0, 1).
 std::vector<LabelSet> LabelsAbove(MatrixView<const float> logits, double threshold);
 
-// Of 0.01, 0.02, ..., 0.99 the threshold with the largest macro F1 on these texts; of equals the one nearest to 0.5.
+// Of 0.01, 0.02, ..., 0.99 the threshold with the largest micro F1 on these texts; of equals the one nearest to 0.5.
 double BestThreshold(MatrixView<const float> logits, std::span<const LabelSet> truth);
 
 }  // namespace octet::cli

@@ -64,18 +64,10 @@ absl::StatusOr<std::unique_ptr<ClassificationTask>> ClassificationTask::Load(con
   task->description_ = {.name = "classification",
                         .example_noun = "texts",
                         .num_examples = task->data_.texts.size(),
-                        .main_metric = task->has_several_ ? "macro_f1" : "accuracy",
+                        .main_metric = task->has_several_ ? "micro_f1" : "accuracy",
                         .flip_noun = "texts with other labels than with f32",
                         .files = std::move(files)};
   return task;
-}
-
-absl::Status ClassificationTask::CheckModel(const model::TextModel& model) const {
-  // Every model that TextModel can load answers embeddings; one with a head joins here.
-  return absl::FailedPreconditionError(
-      "--task classification: the model has no classification head, its answers are embeddings; take --task similarity "
-      "or "
-      "retrieval");
 }
 
 absl::Status ClassificationTask::CheckWidth(const Data& data, size_t width) const {
@@ -110,10 +102,10 @@ absl::StatusOr<Scores> ClassificationTask::Score(MatrixView<const float> answers
   std::iota(all.begin(), all.end(), 0u);
   const LabelScores labels = score(all);
   scores.metrics = {{"accuracy", labels.accuracy}, {"micro_f1", labels.micro_f1}, {"macro_f1", labels.macro_f1}};
-  if (has_several_) std::rotate(scores.metrics.begin(), scores.metrics.begin() + 2, scores.metrics.end());
+  if (has_several_) std::swap(scores.metrics[0], scores.metrics[1]);
   scores.replicates = BootstrapReplicates(all.size(), bootstrap_, [&](std::span<const uint32_t> sample) {
     const LabelScores s = score(sample);
-    return has_several_ ? s.macro_f1 : s.accuracy;
+    return has_several_ ? s.micro_f1 : s.accuracy;
   });
   return scores;
 }

@@ -1,6 +1,6 @@
 // Classification: texts with one label each, or with any number of them. The model answers a row of logits. One label a
 // text: the largest logit decides, the main metric is accuracy. Otherwise every label whose probability reaches the
-// threshold is given, and the main metric is macro F1; the threshold is 0.5, or the baseline's best on --dev.
+// threshold is given, and the main metric is micro F1; the threshold is 0.5, or the baseline's best on --dev.
 #ifndef OCTET_SERVER_CLI_EVALUATE_CLASSIFICATION_TASK_H_
 #define OCTET_SERVER_CLI_EVALUATE_CLASSIFICATION_TASK_H_
 
@@ -21,7 +21,7 @@ class ClassificationTask final : public Task {
   const TaskDescription& description() const override { return description_; }
   const std::vector<TaskText>& texts() const override { return data_.texts; }
   const std::vector<TaskText>& dev_texts() const override { return dev_.texts; }
-  absl::Status CheckModel(const model::TextModel& model) const override;
+  model::Task model_task() const override { return model::Task::kClassification; }
   absl::Status Calibrate(MatrixView<const float> dev_answers) override;
   absl::StatusOr<Scores> Score(MatrixView<const float> answers) const override;
   std::vector<Metric> settings() const override;

@@ -22,7 +22,6 @@ class RetrievalTask final : public Task {
 
   const TaskDescription& description() const override { return description_; }
   const std::vector<TaskText>& texts() const override { return texts_; }
-  absl::Status CheckModel(const model::TextModel& model) const override { return absl::OkStatus(); }
   absl::StatusOr<Scores> Score(MatrixView<const float> answers) const override;
 
  private:

@@ -40,6 +40,13 @@ absl::StatusOr<std::unique_ptr<Task>> LoadTask(const TaskOptions& options) {
 
 }  // namespace
 
+absl::Status Task::CheckModel(const model::TextModel& model) const {
+  if (model.info().task == model_task()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat("--task ", description().name, ": the model's task is ",
+                                                    model::TaskName(model.info().task), ", not ",
+                                                    model::TaskName(model_task())));
+}
+
 const std::vector<TaskText>& Task::dev_texts() const {
   static const std::vector<TaskText> none;
   return none;

@@ -66,8 +66,10 @@ class Task {
   virtual const TaskDescription& description() const = 0;
   virtual const std::vector<TaskText>& texts() const = 0;
 
-  // FailedPrecondition when the model's answers are not what the task needs.
-  virtual absl::Status CheckModel(const model::TextModel& model) const = 0;
+  // What a model must do for its answers to be scored.
+  virtual model::Task model_task() const { return model::Task::kEmbedding; }
+  // FailedPrecondition when the model does something else.
+  absl::Status CheckModel(const model::TextModel& model) const;
 
   // Texts of the development file, if the task has settings to take from one; then Calibrate gets the baseline's
   // answers to them, once and before Score.

@@ -64,7 +64,7 @@ class QuantizedDirectoryTest : public ::testing::Test {
     return plan;
   }
 
-  std::vector<float> VectorsOf(const TextModel& model) { return *EmbedTexts(model, SomeTexts(30)); }
+  std::vector<float> VectorsOf(const TextModel& model) { return *ComputeTexts(model, SomeTexts(30)); }
 
   std::vector<float> VectorsInMemory(const QuantizationPlan& plan) {
     TextModelOptions options = Options(Precision::kInt8);

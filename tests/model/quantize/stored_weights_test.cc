@@ -102,7 +102,7 @@ absl::StatusOr<std::shared_ptr<const TextModel>> LoadTensors(const TempDir& dir,
 std::vector<float> Vectors(const TextModel& model) {
   TokenizedTexts texts;
   for (int32_t t = 1; t < 20; ++t) texts.Add(std::vector<int32_t>(static_cast<size_t>(t), t * 5));
-  return *EmbedTexts(model, texts);
+  return *ComputeTexts(model, texts);
 }
 
 TEST(StoredWeightsTest, EverySchemeIsCloseToFloats) {

@@ -117,7 +117,7 @@ TEST_F(TasksTest, ClassificationWithSeveralLabelsTakesItsThresholdFromDev) {
   EXPECT_NEAR((*task)->settings()[0].value, 0.63, 1e-12);
   const auto scores = (*task)->Score(Rows({0.6f, 0.6f, 0.5f, 0.5f}, 2));  // 0.646 and 0.622
   ASSERT_TRUE(scores.ok()) << scores.status();
-  EXPECT_EQ(scores->metrics[0].name, "macro_f1");
+  EXPECT_EQ(scores->metrics[0].name, "micro_f1");
   EXPECT_NEAR(scores->metrics[0].value, 1, 1e-12);
   EXPECT_THAT((*task)->Score(Rows({0, 0, 0, 0, 0, 0}, 3)).status().message(),
               HasSubstr("2 names, but the model has 3"));

@@ -1,4 +1,4 @@
-#include "serving/embed_request.h"
+#include "serving/request.h"
 
 #include "absl/strings/cord.h"
 #include "absl/strings/numbers.h"

@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "serving/embed_pipeline.h"
+#include "serving/pipeline.h"
 #include "tests/serving/fakes.h"
 
 namespace octet::serving {
@@ -21,12 +21,12 @@ struct Client {
   std::atomic<int> answers{0}, wrong{0};
 };
 
-class EmbedPipelineStressTest : public ::testing::TestWithParam<bool> {};
+class PipelineStressTest : public ::testing::TestWithParam<bool> {};
 
-TEST_P(EmbedPipelineStressTest, EveryCallHasExactlyOneAnswer) {
+TEST_P(PipelineStressTest, EveryCallHasExactlyOneAnswer) {
   const bool drain_midway = GetParam();
   const auto model = std::make_shared<FakeServable>();
-  model->on_embed = [](const model::PackedBatch& batch, MatrixView<float> rows) -> absl::Status {
+  model->on_compute = [](const model::PackedBatch& batch, MatrixView<float> rows) -> absl::Status {
     if (batch.ids[0] == '#') throw std::bad_alloc();
     for (size_t t = 0; t < batch.num_texts(); ++t) {
       if (batch.ids[batch.starts[t]] == '~') rows.Row(t)[0] = std::nanf("");
@@ -45,9 +45,9 @@ TEST_P(EmbedPipelineStressTest, EveryCallHasExactlyOneAnswer) {
   options.max_batch_texts = 16;
   options.max_queue_texts = 200;
   options.max_pending_bytes = 50000;
-  auto created = EmbedPipeline::Create(options, &repository, &metrics, &SteadyClock::Get());
+  auto created = Pipeline::Create(options, &repository, &metrics, &SteadyClock::Get());
   ASSERT_TRUE(created.ok()) << created.status();
-  const std::unique_ptr<EmbedPipeline> pipeline = *std::move(created);
+  const std::unique_ptr<Pipeline> pipeline = *std::move(created);
 
   std::vector<Client> clients(kClients);
   std::vector<std::atomic<int>> answers(kClients * kCallsPerClient);
@@ -58,7 +58,7 @@ TEST_P(EmbedPipelineStressTest, EveryCallHasExactlyOneAnswer) {
       // Owned by the answer, so that a text read after it is a use after free.
       auto texts = std::make_shared<std::vector<std::string>>(1 + (random() % 8 == 0 ? random() % 60 : 0));
       for (std::string& text : *texts) text.assign(1 + random() % 100, "abcdefgh~#"[random() % 10]);
-      EmbedRequest request;
+      Request request;
       request.model = random() % 4 == 0 ? "other" : "mini";
       request.texts.assign(texts->begin(), texts->end());
       request.normalize = false;
@@ -73,7 +73,7 @@ TEST_P(EmbedPipelineStressTest, EveryCallHasExactlyOneAnswer) {
         count->fetch_add(1);
         if (result.ok()) {
           for (size_t t = 0; t < texts->size(); ++t) {
-            const float* row = &result->embeddings[t * 4];
+            const float* row = &result->outputs[t * 4];
             client.wrong += row[0] != texts->at(t).size() || row[1] != texts->at(t)[0];
           }
         }
@@ -110,7 +110,7 @@ TEST_P(EmbedPipelineStressTest, EveryCallHasExactlyOneAnswer) {
   EXPECT_TRUE(pipeline->Health().live);
 }
 
-INSTANTIATE_TEST_SUITE_P(DrainMidway, EmbedPipelineStressTest, ::testing::Bool());
+INSTANTIATE_TEST_SUITE_P(DrainMidway, PipelineStressTest, ::testing::Bool());
 
 }  // namespace
 }  // namespace octet::serving

@@ -1,4 +1,4 @@
-#include "serving/embed_pipeline.h"
+#include "serving/pipeline.h"
 
 #include <algorithm>
 #include <exception>
@@ -63,13 +63,13 @@ absl::Status CheckModel(const PipelineOptions& options, const ServedModel& serve
 
 }  // namespace
 
-struct EmbedPipeline::State {
+struct Pipeline::State {
   State(const PipelineOptions& options_in, const ModelRepository* repository_in, Metrics* metrics_in,
         const Clock* clock_in);
   ~State();
 
   absl::Status Start();
-  void Submit(EmbedRequest request, EmbedDone done);
+  void Submit(Request request, RequestDone done);
   void Enter(const std::shared_ptr<Call>& call);
   void OnTokenized(std::shared_ptr<Call> call);
   bool Sweep();
@@ -91,8 +91,8 @@ struct EmbedPipeline::State {
   ComputeWorker worker;
 };
 
-EmbedPipeline::State::State(const PipelineOptions& options_in, const ModelRepository* repository_in,
-                            Metrics* metrics_in, const Clock* clock_in)
+Pipeline::State::State(const PipelineOptions& options_in, const ModelRepository* repository_in, Metrics* metrics_in,
+                       const Clock* clock_in)
     : options(options_in),
       repository(repository_in),
       metrics(metrics_in),
@@ -113,7 +113,7 @@ EmbedPipeline::State::State(const PipelineOptions& options_in, const ModelReposi
               .warm_up_tokens = std::min(options.warm_up_tokens, options.max_batch_tokens)},
              {&queue, &tokenize_stage, &admission, metrics, &heartbeats, clock}) {}
 
-absl::Status EmbedPipeline::State::Start() {
+absl::Status Pipeline::State::Start() {
   RETURN_IF_ERROR(CheckOptions(options));
   std::vector<std::shared_ptr<const Servable>> models;
   for (const auto& served : repository->List()) {
@@ -135,7 +135,7 @@ absl::Status EmbedPipeline::State::Start() {
   return absl::OkStatus();
 }
 
-EmbedPipeline::State::~State() {
+Pipeline::State::~State() {
   Drain(absl::ZeroDuration());
   metrics->SetQueueProbe(nullptr);
   sweeper.Stop();
@@ -143,7 +143,7 @@ EmbedPipeline::State::~State() {
   tokenize_stage.Stop();  // runs those it has; later ones run on the worker
 }
 
-void EmbedPipeline::State::Submit(EmbedRequest request, EmbedDone done) {
+void Pipeline::State::Submit(Request request, RequestDone done) {
   const MonotonicTime now = clock->Now();
   const auto refuse = [&](const absl::Status& status) {
     CountRefusal(status, metrics);
@@ -168,13 +168,13 @@ void EmbedPipeline::State::Submit(EmbedRequest request, EmbedDone done) {
   }
 }
 
-void EmbedPipeline::State::Enter(const std::shared_ptr<Call>& call) {
+void Pipeline::State::Enter(const std::shared_ptr<Call>& call) {
   const bool small = call->plan().text_bytes <= options.max_handed_bytes && call->num_texts() <= 8;
   if (small && queue.TryHandToIdleWorker(call)) return;
   if (!tokenize_stage.Push(call)) sweeper.Arm();
 }
 
-void EmbedPipeline::State::OnTokenized(std::shared_ptr<Call> call) {
+void Pipeline::State::OnTokenized(std::shared_ptr<Call> call) {
   if (call->finished()) return;
   if (absl::Status error = call->TokenizeError(); !error.ok()) {
     call->Finish(std::move(error));
@@ -195,7 +195,7 @@ void EmbedPipeline::State::OnTokenized(std::shared_ptr<Call> call) {
   }
 }
 
-bool EmbedPipeline::State::Sweep() {
+bool Pipeline::State::Sweep() {
   size_t waiting_texts = 0, waiting_batches = 0;
   auto dropped = tokenize_stage.Sweep(&waiting_texts);
   for (auto& call : queue.Sweep(&waiting_batches)) dropped.push_back(std::move(call));
@@ -204,7 +204,7 @@ bool EmbedPipeline::State::Sweep() {
   return waiting_texts + waiting_batches > 0;
 }
 
-size_t EmbedPipeline::State::Drain(absl::Duration timeout) {
+size_t Pipeline::State::Drain(absl::Duration timeout) {
   calls.Close();
   size_t num_cut_off = 0;
   if (!calls.WaitUntilEmpty(timeout)) {
@@ -215,7 +215,7 @@ size_t EmbedPipeline::State::Drain(absl::Duration timeout) {
   return num_cut_off;
 }
 
-QueueSnapshot EmbedPipeline::State::Probe() const {
+QueueSnapshot Pipeline::State::Probe() const {
   const AdmissionUse use = admission.Use();
   const auto oldest = queue.OldestEnqueued();
   return {.texts = use.queue_texts,
@@ -224,25 +224,23 @@ QueueSnapshot EmbedPipeline::State::Probe() const {
           .oldest_age = oldest ? clock->Now() - *oldest : absl::ZeroDuration()};
 }
 
-absl::StatusOr<std::unique_ptr<EmbedPipeline>> EmbedPipeline::Create(const PipelineOptions& options,
-                                                                     const ModelRepository* repository,
-                                                                     Metrics* metrics, const Clock* clock) {
+absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Create(const PipelineOptions& options,
+                                                           const ModelRepository* repository, Metrics* metrics,
+                                                           const Clock* clock) {
   RETURN_IF_ERROR(CheckOptions(options));
   auto state = std::make_unique<State>(options, repository, metrics, clock);
   RETURN_IF_ERROR(state->Start());
-  return std::unique_ptr<EmbedPipeline>(new EmbedPipeline(std::move(state)));
+  return std::unique_ptr<Pipeline>(new Pipeline(std::move(state)));
 }
 
-EmbedPipeline::EmbedPipeline(std::unique_ptr<State> state) : state_(std::move(state)) {}
-EmbedPipeline::~EmbedPipeline() = default;
+Pipeline::Pipeline(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Pipeline::~Pipeline() = default;
 
-void EmbedPipeline::Submit(EmbedRequest request, EmbedDone done) {
-  state_->Submit(std::move(request), std::move(done));
-}
+void Pipeline::Submit(Request request, RequestDone done) { state_->Submit(std::move(request), std::move(done)); }
 
-size_t EmbedPipeline::Drain(absl::Duration timeout) { return state_->Drain(timeout); }
+size_t Pipeline::Drain(absl::Duration timeout) { return state_->Drain(timeout); }
 
-PipelineHealth EmbedPipeline::Health() const {
+PipelineHealth Pipeline::Health() const {
   PipelineHealth health;
   health.reason = state_->heartbeats.Complaint();
   if (health.reason.empty()) {
@@ -256,6 +254,6 @@ PipelineHealth EmbedPipeline::Health() const {
   return health;
 }
 
-const PipelineOptions& EmbedPipeline::options() const { return state_->options; }
+const PipelineOptions& Pipeline::options() const { return state_->options; }
 
 }  // namespace octet::serving

@@ -13,9 +13,9 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-class EmbedPipelineTest : public PipelineHarness {};
+class PipelineTest : public PipelineHarness {};
 
-TEST_F(EmbedPipelineTest, AnswersEveryTextOfACallInOrder) {
+TEST_F(PipelineTest, AnswersEveryTextOfACallInOrder) {
   Start();
   const auto result = answers_.Get(SubmitTexts({"abc", "", "zz"}));
   ASSERT_TRUE(result.ok()) << result.status();
@@ -24,34 +24,34 @@ TEST_F(EmbedPipelineTest, AnswersEveryTextOfACallInOrder) {
   EXPECT_EQ(result->dimensions, 4u);
   EXPECT_THAT(result->num_tokens, ElementsAre(3, 1, 2));
   EXPECT_THAT(result->truncated, ElementsAre(false, false, false));
-  EXPECT_THAT(result->embeddings, ElementsAre(3, 'a', 'c', 1, 1, 0, 0, 1, 2, 'z', 'z', 1));
+  EXPECT_THAT(result->outputs, ElementsAre(3, 'a', 'c', 1, 1, 0, 0, 1, 2, 'z', 'z', 1));
   ExpectNothingHeld();
 }
 
-TEST_F(EmbedPipelineTest, CutsToDimensionsBeforeNormalizing) {
+TEST_F(PipelineTest, CutsToDimensionsBeforeNormalizing) {
   Start();
-  EmbedRequest request = Request({std::string(3, '\4')});  // 3, 4, 4, 1
+  Request request = MakeRequest({std::string(3, '\4')});  // 3, 4, 4, 1
   request.dimensions = 2;
   request.normalize = true;
   const auto result = answers_.Get(Submit(std::move(request)));
   ASSERT_TRUE(result.ok());
   EXPECT_EQ(result->dimensions, 2u);
-  EXPECT_THAT(result->embeddings, ElementsAre(::testing::FloatEq(0.6f), ::testing::FloatEq(0.8f)));
+  EXPECT_THAT(result->outputs, ElementsAre(::testing::FloatEq(0.6f), ::testing::FloatEq(0.8f)));
 }
 
-TEST_F(EmbedPipelineTest, NormalizesAsTheModelSaysWhenTheCallerDoesNot) {
+TEST_F(PipelineTest, NormalizesAsTheModelSaysWhenTheCallerDoesNot) {
   model_->mutable_info().normalize = true;
   Start();
-  EmbedRequest request = Request({"abc"});
+  Request request = MakeRequest({"abc"});
   request.normalize.reset();
   const auto result = answers_.Get(Submit(std::move(request)));
   ASSERT_TRUE(result.ok());
   double norm = 0;
-  for (const float value : result->embeddings) norm += value * value;
+  for (const float value : result->outputs) norm += value * value;
   EXPECT_NEAR(norm, 1, 1e-6);
 }
 
-TEST_F(EmbedPipelineTest, ManyTextsOfOneCallComeBackInOrder) {
+TEST_F(PipelineTest, ManyTextsOfOneCallComeBackInOrder) {
   options_.num_tokenizer_threads = 3;
   options_.max_batch_tokens = 512;
   options_.max_batch_texts = 7;
@@ -61,57 +61,65 @@ TEST_F(EmbedPipelineTest, ManyTextsOfOneCallComeBackInOrder) {
   const auto result = answers_.Get(SubmitTexts(texts));
   ASSERT_TRUE(result.ok());
   for (int i = 0; i < 128; ++i) {
-    EXPECT_EQ(result->embeddings[i * 4], 1 + i);
-    EXPECT_EQ(result->embeddings[i * 4 + 1], '!' + i % 90);
+    EXPECT_EQ(result->outputs[i * 4], 1 + i);
+    EXPECT_EQ(result->outputs[i * 4 + 1], '!' + i % 90);
   }
   for (const SeenBatch& batch : model_->seen()) EXPECT_LE(batch.num_texts(), 7u);
 }
 
 struct BadRequest {
   const char* row;
-  std::function<void(EmbedRequest*)> change;
+  std::function<void(Request*)> change;
   absl::StatusCode code;
   std::string message, reason;
   RejectReason counted;
 };
 
 // Reliability table 2.1, the rows that are decided here. Texts are {"good"} before the change.
-TEST_F(EmbedPipelineTest, RefusesBadRequestsWithTheTablesWords) {
+TEST_F(PipelineTest, RefusesBadRequestsWithTheTablesWords) {
   options_.max_texts_per_call = 3;
   options_.max_text_bytes = 600;
   Start();
   static const std::string kLong(513, 'x'), kTooManyBytes(601, 'x');
   const auto invalid = absl::StatusCode::kInvalidArgument;
   const BadRequest rows[] = {
-      {"R4", [](EmbedRequest* r) { r->texts.clear(); }, invalid, "texts: empty", kReasonInvalid,
+      {"R4", [](Request* r) { r->texts.clear(); }, invalid, "texts: empty", kReasonInvalid, RejectReason::kInvalid},
+      {"R5", [](Request* r) { r->texts.resize(2097142); }, invalid, "texts: 2097142 items, limit 3", kReasonInvalid,
        RejectReason::kInvalid},
-      {"R5", [](EmbedRequest* r) { r->texts.resize(2097142); }, invalid, "texts: 2097142 items, limit 3",
-       kReasonInvalid, RejectReason::kInvalid},
-      {"R6", [](EmbedRequest* r) { r->texts.resize(4); }, invalid, "texts: 4 items, limit 3", kReasonInvalid,
+      {"R6", [](Request* r) { r->texts.resize(4); }, invalid, "texts: 4 items, limit 3", kReasonInvalid,
        RejectReason::kInvalid},
-      {"R8", [](EmbedRequest* r) { r->texts[0] = kLong; }, invalid, "texts[0]: more than 512 tokens, limit 512",
+      {"R8", [](Request* r) { r->texts[0] = kLong; }, invalid, "texts[0]: more than 512 tokens, limit 512",
        kReasonTooLong, RejectReason::kTooLong},
-      {"R14", [](EmbedRequest* r) { r->texts.push_back(kTooManyBytes); }, invalid, "texts[1]: 601 bytes, limit 600",
+      {"R14", [](Request* r) { r->texts.push_back(kTooManyBytes); }, invalid, "texts[1]: 601 bytes, limit 600",
        kReasonTooLong, RejectReason::kTooLong},
-      {"R15", [](EmbedRequest* r) { r->model = "../mini\n\""; }, absl::StatusCode::kNotFound, "model: not found",
+      {"R15", [](Request* r) { r->model = "../mini\n\""; }, absl::StatusCode::kNotFound, "model: not found",
        kReasonUnknownModel, RejectReason::kUnknownModel},
-      {"R16 zero", [](EmbedRequest* r) { r->dimensions = 0; }, invalid, "dimensions: 0, allowed 1 to 4", kReasonInvalid,
+      {"R16 zero", [](Request* r) { r->dimensions = 0; }, invalid, "dimensions: 0, allowed 1 to 4", kReasonInvalid,
        RejectReason::kInvalid},
-      {"R16 above", [](EmbedRequest* r) { r->dimensions = 5; }, invalid, "dimensions: 5, allowed 1 to 4",
+      {"R16 above", [](Request* r) { r->dimensions = 5; }, invalid, "dimensions: 5, allowed 1 to 4", kReasonInvalid,
+       RejectReason::kInvalid},
+      {"task", [](Request* r) { r->task = model::Task::kClassification; }, absl::StatusCode::kFailedPrecondition,
+       "model: its task is embedding, this method's is classification", kReasonWrongTask, RejectReason::kWrongTask},
+      {"pair too long",
+       [](Request* r) {
+         r->texts[0] = {"a", kTooManyBytes};
+       },
+       invalid, "texts[0]: 601 bytes, limit 600", kReasonTooLong, RejectReason::kTooLong},
+      {"name", [](Request* r) { r->texts_name = "items", r->texts.resize(4); }, invalid, "items: 4 items, limit 3",
        kReasonInvalid, RejectReason::kInvalid},
-      {"prompt", [](EmbedRequest* r) { r->prompt_name = "secret"; }, invalid,
+      {"prompt", [](Request* r) { r->prompt_name = "secret"; }, invalid,
        "prompt_name: unknown, the model has 1 prompts", kReasonInvalid, RejectReason::kInvalid},
       {"R24",
-       [](EmbedRequest* r) {
+       [](Request* r) {
          r->texts = {"a", kLong, kLong};
        },
        invalid, "texts[1]: more than 512 tokens, limit 512", kReasonTooLong, RejectReason::kTooLong},
-      {"B4", [](EmbedRequest* r) { r->deadline = absl::ZeroDuration(); }, absl::StatusCode::kDeadlineExceeded,
+      {"B4", [](Request* r) { r->deadline = absl::ZeroDuration(); }, absl::StatusCode::kDeadlineExceeded,
        "request: deadline passed before compute", kReasonDeadline, RejectReason::kDeadline},
   };
   for (const BadRequest& row : rows) {
     const double counted = metrics_->Rejected(row.counted);
-    EmbedRequest request = Request({"good"});
+    Request request = MakeRequest({"good"});
     row.change(&request);
     const absl::Status status = StatusOf(std::move(request));
     EXPECT_EQ(status.code(), row.code) << row.row;
@@ -124,9 +132,58 @@ TEST_F(EmbedPipelineTest, RefusesBadRequestsWithTheTablesWords) {
   ExpectNothingHeld();
 }
 
-TEST_F(EmbedPipelineTest, R8TruncatesWhenAsked) {
+TEST_F(PipelineTest, AClassificationModelAnswersWholeRows) {
+  model_->SetLabels({"a", "b", "c", "d"});
   Start();
-  EmbedRequest request = Request({std::string(511, 'x'), std::string(512, 'x'), std::string(513, 'x')});
+  Request request = MakeRequest({"abc", "z"});
+  request.task = model::Task::kClassification;
+  request.num_labels = 4;
+  request.normalize = true;  // of embeddings only
+  const auto result = answers_.Get(Submit(std::move(request)));
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->dimensions, 0u);
+  EXPECT_EQ(result->served->name, "mini");
+  EXPECT_THAT(result->output(0), ElementsAre(3, 'a', 'c', 1));
+  EXPECT_THAT(result->output(1), ElementsAre(1, 'z', 'z', 1));
+
+  Request reranker = MakeRequest({"abc"});
+  reranker.task = model::Task::kClassification;
+  reranker.num_labels = 1;
+  const absl::Status refused = StatusOf(std::move(reranker));
+  EXPECT_EQ(std::string(refused.message()), "model: it has 4 labels, this method needs 1");
+  EXPECT_EQ(ReasonOf(refused), kReasonWrongTask);
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused));
+}
+
+TEST_F(PipelineTest, PairsReachTheModelWithTheirTypes) {
+  model_->mutable_info().task = model::Task::kClassification;
+  Start();
+  Request request;
+  request.task = model::Task::kClassification;
+  request.texts = {{"ab", "c"}, "de", {"", "f"}};
+  ASSERT_TRUE(StatusOf(std::move(request)).ok());
+  ASSERT_EQ(model_->seen().size(), 1u);
+  EXPECT_THAT(model_->seen()[0].ids, ElementsAre('a', 'b', 'c', 'd', 'e', 'f'));
+  EXPECT_THAT(model_->seen()[0].type_ids, ElementsAre(0, 0, 1, 0, 0, 1));
+  ExpectNothingHeld();
+}
+
+TEST_F(PipelineTest, OutputsMayBeOfEachToken) {
+  model_->mutable_info().task = model::Task::kClassification;
+  model_->values_per_token = 2;
+  Start();
+  Request request = MakeRequest({"abc", "z", "xy"});
+  request.task = model::Task::kClassification;
+  const auto result = answers_.Get(Submit(std::move(request)));
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(result->output(0), ElementsAre('a', 'a', 'b', 'b', 'c', 'c'));
+  EXPECT_THAT(result->output(1), ElementsAre('z', 'z'));
+  EXPECT_THAT(result->output(2), ElementsAre('x', 'x', 'y', 'y'));
+}
+
+TEST_F(PipelineTest, R8TruncatesWhenAsked) {
+  Start();
+  Request request = MakeRequest({std::string(511, 'x'), std::string(512, 'x'), std::string(513, 'x')});
   request.truncate = true;
   const auto result = answers_.Get(Submit(std::move(request)));
   ASSERT_TRUE(result.ok());
@@ -135,19 +192,19 @@ TEST_F(EmbedPipelineTest, R8TruncatesWhenAsked) {
   EXPECT_THAT(metrics_->Render(), HasSubstr("octet_truncated_total{model=\"mini\"} 1"));
 }
 
-TEST_F(EmbedPipelineTest, TokenizerFaultsSayNothingOfTheText) {
+TEST_F(PipelineTest, TokenizerFaultsSayNothingOfTheText) {
   model_->on_tokenize = [](absl::string_view text) -> absl::Status {
     if (text == "throw") throw std::bad_alloc();
     return text == "fail" ? absl::InternalError("secret fail") : absl::OkStatus();
   };
   Start();
-  EXPECT_EQ(StatusOf(Request({"ok", "fail"})), absl::InternalError("texts[1]: tokenizer failed"));
-  EXPECT_EQ(StatusOf(Request({"throw"})), absl::InternalError("texts[0]: tokenizer failed"));
-  EXPECT_TRUE(StatusOf(Request({"ok"})).ok());
+  EXPECT_EQ(StatusOf(MakeRequest({"ok", "fail"})), absl::InternalError("texts[1]: tokenizer failed"));
+  EXPECT_EQ(StatusOf(MakeRequest({"throw"})), absl::InternalError("texts[0]: tokenizer failed"));
+  EXPECT_TRUE(StatusOf(MakeRequest({"ok"})).ok());
 }
 
 // 64 calls that arrive while a batch is computed are one batch; nobody waits for a timer.
-TEST_F(EmbedPipelineTest, CallsThatWaitBehindABatchShareTheNext) {
+TEST_F(PipelineTest, CallsThatWaitBehindABatchShareTheNext) {
   Gate gate;
   GateOn(&gate);
   Start();
@@ -167,7 +224,7 @@ TEST_F(EmbedPipelineTest, CallsThatWaitBehindABatchShareTheNext) {
   ExpectNothingHeld();
 }
 
-TEST_F(EmbedPipelineTest, ADelayGathersCallsUntilItIsOver) {
+TEST_F(PipelineTest, ADelayGathersCallsUntilItIsOver) {
   options_.max_batch_delay = absl::Seconds(30);  // of the fake clock
   Start();
   SubmitTexts({"a"});
@@ -178,19 +235,19 @@ TEST_F(EmbedPipelineTest, ADelayGathersCallsUntilItIsOver) {
   EXPECT_EQ(model_->seen().size(), 1u);
 }
 
-TEST_F(EmbedPipelineTest, ModelsNeverShareABatch) {
+TEST_F(PipelineTest, ModelsNeverShareABatch) {
   Gate gate;
   GateOn(&gate);
   const auto other = std::make_shared<FakeServable>();
   AddModel("mini", model_);
   AddModel("other", other);
   Start();
-  EmbedRequest first = Request({"Gate"});
+  Request first = MakeRequest({"Gate"});
   first.model = "mini";
   Submit(std::move(first));
   gate.WaitForArrivals(1);
   for (int i = 0; i < 10; ++i) {
-    EmbedRequest request = Request({i % 2 == 0 ? "mini" : "other"});
+    Request request = MakeRequest({i % 2 == 0 ? "mini" : "other"});
     request.model = i % 2 == 0 ? "mini" : "other";
     Submit(std::move(request));
   }
@@ -202,7 +259,7 @@ TEST_F(EmbedPipelineTest, ModelsNeverShareABatch) {
 }
 
 // O2: a queue of N and N + 2 arrivals while one batch runs.
-TEST_F(EmbedPipelineTest, O2ExactlyTheExcessIsRejected) {
+TEST_F(PipelineTest, O2ExactlyTheExcessIsRejected) {
   options_.max_queue_texts = 8;
   Gate gate;
   GateOn(&gate);
@@ -220,7 +277,7 @@ TEST_F(EmbedPipelineTest, O2ExactlyTheExcessIsRejected) {
   ExpectNothingHeld();
 }
 
-TEST_F(EmbedPipelineTest, BytesAreRefusedAtOnceBeforeTokenizing) {
+TEST_F(PipelineTest, BytesAreRefusedAtOnceBeforeTokenizing) {
   options_.max_pending_bytes = 1;  // one call at a time, since one alone is always admitted
   options_.max_handed_bytes = 0;
   Gate gate;
@@ -238,7 +295,7 @@ TEST_F(EmbedPipelineTest, BytesAreRefusedAtOnceBeforeTokenizing) {
   EXPECT_TRUE(RetryAfterOf(status));
   gate.Open();
   EXPECT_TRUE(answers_.Get(0).ok());
-  EXPECT_TRUE(StatusOf(Request({"third"})).ok());
+  EXPECT_TRUE(StatusOf(MakeRequest({"third"})).ok());
 }
 
 }  // namespace

@@ -14,20 +14,20 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-class EmbedPipelineFaultsTest : public PipelineHarness {};
+class PipelineFaultsTest : public PipelineHarness {};
 
 // B1 and B5, and again with the batch still running: nobody waits for it to learn that he is not wanted.
-TEST_F(EmbedPipelineFaultsTest, B1B5UnwantedCallsInTheQueueAreAnsweredAndNeverComputed) {
+TEST_F(PipelineFaultsTest, B1B5UnwantedCallsInTheQueueAreAnsweredAndNeverComputed) {
   Gate gate;
   GateOn(&gate);
   Start();
   SubmitTexts({"Gate"});
   gate.WaitForArrivals(1);
   const auto cancelled = std::make_shared<std::atomic<bool>>(false);
-  EmbedRequest leaving = Request({"cancelled"});
+  Request leaving = MakeRequest({"cancelled"});
   leaving.cancelled = cancelled;
   Submit(std::move(leaving));
-  EmbedRequest late = Request({"late"});
+  Request late = MakeRequest({"late"});
   late.deadline = clock_.Now() + absl::Seconds(1);
   Submit(std::move(late));
   SubmitTexts({"patient"});
@@ -47,7 +47,7 @@ TEST_F(EmbedPipelineFaultsTest, B1B5UnwantedCallsInTheQueueAreAnsweredAndNeverCo
   ExpectNothingHeld();
 }
 
-TEST_F(EmbedPipelineFaultsTest, UnwantedCallsAreNotTokenized) {
+TEST_F(PipelineFaultsTest, UnwantedCallsAreNotTokenized) {
   options_.max_handed_bytes = 0;
   Gate gate;
   std::atomic<int> tokenized{0};
@@ -59,7 +59,7 @@ TEST_F(EmbedPipelineFaultsTest, UnwantedCallsAreNotTokenized) {
   Start();
   SubmitTexts({"first"});
   gate.WaitForArrivals(1);
-  EmbedRequest late = Request({"late"});
+  Request late = MakeRequest({"late"});
   late.deadline = clock_.Now() + absl::Seconds(1);
   Submit(std::move(late));
   clock_.Advance(absl::Seconds(1));
@@ -69,9 +69,9 @@ TEST_F(EmbedPipelineFaultsTest, UnwantedCallsAreNotTokenized) {
   EXPECT_EQ(tokenized, 1);
 }
 
-TEST_F(EmbedPipelineFaultsTest, R25NonFiniteOutputFailsItsCallOnly) {
+TEST_F(PipelineFaultsTest, R25NonFiniteOutputFailsItsCallOnly) {
   Gate gate;
-  model_->on_embed = [&](const model::PackedBatch& batch, MatrixView<float> rows) {
+  model_->on_compute = [&](const model::PackedBatch& batch, MatrixView<float> rows) {
     if (batch.ids[0] == 'G') gate.Pass();
     for (size_t t = 0; t < batch.num_texts(); ++t) {
       if (batch.ids[batch.starts[t]] == 'n') rows.Row(t)[2] = std::numeric_limits<float>::quiet_NaN();
@@ -96,23 +96,23 @@ TEST_F(EmbedPipelineFaultsTest, R25NonFiniteOutputFailsItsCallOnly) {
   EXPECT_EQ(metrics_->ForModel("mini")->non_finite->Value(), 2);
 }
 
-TEST_F(EmbedPipelineFaultsTest, L12AThrowingWorkerAnswersItsBatchAndGoesOn) {
-  model_->on_embed = [](const model::PackedBatch& batch, MatrixView<float>) -> absl::Status {
+TEST_F(PipelineFaultsTest, L12AThrowingWorkerAnswersItsBatchAndGoesOn) {
+  model_->on_compute = [](const model::PackedBatch& batch, MatrixView<float>) -> absl::Status {
     if (batch.ids[0] == 't') throw std::bad_alloc();
     return absl::OkStatus();
   };
   Start();
-  const absl::Status status = StatusOf(Request({"throw"}));
+  const absl::Status status = StatusOf(MakeRequest({"throw"}));
   EXPECT_TRUE(absl::IsInternal(status));
   EXPECT_EQ(metrics_->worker_faults->Value(), 1);
-  EXPECT_TRUE(StatusOf(Request({"ok"})).ok());
+  EXPECT_TRUE(StatusOf(MakeRequest({"ok"})).ok());
   EXPECT_TRUE(pipeline_->Health().live);
   ExpectNothingHeld();
 }
 
-TEST_F(EmbedPipelineFaultsTest, ATextThatTheModelRefusesDoesNotFailItsNeighbours) {
+TEST_F(PipelineFaultsTest, ATextThatTheModelRefusesDoesNotFailItsNeighbours) {
   Gate gate;
-  model_->on_embed = [&](const model::PackedBatch& batch, MatrixView<float>) {
+  model_->on_compute = [&](const model::PackedBatch& batch, MatrixView<float>) {
     if (batch.ids[0] == 'G') gate.Pass();
     for (const int32_t id : batch.ids) {
       if (id == '!') return absl::InvalidArgumentError("id outside the vocabulary");
@@ -125,12 +125,12 @@ TEST_F(EmbedPipelineFaultsTest, ATextThatTheModelRefusesDoesNotFailItsNeighbours
   for (const char* text : {"left", "bad!", "right"}) SubmitTexts({text});
   WaitForQueuedTexts(3);
   gate.Open();
-  EXPECT_THAT(answers_.Get(1)->embeddings, ElementsAre(4, 'l', 't', 1));
+  EXPECT_THAT(answers_.Get(1)->outputs, ElementsAre(4, 'l', 't', 1));
   EXPECT_TRUE(absl::IsInternal(answers_.Get(2).status()));
-  EXPECT_THAT(answers_.Get(3)->embeddings, ElementsAre(5, 'r', 't', 1));
+  EXPECT_THAT(answers_.Get(3)->outputs, ElementsAre(5, 'r', 't', 1));
 }
 
-TEST_F(EmbedPipelineFaultsTest, L12AHungWorkerIsNotLiveAndSaysWhy) {
+TEST_F(PipelineFaultsTest, L12AHungWorkerIsNotLiveAndSaysWhy) {
   Gate gate;
   GateOn(&gate);
   Start();
@@ -148,7 +148,7 @@ TEST_F(EmbedPipelineFaultsTest, L12AHungWorkerIsNotLiveAndSaysWhy) {
   while (!pipeline_->Health().live) std::this_thread::yield();
 }
 
-TEST_F(EmbedPipelineFaultsTest, AHungTokenizerIsNotLive) {
+TEST_F(PipelineFaultsTest, AHungTokenizerIsNotLive) {
   options_.max_handed_bytes = 0;
   Gate gate;
   model_->on_tokenize = [&](absl::string_view) {
@@ -164,7 +164,7 @@ TEST_F(EmbedPipelineFaultsTest, AHungTokenizerIsNotLive) {
   EXPECT_TRUE(answers_.Get(0).ok());
 }
 
-TEST_F(EmbedPipelineFaultsTest, L1DrainFinishesWhatIsAcceptedAndRefusesTheRest) {
+TEST_F(PipelineFaultsTest, L1DrainFinishesWhatIsAcceptedAndRefusesTheRest) {
   Gate gate;
   GateOn(&gate);
   Start();
@@ -189,7 +189,7 @@ TEST_F(EmbedPipelineFaultsTest, L1DrainFinishesWhatIsAcceptedAndRefusesTheRest) 
   EXPECT_EQ(metrics_->Rejected(RejectReason::kDraining), 1);
 }
 
-TEST_F(EmbedPipelineFaultsTest, L3DrainCutsOffStuckCalls) {
+TEST_F(PipelineFaultsTest, L3DrainCutsOffStuckCalls) {
   Gate gate;
   GateOn(&gate);
   Start();
@@ -207,7 +207,7 @@ TEST_F(EmbedPipelineFaultsTest, L3DrainCutsOffStuckCalls) {
 }
 
 // The texts are gone once a call is answered, also while a tokenizer is at it.
-TEST_F(EmbedPipelineFaultsTest, CutOffDoesNotWaitForATokenizer) {
+TEST_F(PipelineFaultsTest, CutOffDoesNotWaitForATokenizer) {
   options_.max_handed_bytes = 0;
   Gate gate;
   model_->on_tokenize = [&](absl::string_view text) {
@@ -216,7 +216,7 @@ TEST_F(EmbedPipelineFaultsTest, CutOffDoesNotWaitForATokenizer) {
   };
   Start();
   auto text = std::make_unique<std::string>("text");
-  EmbedRequest request;
+  Request request;
   request.texts = {*text, *text};
   Submit(std::move(request));
   gate.WaitForArrivals(1);
@@ -227,7 +227,7 @@ TEST_F(EmbedPipelineFaultsTest, CutOffDoesNotWaitForATokenizer) {
   EXPECT_EQ(answers_.WaitForAllCountDoubles(), 0u);
 }
 
-TEST_F(EmbedPipelineFaultsTest, DestructionAnswersWhatIsLeft) {
+TEST_F(PipelineFaultsTest, DestructionAnswersWhatIsLeft) {
   Gate gate;
   GateOn(&gate);
   Start();
@@ -243,23 +243,23 @@ TEST_F(EmbedPipelineFaultsTest, DestructionAnswersWhatIsLeft) {
   EXPECT_EQ(answers_.CountCode(absl::StatusCode::kUnavailable), 11u);
 }
 
-TEST_F(EmbedPipelineFaultsTest, C2RefusesBudgetsThatAModelDoesNotFit) {
+TEST_F(PipelineFaultsTest, C2RefusesBudgetsThatAModelDoesNotFit) {
   AddModel("mini", model_);
   options_.max_batch_tokens = 511;
-  auto refused = EmbedPipeline::Create(options_, &repository_, metrics_.get(), &clock_);
+  auto refused = Pipeline::Create(options_, &repository_, metrics_.get(), &clock_);
   EXPECT_TRUE(absl::IsInvalidArgument(refused.status()));
   EXPECT_THAT(std::string(refused.status().message()), HasSubstr("max_batch_tokens: 511, at least 512"));
   options_.max_batch_tokens = 1024;
   model_->arena_tokens = 1023;
-  refused = EmbedPipeline::Create(options_, &repository_, metrics_.get(), &clock_);
+  refused = Pipeline::Create(options_, &repository_, metrics_.get(), &clock_);
   EXPECT_TRUE(absl::IsInvalidArgument(refused.status()));
   model_->arena_tokens = 1024;
   options_.max_queue_texts = 0;
-  refused = EmbedPipeline::Create(options_, &repository_, metrics_.get(), &clock_);
+  refused = Pipeline::Create(options_, &repository_, metrics_.get(), &clock_);
   EXPECT_EQ(refused.status().message(), "max_queue_texts: 0, at least 1");
 }
 
-TEST_F(EmbedPipelineFaultsTest, WarmsUpInPowersOfTwoBeforeItIsReady) {
+TEST_F(PipelineFaultsTest, WarmsUpInPowersOfTwoBeforeItIsReady) {
   options_.warm_up_tokens = 600;
   Start();
   std::vector<size_t> tokens;
@@ -267,19 +267,19 @@ TEST_F(EmbedPipelineFaultsTest, WarmsUpInPowersOfTwoBeforeItIsReady) {
   EXPECT_THAT(tokens, ElementsAre(1, 2, 4, 8, 16, 32, 64, 128, 256, 512));
 }
 
-TEST_F(EmbedPipelineFaultsTest, AFailingWarmUpFailsCreate) {
+TEST_F(PipelineFaultsTest, AFailingWarmUpFailsCreate) {
   AddModel("mini", model_);
   options_.warm_up_tokens = 8;
-  model_->on_embed = [](const model::PackedBatch&, MatrixView<float>) { return absl::InternalError("broken"); };
-  const auto refused = EmbedPipeline::Create(options_, &repository_, metrics_.get(), &clock_);
+  model_->on_compute = [](const model::PackedBatch&, MatrixView<float>) { return absl::InternalError("broken"); };
+  const auto refused = Pipeline::Create(options_, &repository_, metrics_.get(), &clock_);
   EXPECT_EQ(refused.status(), absl::InternalError("warm-up: broken"));
 }
 
-TEST_F(EmbedPipelineFaultsTest, AModelAddedLaterIsServed) {
+TEST_F(PipelineFaultsTest, AModelAddedLaterIsServed) {
   AddModel("mini", model_);
   Start();
   AddModel("later", std::make_shared<FakeServable>());
-  EmbedRequest request = Request({"abc"});
+  Request request = MakeRequest({"abc"});
   request.model = "later";
   EXPECT_EQ(answers_.Get(Submit(std::move(request)))->model, "later");
 }

@@ -4,6 +4,7 @@
 //   NotFound            unknown model
 //   InvalidArgument     "texts: empty", "texts: 129 items, limit 128", "texts[3]: 70000 bytes, limit 65536",
 //                       "texts[0]: 300 tokens, limit 256", "dimensions: 0, ...", "prompt_name: ..."
+//   FailedPrecondition  the model has another task than the request
 //   ResourceExhausted   a bounded queue is full; carries WithRetryAfter
 //   DeadlineExceeded    passed before compute; never computed
 //   Cancelled           client gone before compute; never computed
@@ -11,8 +12,8 @@
 //   Internal            "non-finite output", a worker's fault
 // What is refused before tokenizing is in request_check.h, what is refused for load in admission.h, and who
 // shares a batch in batch_policy.h. Thread-safe.
-#ifndef OCTET_SERVING_EMBED_PIPELINE_H_
-#define OCTET_SERVING_EMBED_PIPELINE_H_
+#ifndef OCTET_SERVING_PIPELINE_H_
+#define OCTET_SERVING_PIPELINE_H_
 
 #include <memory>
 #include <string>
@@ -20,9 +21,9 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
-#include "serving/embed_request.h"
 #include "serving/metrics.h"
 #include "serving/model_repository.h"
+#include "serving/request.h"
 
 namespace octet::serving {
 
@@ -53,19 +54,19 @@ struct PipelineHealth {
   std::string reason;  // why not
 };
 
-class EmbedPipeline {
+class Pipeline {
  public:
   // `repository`, `metrics` and `clock` must outlive it. Starts its threads; workspaces are made and
   // warmed up for every model before Create returns. InvalidArgument for impossible options.
-  static absl::StatusOr<std::unique_ptr<EmbedPipeline>> Create(const PipelineOptions& options,
-                                                               const ModelRepository* repository, Metrics* metrics,
-                                                               const Clock* clock);
+  static absl::StatusOr<std::unique_ptr<Pipeline>> Create(const PipelineOptions& options,
+                                                          const ModelRepository* repository, Metrics* metrics,
+                                                          const Clock* clock);
   // As Drain(0), then joins. A forward pass that never ends holds it up: after a Drain that cut calls off,
   // a process that has to end should exit without it.
-  ~EmbedPipeline();
+  ~Pipeline();
 
   // Never blocks. `done` runs exactly once.
-  void Submit(EmbedRequest request, EmbedDone done);
+  void Submit(Request request, RequestDone done);
 
   // From now on Submit answers Unavailable; waits until every accepted request is done or `timeout` has
   // passed, then answers the rest Unavailable. Returns how many were cut off.
@@ -76,10 +77,10 @@ class EmbedPipeline {
 
  private:
   struct State;
-  explicit EmbedPipeline(std::unique_ptr<State> state);
+  explicit Pipeline(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
 
 }  // namespace octet::serving
 
-#endif  // OCTET_SERVING_EMBED_PIPELINE_H_
+#endif  // OCTET_SERVING_PIPELINE_H_

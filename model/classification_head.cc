@@ -1,0 +1,98 @@
+#include "model/classification_head.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/aligned_buffer.h"
+#include "base/status_macros.h"
+
+namespace octet::model {
+namespace {
+
+using kernels::InputBlock;
+using kernels::kMaxBlockRows;
+using kernels::Linear;
+using kernels::LinearFactory;
+using kernels::LinearKind;
+
+// One block of texts: their first tokens' states, pooled features, and products of either layer.
+struct Workspace final : public HeadWorkspace {
+  Workspace(const LinearFactory& factory, size_t hidden_dim)
+      : first_tokens(LinearKind::kF32, &factory.kernels(), hidden_dim),
+        features(LinearKind::kF32, &factory.kernels(), hidden_dim),
+        product(factory),
+        row(hidden_dim) {
+    first_tokens.Start(hidden_dim);
+    features.Start(hidden_dim);
+    std::fill_n(row.data(), row.size(), 0.0f);
+  }
+
+  InputBlock first_tokens, features;
+  kernels::OutputBlock product;
+  AlignedBuffer<float> row;  // [hidden_dim]
+};
+
+absl::StatusOr<std::unique_ptr<Linear>> LoadLinear(const std::string& name, uint64_t in_dim, uint64_t out_dim,
+                                                   LinearFactory* factory, Weights* weights) {
+  AlignedBuffer<float> weight(in_dim * out_dim), bias(out_dim);
+  const uint64_t weight_shape[] = {out_dim, in_dim}, bias_shape[] = {out_dim};
+  RETURN_IF_ERROR(weights->ReadF32(absl::StrCat(name, ".weight"), weight_shape, weight.span()));
+  RETURN_IF_ERROR(weights->ReadF32(absl::StrCat(name, ".bias"), bias_shape, bias.span()));
+  return factory->MakeLinear(weight.span(), bias.span(), in_dim, out_dim);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ClassificationHead>> ClassificationHead::Load(const EncoderConfig& config,
+                                                                             size_t num_labels, Isa isa,
+                                                                             Weights* weights) {
+  ASSIGN_OR_RETURN(auto factory, LinearFactory::Create(LinearKind::kF32, isa));
+  std::unique_ptr<ClassificationHead> head(new ClassificationHead(std::move(factory)));
+  const TensorNames& names = TensorNamesOf(config.family);
+  ASSIGN_OR_RETURN(head->pooler_,
+                   LoadLinear(names.pooler, config.hidden_dim, config.hidden_dim, head->factory_.get(), weights));
+  ASSIGN_OR_RETURN(head->classifier_,
+                   LoadLinear(names.classifier, config.hidden_dim, num_labels, head->factory_.get(), weights));
+  return head;
+}
+
+uint64_t ClassificationHead::WeightBytes(uint64_t hidden_dim, uint64_t num_labels, Isa isa) {
+  return LinearFactory::LinearBytes(LinearKind::kF32, isa, hidden_dim, hidden_dim) +
+         LinearFactory::LinearBytes(LinearKind::kF32, isa, hidden_dim, num_labels);
+}
+
+uint64_t ClassificationHead::WorkspaceBytes(uint64_t hidden_dim, uint64_t num_labels) {
+  const uint64_t product = kMaxBlockRows * std::max(hidden_dim, num_labels);
+  return 2 * InputBlock::ScratchBytes(LinearKind::kF32, hidden_dim) + (product + hidden_dim) * sizeof(float);
+}
+
+std::unique_ptr<HeadWorkspace> ClassificationHead::NewWorkspace() const {
+  return std::make_unique<Workspace>(*factory_, pooler_->in_dim());
+}
+
+void ClassificationHead::Run(const PackedBatch& batch, MatrixView<const float> hidden_states, HeadWorkspace* workspace,
+                             std::span<float> outputs) const {
+  Workspace& s = *static_cast<Workspace*>(workspace);
+  const size_t num_labels = classifier_->out_dim();
+  for (size_t begin = 0; begin < batch.num_texts(); begin += kMaxBlockRows) {
+    const size_t rows = std::min<size_t>(kMaxBlockRows, batch.num_texts() - begin);
+    for (size_t r = 0; r < rows; ++r) {
+      s.first_tokens.SetRow(r, hidden_states.Row(batch.starts[begin + r]).data());
+    }
+    pooler_->Multiply(s.first_tokens, rows, &s.product);
+    for (size_t r = 0; r < rows; ++r) {
+      pooler_->FinishRow(s.first_tokens, s.product, r, s.row.data());
+      for (float& value : s.row.span()) value = std::tanh(value);
+      s.features.SetRow(r, s.row.data());
+    }
+    classifier_->Multiply(s.features, rows, &s.product);
+    for (size_t r = 0; r < rows; ++r) {
+      classifier_->FinishRow(s.features, s.product, r, outputs.data() + (begin + r) * num_labels);
+    }
+  }
+}
+
+}  // namespace octet::model

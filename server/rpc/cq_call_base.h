@@ -1,0 +1,122 @@
+// What calls of every kind are made of: the context, when it came, whether the client is gone, the two counts, and
+// the operations in flight. Internal to the transport.
+#ifndef OCTET_SERVER_RPC_CQ_CALL_BASE_H_
+#define OCTET_SERVER_RPC_CQ_CALL_BASE_H_
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "base/mutex.h"
+#include "grpcpp/server_context.h"
+#include "server/rpc/cq_calls.h"
+#include "server/rpc/status_map.h"
+
+namespace octet::rpc {
+
+// Start the wait for one call of the source's method, which is of that kind. The gate counts it already.
+void PostUnaryCall(const CallSource& source);
+void PostStreamCall(const CallSource& source);
+void PostClientStreamCall(const CallSource& source);
+
+class CallBase {
+ public:
+  explicit CallBase(const CallSource& source) : source_(source) {}
+
+ protected:
+  ~CallBase() = default;
+
+  // Once the call is here.
+  void Begin() {
+    source_.metrics->StartCall(source_.method().name);
+    arrival_ = source_.clock->Now();
+    const auto& metadata = context_.client_metadata();
+    if (const auto it = metadata.find("octet-model"); it != metadata.end()) {
+      model_metadata_.assign(it->second.data(), it->second.size());
+    }
+  }
+
+  // A request that came at `arrival` must be done by: the client's deadline, at most the server's maximum.
+  MonotonicTime DeadlineFor(MonotonicTime arrival) const {
+    const auto left = context_.deadline() - std::chrono::system_clock::now();
+    // The longest time that converts safely is far above any maximum; a call without deadline has more.
+    const auto bounded = std::min<std::chrono::system_clock::duration>(left, std::chrono::hours(24));
+    return arrival + std::min(absl::FromChrono(bounded), source_.max_deadline);
+  }
+
+  Call MakeCall(grpc::ByteBuffer request, Reply reply) {
+    const MonotonicTime now = source_.clock->Now();
+    return {.method = source_.method().name,
+            .request = std::move(request),
+            .model_metadata = model_metadata_,
+            .arrival = now,
+            .deadline = DeadlineFor(now),
+            .cancelled = cancelled_,
+            .reply = std::move(reply)};
+  }
+
+  // Counts the outcome and turns it into what goes on the wire. Before the client can see it: who has an
+  // answer finds it counted.
+  grpc::Status Conclude(const absl::Status& status, absl::string_view model_label) {
+    const grpc::Status result = ToGrpcStatus(status);
+    if (const auto pushback = RetryPushback(status)) {
+      context_.AddTrailingMetadata("grpc-retry-pushback-ms", *pushback);
+    }
+    source_.metrics->RecordCall(source_.method().name, model_label, CodeName(result.error_code()),
+                                source_.clock->Now() - arrival_);
+    return result;
+  }
+
+  // Once no more operations will be started.
+  void EndPost() {
+    PostGate& gate = *source_.gate;
+    MutexLock lock(&gate.mu);
+    if (--gate.num_posted == 0) gate.none_posted.SignalAll();
+  }
+
+  const CallSource& source_;
+  grpc::ServerContext context_;
+  MonotonicTime arrival_;
+  std::string model_metadata_;
+  const std::shared_ptr<std::atomic<bool>> cancelled_ = std::make_shared<std::atomic<bool>>(false);
+};
+
+// An operation in flight. Keeps its call alive until the queue has handed it back.
+template <typename T>
+class Operation final : public Event {
+ public:
+  using Continuation = void (T::*)(bool ok);
+  explicit Operation(Continuation continuation) : continuation_(continuation) {}
+
+  // The tag of an operation that is being started.
+  void* Start(std::shared_ptr<T> call) {
+    call_ = std::move(call);
+    handed_over_.store(true, std::memory_order_release);
+    return static_cast<Event*>(this);
+  }
+  // An operation that will never be handed back.
+  void Forget() { call_ = nullptr; }
+
+  void Happen(bool ok) override {
+    handed_over_.load(std::memory_order_acquire);
+    const std::shared_ptr<T> call = std::move(call_);
+    ((*call).*continuation_)(ok);
+  }
+
+ private:
+  const Continuation continuation_;
+  std::shared_ptr<T> call_;
+  // Orders what was written before Start before what happens after. The queue does so already, but by locks
+  // inside libraries that ThreadSanitizer cannot see into.
+  std::atomic<bool> handed_over_{false};
+};
+
+}  // namespace octet::rpc
+
+#endif  // OCTET_SERVER_RPC_CQ_CALL_BASE_H_
