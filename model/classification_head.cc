@@ -20,13 +20,13 @@ using kernels::LinearKind;
 
 // One block of texts: their first tokens' states, pooled features, and products of either layer.
 struct Workspace final : public HeadWorkspace {
-  Workspace(const LinearFactory& factory, size_t hidden_dim)
-      : first_tokens(LinearKind::kF32, &factory.kernels(), hidden_dim),
-        features(LinearKind::kF32, &factory.kernels(), hidden_dim),
+  Workspace(const LinearFactory& factory, const Linear& pooler, const Linear& classifier)
+      : first_tokens(&factory.kernels(), InputBlock::ScratchBytes(LinearKind::kF32, pooler.in_dim())),
+        features(&factory.kernels(), InputBlock::ScratchBytes(LinearKind::kF32, classifier.in_dim())),
         product(factory),
-        row(hidden_dim) {
-    first_tokens.Start(hidden_dim);
-    features.Start(hidden_dim);
+        row(pooler.out_dim()) {
+    first_tokens.Start(pooler.input(), pooler.in_dim());
+    features.Start(classifier.input(), classifier.in_dim());
     std::fill_n(row.data(), row.size(), 0.0f);
   }
 
@@ -41,7 +41,8 @@ absl::StatusOr<std::unique_ptr<Linear>> LoadLinear(const std::string& name, uint
   const uint64_t weight_shape[] = {out_dim, in_dim}, bias_shape[] = {out_dim};
   RETURN_IF_ERROR(weights->ReadF32(absl::StrCat(name, ".weight"), weight_shape, weight.span()));
   RETURN_IF_ERROR(weights->ReadF32(absl::StrCat(name, ".bias"), bias_shape, bias.span()));
-  return factory->MakeLinear(weight.span(), bias.span(), in_dim, out_dim);
+  return factory->MakeLinear({.in_dim = in_dim, .out_dim = out_dim, .bias = bias.span(), .f32 = weight.span()},
+                             {.kind = LinearKind::kF32});
 }
 
 }  // namespace
@@ -49,8 +50,7 @@ absl::StatusOr<std::unique_ptr<Linear>> LoadLinear(const std::string& name, uint
 absl::StatusOr<std::unique_ptr<ClassificationHead>> ClassificationHead::Load(const EncoderConfig& config,
                                                                              size_t num_labels, Isa isa,
                                                                              Weights* weights) {
-  ASSIGN_OR_RETURN(auto factory, LinearFactory::Create(LinearKind::kF32, isa));
-  std::unique_ptr<ClassificationHead> head(new ClassificationHead(std::move(factory)));
+  std::unique_ptr<ClassificationHead> head(new ClassificationHead(std::make_unique<LinearFactory>(isa)));
   const TensorNames& names = TensorNamesOf(config.family);
   ASSIGN_OR_RETURN(head->pooler_,
                    LoadLinear(names.pooler, config.hidden_dim, config.hidden_dim, head->factory_.get(), weights));
@@ -70,7 +70,7 @@ uint64_t ClassificationHead::WorkspaceBytes(uint64_t hidden_dim, uint64_t num_la
 }
 
 std::unique_ptr<HeadWorkspace> ClassificationHead::NewWorkspace() const {
-  return std::make_unique<Workspace>(*factory_, pooler_->in_dim());
+  return std::make_unique<Workspace>(*factory_, *pooler_, *classifier_);
 }
 
 void ClassificationHead::Run(const PackedBatch& batch, MatrixView<const float> hidden_states, HeadWorkspace* workspace,

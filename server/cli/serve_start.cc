@@ -31,6 +31,9 @@ constexpr uint64_t kQueuedTextBytes = 512;
 constexpr uint64_t kPendingCopies = 2;
 constexpr uint64_t kMinOpenFiles = 2 * 4096 + 256;
 
+// " (smooth)"; nothing for "".
+std::string Parenthesized(const std::string& text) { return text.empty() ? "" : absl::StrCat(" (", text, ")"); }
+
 absl::StatusOr<PlannedModel> PlanModel(const config::v1::Model& model, const model::EncoderOptions& options) {
   PlannedModel planned;
   planned.name = model.name();
@@ -42,6 +45,10 @@ absl::StatusOr<PlannedModel> PlanModel(const config::v1::Model& model, const mod
   planned.task = read.task;
   planned.max_tokens = read.max_tokens;
   planned.predictions = PredictionsOf(model, read);
+  const auto& gate = model.quantization_gate();
+  planned.gate = {.min_cosine_mean = gate.min_cosine_mean(),
+                  .min_cosine_min = gate.min_cosine_min(),
+                  .require_report = gate.require_report()};
   ASSIGN_OR_RETURN(planned.memory, model::EstimateMemory(read, options));
   return planned;
 }
@@ -188,6 +195,7 @@ Refusal LoadModels(const Config& config, const ServePlan& plan, const ContainerL
     options.max_batch_tokens = config.limits().max_batch_tokens();
     options.num_threads = plan.num_threads;
     options.memory_limit_bytes = limits.memory_limit_bytes().value_or(0) / 10 * 9;
+    options.gate = planned.gate;
     options.progress = [&](absl::string_view phase, uint64_t done, uint64_t total) {
       progress.Update(absl::StrCat("loading ", planned.name, ": ", phase), done, total, "");
     };
@@ -199,8 +207,9 @@ Refusal LoadModels(const Config& config, const ServePlan& plan, const ContainerL
     }
     const absl::Duration load_time = SteadyClock::Get().Now() - start;
     spdlog::info("model {}: {} {}, for {}, version {}, loaded in {} ms", planned.name, (*model)->info().family,
-                 std::string(model::PrecisionName(plan.precision)), std::string(model::TaskName(planned.task)),
-                 (*model)->info().version, absl::ToInt64Milliseconds(load_time));
+                 std::string(model::PrecisionName(plan.precision)) + Parenthesized((*model)->info().quantization),
+                 std::string(model::TaskName(planned.task)), (*model)->info().version,
+                 absl::ToInt64Milliseconds(load_time));
     for (const std::string& warning : (*model)->warnings()) spdlog::warn("model {}: {}", planned.name, warning);
     const absl::Status added = repository->Add({.name = planned.name,
                                                 .model = serving::MakeServable(*std::move(model)),

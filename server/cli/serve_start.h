@@ -13,6 +13,7 @@
 #include "base/cpu_isa.h"
 #include "model/encoder.h"
 #include "model/predictions.h"
+#include "model/quantization_report.h"
 #include "model/task.h"
 #include "model/text_model.h"
 #include "server/cli/config.h"
@@ -27,6 +28,7 @@ struct PlannedModel {
   uint32_t max_tokens = 0;
   size_t output_dim = 0;    // values of a text's answer
   model::MemoryUse memory;  // arena_bytes: of one workspace
+  model::QuantizationGate gate;
   // Of a classification model; or why the configuration does not fit the model.
   absl::StatusOr<model::PredictionOptions> predictions = model::PredictionOptions();
 };
