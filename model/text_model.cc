@@ -10,13 +10,16 @@
 #include "base/status_macros.h"
 #include "model/classification_head.h"
 #include "model/digest_manifest.h"
+#include "model/fingerprint.h"
 #include "model/model_directory.h"
 #include "model/quote.h"
+#include "model/strict_json.h"
 #include "model/weights.h"
 
 namespace octet::model {
 namespace {
 
+constexpr char kConfigFile[] = "config.json";
 constexpr char kTokenizerFile[] = "tokenizer.json";
 constexpr uint64_t kMaxTokenizerBytes = 64 << 20;
 constexpr char kSelfTestSentence[] = "The quick brown fox jumps over the lazy dog.";
@@ -95,6 +98,7 @@ absl::StatusOr<std::shared_ptr<const TextModel>> TextModel::Load(const std::stri
   WarnOfUnused(*weights, TensorNamesOf(config.encoder.family), &model->warnings_);
   ASSIGN_OR_RETURN(model->info_.version, weights->Finish());
   RETURN_IF_ERROR(CheckGate(options.gate, *directory, model->info_.version));
+  RETURN_IF_ERROR(model->SetFingerprint(*directory));
   RETURN_IF_ERROR(model->SelfTest());
   return model;
 }
@@ -120,6 +124,23 @@ void TextModel::FillInfo(const TextModelConfig& config, const TextModelOptions& 
   info_.default_prompt_name = config.sentence.default_prompt_name;
   info_.labels = config.classification.labels;
   info_.activation = config.classification.activation;
+}
+
+absl::Status TextModel::SetFingerprint(const ModelDirectory& directory) {
+  ASSIGN_OR_RETURN(const std::string config, directory.ReadSmallFile(kConfigFile, kMaxConfigBytes));
+  std::string tokenizer;
+  if (tokenizer_ != nullptr) {
+    ASSIGN_OR_RETURN(tokenizer, directory.ReadSmallFile(kTokenizerFile, kMaxTokenizerBytes));
+  }
+  info_.fingerprint =
+      Fingerprint({.weights_version = info_.version,
+                   .precision = info_.precision,
+                   .isa = info_.isa,
+                   .config = config,
+                   .tokenizer = tokenizer,
+                   .settings = absl::StrCat(TaskName(info_.task), " pooling ", static_cast<int>(info_.pooling),
+                                            " max_tokens ", info_.max_tokens)});
+  return absl::OkStatus();
 }
 
 absl::Status TextModel::LoadTokenizer(const ModelDirectory& directory, const TextModelConfig& config) {

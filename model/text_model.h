@@ -54,8 +54,9 @@ struct TextModelOptions {
 };
 
 struct ModelInfo {
-  std::string family;   // "bert"
-  std::string version;  // 12 hex digits that name the weights' content: Weights::Finish
+  std::string family;       // "bert"
+  std::string version;      // 12 hex digits that name the weights' content: Weights::Finish
+  std::string fingerprint;  // of all that decides the bits of answers: fingerprint.h
   Precision precision = Precision::kInt8;
   // How int8 weights came to be: "dynamic" (rounded at load), the technique that a quantized directory names,
   // "unknown" when it names none; "" in other precisions.
@@ -132,6 +133,7 @@ class TextModel {
   absl::Status LoadEncoder(const EncoderConfig& config, Weights* weights, const TextModelOptions& options);
   absl::Status LoadHead(const TextModelConfig& config, Weights* weights, const TextModelOptions& options);
   void FillInfo(const TextModelConfig& config, const TextModelOptions& options);
+  absl::Status SetFingerprint(const ModelDirectory& directory);
   absl::Status SelfTest() const;
   absl::StatusOr<text::Encoding> CheckEncoding(absl::StatusOr<text::Encoding> encoding) const;
 

@@ -130,6 +130,7 @@ void Call::PrepareForCompute(MonotonicTime tokenized_at) {
   response_.served = plan_.model;
   response_.model = plan_.model->name;
   response_.model_version = model().info().version;
+  response_.fingerprint = model().info().fingerprint;
   response_.dimensions = static_cast<uint32_t>(plan_.dimensions.value_or(0));
   response_.output_starts.reserve(num_texts_ + 1);
   response_.num_tokens.reserve(num_texts_);

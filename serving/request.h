@@ -57,7 +57,7 @@ struct Request {
 
 struct Response {
   std::shared_ptr<const ServedModel> served;  // what computed it
-  std::string model, model_version;
+  std::string model, model_version, fingerprint;
   uint32_t dimensions = 0;            // of each embedding; 0 for other tasks
   std::vector<float> outputs;         // of all texts, in order
   std::vector<size_t> output_starts;  // [num_texts + 1]: a text's outputs are [starts[t], starts[t + 1])

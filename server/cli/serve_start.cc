@@ -206,9 +206,10 @@ Refusal LoadModels(const Config& config, const ServePlan& plan, const ContainerL
       return {kExitModel, {absl::StrCat("model ", Quoted(planned.name), ": ", model.status().message())}};
     }
     const absl::Duration load_time = SteadyClock::Get().Now() - start;
-    spdlog::info("model {}: {} {}, for {}, version {}, loaded in {} ms", planned.name, (*model)->info().family,
+    spdlog::info("model {}: {} {}, for {}, version {}, fingerprint {}, loaded in {} ms", planned.name,
+                 (*model)->info().family,
                  std::string(model::PrecisionName(plan.precision)) + Parenthesized((*model)->info().quantization),
-                 std::string(model::TaskName(planned.task)), (*model)->info().version,
+                 std::string(model::TaskName(planned.task)), (*model)->info().version, (*model)->info().fingerprint,
                  absl::ToInt64Milliseconds(load_time));
     for (const std::string& warning : (*model)->warnings()) spdlog::warn("model {}: {}", planned.name, warning);
     const absl::Status added = repository->Add({.name = planned.name,

@@ -90,6 +90,7 @@ v1::ClassifyResponse ToMessage(const serving::Response& response, const ParsedCl
   v1::ClassifyResponse message;
   message.set_model(response.model);
   message.set_model_version(response.model_version);
+  message.set_fingerprint(response.fingerprint);
   message.set_score_mode(ModeOf(options.activation));
   message.set_num_tokens(TotalTokens(response));
   SetTiming(response, message.mutable_timing());

@@ -30,6 +30,7 @@ v1::EmbedResponse Frame(const serving::Response& response) {
   v1::EmbedResponse frame;
   frame.set_model(response.model);
   frame.set_model_version(response.model_version);
+  frame.set_fingerprint(response.fingerprint);
   frame.set_dimensions(response.dimensions);
   frame.set_num_tokens(TotalTokens(response));
   SetTiming(response, frame.mutable_timing());

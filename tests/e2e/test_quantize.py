@@ -93,11 +93,14 @@ def test_methods_differ_and_are_close_to_floats(floats, quantized, tmp_path):
 
 
 def test_server_serves_them_and_says_how(quantized, tmp_path):
+    fingerprints = set()
     with OctetServer(models={name: quantized[name] for name in METHODS}) as server:
         for name in METHODS:
             answer = server.stub().Embed(octet_pb2.EmbedRequest(model=name, texts=["the quick brown fox"]), timeout=60)
             assert answer.model_version == report_of(quantized[name])["weights_version"]
             assert np.array_equal(array_of(answer)[0], embed(quantized[name], tmp_path)[0])
+            fingerprints.add(answer.fingerprint)
+        assert len(fingerprints) == len(METHODS) and all(len(f) == 16 for f in fingerprints)
         log = "\n".join(server.log)
         assert all(f"int8 ({name})" in log for name in METHODS)
 
@@ -221,3 +224,27 @@ def test_killed_run_goes_on_and_ends_with_the_same_weights(tmp_path):
     again = run_octet(*args, "--overwrite", timeout=600)
     assert again.returncode == 0, again.stderr
     assert report_of(out)["weights_version"] == version
+
+
+def test_classifiers_are_quantized_and_evaluated(tiny_model, texts, tmp_path):
+    floats, out = tiny_model(3), tmp_path / "classifier"
+    done = quantize(floats, out, "--method", "smooth", "--calibration", texts)
+    assert done.returncode == 0, done.stderr
+    config = json.loads((out / "config.json").read_text(encoding="utf-8"))
+    ignored = config["quantization_config"]["ignore"]
+    assert "classifier" in ignored and any(name.endswith("pooler.dense") for name in ignored)
+    with OctetServer("--default-model", "floats", models={"floats": floats, "int8": out}) as server:
+        request = {"inputs": [octet_pb2.TextInput(text="the quick brown fox")], "with_logits": True}
+        logits = [server.stub().Classify(octet_pb2.ClassifyRequest(model=name, **request), timeout=60)
+                  for name in ("floats", "int8")]
+        a, b = (np.array(answer.classifications[0].logits) for answer in logits)
+        assert not np.array_equal(a, b) and np.abs(a - b).max() < 0.1 * np.abs(a).max()
+        assert logits[0].fingerprint != logits[1].fingerprint
+    data = tmp_path / "data.tsv"
+    data.write_text("the quick brown fox\t0\nabc\t1,2\nit is 7 of 9\t\nover the lazy dog\t2\n" * 5, encoding="utf-8")
+    report = tmp_path / "report.json"
+    done = run_octet("evaluate", floats, "--task", "classification", "--data", data, "--dev", data, "--variants",
+                     f"f32,dynamic,{out}", "--json", report)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(report.read_text(encoding="utf-8"))["variants"]
+    assert [row["name"] for row in rows] == ["f32", "dynamic", "classifier"]

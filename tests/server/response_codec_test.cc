@@ -42,6 +42,7 @@ serving::Response MakeResponse(size_t num_texts, uint32_t dimensions) {
   serving::Response response;
   response.model = "mini";
   response.model_version = "0a1b";
+  response.fingerprint = "0123456789abcdef";
   response.dimensions = dimensions;
   const float extremes[] = {-0.0f, 0.0f, FLT_MAX, -FLT_MIN, FLT_TRUE_MIN, 0.1f};
   for (size_t i = 0; i < num_texts * dimensions; ++i) {
@@ -60,6 +61,7 @@ serving::Response MakeResponse(size_t num_texts, uint32_t dimensions) {
 void ExpectEqual(const v1::EmbedResponse& message, const serving::Response& response, bool as_floats) {
   EXPECT_EQ(message.model(), response.model);
   EXPECT_EQ(message.model_version(), response.model_version);
+  EXPECT_EQ(message.fingerprint(), response.fingerprint);
   EXPECT_EQ(message.dimensions(), response.dimensions);
   EXPECT_EQ(message.num_tokens(), std::accumulate(response.num_tokens.begin(), response.num_tokens.end(), 0u));
   EXPECT_EQ(message.timing().tokenize_ns(), 1u);
