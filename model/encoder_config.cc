@@ -17,7 +17,8 @@ constexpr char kFile[] = "config.json";
 // bits. Memory is checked by arithmetic before anything is read.
 constexpr uint32_t kMaxLayers = 1000;
 constexpr uint32_t kMaxHiddenDim = 65'536;
-constexpr uint32_t kMaxIntermediateDim = 1 << 20;
+// Sums of products of u8 and s8 fit s32 up to this: 65,536 * 255 * 128 < 2^31.
+constexpr uint32_t kMaxIntermediateDim = 65'536;
 constexpr uint32_t kMaxVocab = 10'000'000;
 constexpr uint32_t kMaxPositions = 1 << 20;
 constexpr uint32_t kMaxTokenTypes = 1024;

@@ -118,8 +118,10 @@ absl::StatusOr<std::unique_ptr<kernels::Linear>> LinearLoader::Load(size_t linea
       }
     }
     if (input.kind == LinearKind::kInt8) return LoadQuantized(names, shape);
-    const auto weight = weights_.tensors().find(absl::StrCat(names[0], ".weight"));
-    const bool is_bf16 = weight != weights_.tensors().end() && weight->second.dtype == DType::kBf16;
+    const bool is_bf16 = std::all_of(names.begin(), names.end(), [this](const std::string& name) {
+      const auto weight = weights_.tensors().find(absl::StrCat(name, ".weight"));
+      return weight != weights_.tensors().end() && weight->second.dtype == DType::kBf16;
+    });
     if (is_bf16 && kernels::LinearFactory::CheckKind(LinearKind::kBf16, options_.isa).ok()) {
       input.kind = LinearKind::kBf16;
     }

@@ -14,7 +14,7 @@ namespace octet::model {
 
 struct PredictionOptions {
   ScoreActivation activation = ScoreActivation::kSoftmax;
-  size_t top_k = 0;               // at most so many; 0: all
+  size_t top_k = 0;                    // at most so many; 0: all
   std::vector<float> thresholds = {};  // [num_labels], the least score of each label that passes; empty: all pass
 };
 

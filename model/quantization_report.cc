@@ -14,6 +14,7 @@ absl::Status TooMuchLoss(absl::string_view what, double got, double limit) {
 }  // namespace
 
 std::string ReportText(const QuantizationReport& report) {
+  const bool is_measured = report.held_out_texts > 0;
   const Json json = {{"schema", kQuantizationReportSchema},
                      {"octet_version", report.octet_version},
                      {"isa", report.isa},
@@ -28,8 +29,8 @@ std::string ReportText(const QuantizationReport& report) {
                        {"truncated", report.calibration_truncated}}},
                      {"fidelity",
                       {{"held_out_texts", report.held_out_texts},
-                       {"cosine_mean", report.cosine_mean},
-                       {"cosine_min", report.cosine_min}}},
+                       {"cosine_mean", is_measured ? Json(report.cosine_mean) : Json(nullptr)},
+                       {"cosine_min", is_measured ? Json(report.cosine_min) : Json(nullptr)}}},
                      {"layers", report.layers},
                      {"curve", report.curve}};
   return absl::StrCat(json.dump(2), "\n");
@@ -54,7 +55,14 @@ absl::Status CheckGate(const QuantizationGate& gate, const ModelDirectory& direc
   }
   const Json* const fidelity = report.Find("fidelity");
   if (fidelity == nullptr || !fidelity->is_object()) return report.Error("fidelity", "an object");
+  if (gate.min_cosine_mean == 0 && gate.min_cosine_min == 0) return absl::OkStatus();
   const JsonReader values(absl::StrCat(kQuantizationReportFile, ": fidelity"), *fidelity);
+  if (!values.Has("cosine_mean") || !values.Has("cosine_min")) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(kQuantizationReportFile,
+                     ": has no cosines to f32, which the configured gate asks for; quantize with a "
+                     "calibration file of at least 8 texts"));
+  }
   ASSIGN_OR_RETURN(const double mean, values.Number("cosine_mean", -1, 1.000001, -1));
   ASSIGN_OR_RETURN(const double min, values.Number("cosine_min", -1, 1.000001, -1));
   if (mean < gate.min_cosine_mean) return TooMuchLoss("cosine_mean", mean, gate.min_cosine_mean);

@@ -26,7 +26,7 @@ struct QuantizationReport {
   // The texts that decided. Digest: SHA-256 of the file, hex; empty without a file.
   std::string calibration_sha256;
   uint64_t calibration_texts = 0, calibration_tokens = 0, calibration_truncated = 0;
-  // Closeness to f32 on texts that decided nothing, or 0 of them.
+  // Closeness to f32 on texts that decided nothing; without any, nothing is known (null in the file).
   uint64_t held_out_texts = 0;
   double cosine_mean = 1, cosine_min = 1;
   Json layers = Json::array();  // per linear layer: name, precision, smoothing, signal-to-noise
@@ -43,7 +43,8 @@ struct QuantizationGate {
   bool is_on() const { return require_report || min_cosine_mean > 0 || min_cosine_min > 0; }
 };
 
-// FailedPrecondition naming what is missing or short: no report, a report of other weights, a larger loss than allowed.
+// FailedPrecondition naming what is missing or short: no report, a report of other weights, a larger loss than allowed
+// or none measured.
 // InvalidArgument for a file that is no such report.
 absl::Status CheckGate(const QuantizationGate& gate, const ModelDirectory& directory,
                        const std::string& weights_version);

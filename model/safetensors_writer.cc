@@ -1,15 +1,11 @@
 #include "model/safetensors_writer.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "model/durable_file.h"
 #include "model/quote.h"
 #include "nlohmann/json.hpp"
 
@@ -20,47 +16,12 @@ namespace {
 constexpr size_t kAlignment = 64;
 constexpr size_t kChunkBytes = 1 << 20;
 
-absl::Status WriteError(const std::string& path) {
-  const int error = errno;
-  const std::string message = absl::StrCat("cannot write ", path, ": ", std::strerror(error));
-  return error == ENOSPC || error == EDQUOT ? absl::ResourceExhaustedError(message) : absl::InternalError(message);
-}
-
-// A file that is being written.
-class Sink {
- public:
-  explicit Sink(const std::string& path)
-      : path_(path), fd_(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644)) {}
-  ~Sink() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Sink(const Sink&) = delete;
-  Sink& operator=(const Sink&) = delete;
-
-  absl::Status Append(std::span<const std::byte> bytes) {
-    if (fd_ < 0) return WriteError(path_);
-    while (!bytes.empty()) {
-      const ssize_t written = write(fd_, bytes.data(), bytes.size());
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) return WriteError(path_);
-      bytes = bytes.subspan(static_cast<size_t>(written));
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status Sync() { return fd_ >= 0 && fsync(fd_) == 0 ? absl::OkStatus() : WriteError(path_); }
-
- private:
-  const std::string path_;
-  const int fd_;
-};
-
-absl::Status CopyRange(const ModelFile& file, uint64_t begin, uint64_t end, Sink* sink) {
+absl::Status CopyRange(const ModelFile& file, uint64_t begin, uint64_t end, DurableFile* out) {
   std::vector<std::byte> chunk(kChunkBytes);
   while (begin < end) {
     const std::span<std::byte> part = std::span(chunk).first(std::min<uint64_t>(kChunkBytes, end - begin));
     RETURN_IF_ERROR(file.ReadAt(begin, part));
-    RETURN_IF_ERROR(sink->Append(part));
+    RETURN_IF_ERROR(out->Append(part));
     begin += part.size();
   }
   return absl::OkStatus();
@@ -85,10 +46,18 @@ absl::Status SafetensorsWriter::AddCopy(const std::string& name, const TensorInf
   return AddEntry(name, {.dtype = info.dtype, .shape = info.shape, .file = file, .begin = info.begin, .end = info.end});
 }
 
+std::vector<std::pair<std::string, SafetensorsWriter::Entry>> SafetensorsWriter::InOrder() const {
+  std::vector<std::pair<std::string, Entry>> entries(entries_.begin(), entries_.end());
+  std::stable_sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
+    return DTypeBytes(a.second.dtype) > DTypeBytes(b.second.dtype);
+  });
+  return entries;
+}
+
 std::string SafetensorsWriter::Header() const {
   nlohmann::json header = {{"__metadata__", {{"format", "pt"}}}};
   uint64_t offset = 0;
-  for (const auto& [name, entry] : entries_) {
+  for (const auto& [name, entry] : InOrder()) {
     const absl::string_view dtype = DTypeName(entry.dtype);
     header[name] = {{"dtype", std::string(dtype.data(), dtype.size())},
                     {"shape", entry.shape},
@@ -104,14 +73,14 @@ std::string SafetensorsWriter::Header() const {
 absl::Status SafetensorsWriter::Write(const std::string& path) const {
   const std::string header = Header();
   const uint64_t header_bytes = header.size();  // little-endian as every machine that this runs on
-  Sink sink(path);
-  RETURN_IF_ERROR(sink.Append(std::as_bytes(std::span(&header_bytes, 1))));
-  RETURN_IF_ERROR(sink.Append(std::as_bytes(std::span(header))));
-  for (const auto& [name, entry] : entries_) {
-    RETURN_IF_ERROR(entry.file == nullptr ? sink.Append(entry.bytes)
-                                          : CopyRange(*entry.file, entry.begin, entry.end, &sink));
+  DurableFile file(path);
+  RETURN_IF_ERROR(file.Append(std::as_bytes(std::span(&header_bytes, 1))));
+  RETURN_IF_ERROR(file.Append(header));
+  for (const auto& [name, entry] : InOrder()) {
+    RETURN_IF_ERROR(entry.file == nullptr ? file.Append(entry.bytes)
+                                          : CopyRange(*entry.file, entry.begin, entry.end, &file));
   }
-  return sink.Sync();
+  return file.Sync();
 }
 
 }  // namespace octet::model

@@ -8,6 +8,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -44,6 +45,8 @@ class SafetensorsWriter {
     uint64_t size() const { return file == nullptr ? bytes.size() : end - begin; }
   };
   absl::Status AddEntry(const std::string& name, Entry entry);
+  // As they lie in the file: types with large elements first, so that every tensor is aligned to its own.
+  std::vector<std::pair<std::string, Entry>> InOrder() const;
   std::string Header() const;
 
   std::map<std::string, Entry> entries_;

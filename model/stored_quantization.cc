@@ -1,8 +1,10 @@
 #include "model/stored_quantization.h"
 
+#include <algorithm>
 #include <initializer_list>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -31,7 +33,6 @@ class Section {
   absl::Status RefuseUnless(absl::string_view key, bool is_fine, absl::string_view allowed) const {
     return is_fine ? absl::OkStatus() : json_.Error(key, allowed);
   }
-  absl::Status RefuseUnlessNull(absl::string_view key) const { return RefuseUnless(key, !json_.Has(key), "null"); }
   // The member of that name, absent or null counting as `fallback`, must be one of `allowed`.
   absl::StatusOr<std::string> OneOf(absl::string_view key, const std::string& fallback,
                                     std::initializer_list<absl::string_view> allowed) const {
@@ -58,6 +59,14 @@ absl::Status RefuseUnknownKeys(const Section& section, const std::set<std::strin
     return section.json().Error(key, absl::StrCat("absent; known are ", absl::StrJoin(known, ", ")));
   }
   return absl::OkStatus();
+}
+
+// Fit for a log line.
+bool IsPlainName(absl::string_view name) {
+  constexpr size_t kMaxBytes = 32;
+  return name.size() <= kMaxBytes && std::all_of(name.begin(), name.end(), [](char c) {
+           return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '_' || c == '-';
+         });
 }
 
 // What weights and activations have in common: eight-bit whole numbers.
@@ -133,6 +142,7 @@ absl::StatusOr<StoredQuantization> ReadStoredQuantization(const JsonReader& conf
   RETURN_IF_ERROR(quantization.OneOf("format", "int-quantized", {"int-quantized"}).status());
   RETURN_IF_ERROR(quantization.OneOf("quantization_status", "compressed", {"compressed"}).status());
   ASSIGN_OR_RETURN(stored.technique, config.String(kQuantizationMethodKey, "unknown"));
+  if (!IsPlainName(stored.technique)) return config.Error(kQuantizationMethodKey, "up to 32 of a-z, 0-9, _ and -");
   ASSIGN_OR_RETURN(stored.activation_range, ReadGroup(quantization));
   ASSIGN_OR_RETURN(stored.ignored, ReadIgnored(quantization, prefix));
   return stored;

@@ -6,7 +6,7 @@
 1. The package quantizes the default model (W8A8, s8 weights per output channel; activations per token, symmetric and
    asymmetric, and with one fixed scale) and writes it; octet must load the directory and give the vectors that the
    package's own forward pass gives.
-2. `octet quantize --method dynamic` writes a directory; `transformers` must load it through the package and give the
+2. `octet quantize` writes directories (dynamic; static without factors); `transformers` must load them through the package and give the
    vectors that octet gives.
 
 Vectors are compared by cosine: both sides quantize with the same integers up to ties, but sum floats in other orders.
@@ -146,11 +146,15 @@ def main():
             directory = os.path.join(folder, name.replace(" ", "-"))
             save_with_package(model, args.model, directory)
             fine &= report(f"written by the package, {name}", expected, octet_vectors(args.binary, directory, texts))
-        ours = os.path.join(folder, "octet")
-        subprocess.run([args.binary, "quantize", args.model, "--method", "dynamic", "--out", ours], check=True)
-        loaded = AutoModel.from_pretrained(ours).eval()
-        fine &= report("written by octet, loaded by transformers", octet_vectors(args.binary, ours, texts),
-                       vectors_of(loaded, tokenizer, texts))
+        calibration = os.path.join(folder, "texts.jsonl")
+        with open(calibration, "w", encoding="utf-8") as f:
+            f.writelines(json.dumps({"text": text}) + "\n" for text in texts)
+        for method in ["dynamic"], ["static", "--no-smoothing", "--calibration", calibration]:
+            ours = os.path.join(folder, f"octet-{method[0]}")
+            subprocess.run([args.binary, "quantize", args.model, "--out", ours, "--method", *method], check=True)
+            loaded = AutoModel.from_pretrained(ours).eval()
+            fine &= report(f"written by octet ({method[0]}), loaded by transformers",
+                           octet_vectors(args.binary, ours, texts), vectors_of(loaded, tokenizer, texts))
     return 0 if fine else 1
 
 

@@ -1,7 +1,6 @@
 #include "model/quantize/mixed.h"
 
 #include <algorithm>
-#include <cmath>
 #include <memory>
 #include <numeric>
 #include <utility>
@@ -59,11 +58,7 @@ class MixedSearch {
     // A layer's own damage, then every prefix of the order.
     total_steps_ = 1 + num_linears_ + num_linears_ + 1;
     RETURN_IF_ERROR(TimeKinds());
-    TextModelOptions f32 = options_.model;
-    f32.plan = nullptr;
-    f32.precision = Precision::kF32;
-    ASSIGN_OR_RETURN(const auto model, TextModel::Load(options_.directory, f32));
-    ASSIGN_OR_RETURN(reference_, ComputeTexts(*model, texts_));
+    ASSIGN_OR_RETURN(reference_, ComputeTexts(*options_.floats, texts_));
     Step();
     RETURN_IF_ERROR(MeasureSensitivity());
     RETURN_IF_ERROR(MeasureCurve());
@@ -103,7 +98,7 @@ class MixedSearch {
     ASSIGN_OR_RETURN(const auto model, TextModel::Load(options_.directory, options));
     ASSIGN_OR_RETURN(const std::vector<float> vectors, ComputeTexts(*model, texts_));
     Step();
-    return CompareVectors(reference_, vectors, vectors.size() / texts_.num_texts());
+    return CompareOutputs(model->info().task, reference_, vectors, model->head().OutputSize(1));
   }
 
   absl::Status MeasureSensitivity() {
@@ -155,42 +150,6 @@ class MixedSearch {
 };
 
 }  // namespace
-
-absl::StatusOr<std::vector<float>> ComputeTexts(const TextModel& model, const TokenizedTexts& texts) {
-  kernels::ThreadTeam team(model.encoder().options().num_threads);
-  const std::unique_ptr<EncoderWorkspace> workspace = model.NewWorkspace(&team);
-  const std::unique_ptr<HeadWorkspace> head_workspace = model.head().NewWorkspace();
-  const size_t dim = model.head().OutputSize(1);  // of every text: heads with an output per token are not served yet
-  std::vector<float> vectors(texts.num_texts() * dim);
-  std::vector<uint32_t> starts;
-  for (size_t begin = 0; begin < texts.num_texts();) {
-    const size_t end = texts.EndOfBatch(begin, model.encoder().options().max_batch_tokens);
-    const PackedBatch batch = texts.Batch(begin, end, &starts);
-    const std::span<float> outputs(vectors.data() + begin * dim, (end - begin) * dim);
-    RETURN_IF_ERROR(model.Compute(batch, workspace.get(), head_workspace.get(), outputs));
-    begin = end;
-  }
-  return vectors;
-}
-
-Fidelity CompareVectors(std::span<const float> reference, std::span<const float> vectors, size_t dim) {
-  Fidelity fidelity{.cosine_mean = 0, .cosine_min = 1};
-  const size_t num_texts = reference.size() / dim;
-  for (size_t t = 0; t < num_texts; ++t) {
-    double dot = 0, a_squares = 0, b_squares = 0;
-    for (size_t c = t * dim; c < (t + 1) * dim; ++c) {
-      const double a = static_cast<double>(reference[c]), b = static_cast<double>(vectors[c]);
-      dot += a * b;
-      a_squares += a * a;
-      b_squares += b * b;
-    }
-    const double norm = std::sqrt(a_squares * b_squares);
-    const double cosine = norm > 0 ? dot / norm : 0;
-    fidelity.cosine_mean += cosine / static_cast<double>(num_texts);
-    fidelity.cosine_min = std::min(fidelity.cosine_min, cosine);
-  }
-  return fidelity;
-}
 
 absl::StatusOr<MixedResult> ChooseMixed(const MixedOptions& options, const QuantizationPlan& int8,
                                         const TokenizedTexts& texts) {

@@ -13,23 +13,10 @@
 #include "absl/strings/string_view.h"
 #include "model/linear_plan.h"
 #include "model/quantize/calibration.h"
+#include "model/quantize/fidelity.h"
 #include "model/text_model.h"
 
 namespace octet::model {
-
-// How close a model's outputs (vectors, logits) are to f32's: cosines of those of the same text.
-struct Fidelity {
-  double cosine_mean = 1, cosine_min = 1;
-
-  bool AtLeast(const Fidelity& limit) const {
-    return cosine_mean >= limit.cosine_mean && cosine_min >= limit.cosine_min;
-  }
-};
-
-// What the model's head gives for each text, [num_texts, values of a text]: vectors, not normalized, or logits.
-absl::StatusOr<std::vector<float>> ComputeTexts(const TextModel& model, const TokenizedTexts& texts);
-// Both: [num_texts, dim]. A zero vector has cosine 0.
-Fidelity CompareVectors(std::span<const float> reference, std::span<const float> vectors, size_t dim);
 
 // Where a model with its first `num_float` layers of `order` in floats stands.
 struct CurvePoint {
@@ -48,14 +35,16 @@ struct MixedResult {
 };
 
 struct MixedOptions {
-  std::string directory;   // of the float model
-  TextModelOptions model;  // precision, plan and progress are not used
+  const TextModel* floats = nullptr;  // the model in f32; must outlive the search
+  std::string directory;              // that it was loaded from
+  TextModelOptions model;             // of what is tried; precision, plan and progress are not used
   Fidelity limit;
   // Called with what is done and of how many steps.
   std::function<void(size_t done, size_t total)> progress = nullptr;
 };
 
-// `int8`: every linear layer rounded, from another technique. Texts decide; they must not be those of a later test.
+// `int8`: every linear layer rounded, from another technique. Texts, at least one, decide; they must not be those of a
+// later test.
 absl::StatusOr<MixedResult> ChooseMixed(const MixedOptions& options, const QuantizationPlan& int8,
                                         const TokenizedTexts& texts);
 

@@ -8,25 +8,28 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "model/quantize/quantized_directory.h"
+#include "absl/status/statusor.h"
+#include "model/encoder_config.h"
+#include "model/quantize/staged_directory.h"
 #include "model/quantize/technique.h"
 
 namespace octet::model {
 
 class PlanCheckpoint {
  public:
-  // `stage` must outlive it. Layers found there under another fingerprint are removed.
-  PlanCheckpoint(const StagedDirectory* stage, size_t num_layers, std::string fingerprint);
+  // `stage` must outlive it. A folder with anything in it but a checkpoint of this fingerprint is emptied.
+  static absl::StatusOr<PlanCheckpoint> Open(const StagedDirectory* stage, const std::string& fingerprint);
 
-  // The layer as an earlier run planned it; nothing when there is none or it cannot be read.
-  std::optional<PlannedLayer> LoadOrNone(size_t layer_idx) const;
+  // The layer as an earlier run planned it; nothing when there is none, or it cannot be read or does not fit `config`.
+  std::optional<PlannedLayer> LoadOrNone(const EncoderConfig& config, size_t layer_idx) const;
   absl::Status Save(size_t layer_idx, const PlannedLayer& layer) const;
-  // Takes everything of the checkpoint out of the folder.
-  void Clear() const;
+  // Takes the checkpoint's files out of the folder.
+  void Clear(size_t num_layers) const;
 
  private:
-  const StagedDirectory& stage_;
-  const size_t num_layers_;
+  explicit PlanCheckpoint(const StagedDirectory* stage) : stage_(stage) {}
+
+  const StagedDirectory* stage_;
 };
 
 }  // namespace octet::model

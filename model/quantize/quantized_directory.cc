@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
-#include <fstream>
 #include <map>
 #include <memory>
 #include <span>
@@ -24,8 +22,6 @@
 namespace octet::model {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr char kWeightsFile[] = "model.safetensors";
 constexpr char kConfigFile[] = "config.json";
 constexpr char kModulesFile[] = "modules.json";
@@ -35,10 +31,6 @@ constexpr const char* kSideFiles[] = {
     "tokenizer.json", "tokenizer_config.json",     "special_tokens_map.json",           "vocab.txt",
     kModulesFile,     "sentence_bert_config.json", "config_sentence_transformers.json", "LICENSE",
     "NOTICE"};
-
-absl::Status FileError(const std::string& what, const std::error_code& error) {
-  return absl::InternalError(absl::StrCat(what, ": ", error.message()));
-}
 
 // Which linear layer, and which part of it, a tensor belongs to.
 struct Part {
@@ -77,6 +69,11 @@ class TensorStage {
   }
 
   const SafetensorsWriter& writer() const { return writer_; }
+  // DataLoss when a source file changed since it was opened.
+  absl::Status CheckUnchanged() const {
+    for (const auto& file : files_) RETURN_IF_ERROR(file->CheckUnchanged());
+    return absl::OkStatus();
+  }
   const std::vector<std::string>& ignored() const { return ignored_; }
 
  private:
@@ -190,51 +187,6 @@ absl::Status CopySideFiles(const ModelDirectory& source, const StagedDirectory& 
 
 }  // namespace
 
-absl::StatusOr<StagedDirectory> StagedDirectory::Open(const std::string& path, bool overwrite) {
-  StagedDirectory staged;
-  staged.path_ = fs::path(path).lexically_normal().string();
-  while (staged.path_.size() > 1 && staged.path_.back() == '/') staged.path_.pop_back();
-  staged.staging_path_ = absl::StrCat(staged.path_, ".partial");
-  std::error_code error;
-  if (!overwrite && fs::exists(path, error) && !(fs::is_directory(path, error) && fs::is_empty(path, error))) {
-    return absl::AlreadyExistsError(absl::StrCat(path, " exists; give --overwrite to replace it"));
-  }
-  fs::create_directories(staged.staging_path_, error);
-  if (error) return FileError(absl::StrCat("cannot make ", staged.staging_path_), error);
-  return staged;
-}
-
-std::string StagedDirectory::File(absl::string_view name) const { return absl::StrCat(staging_path_, "/", name); }
-
-absl::Status StagedDirectory::WriteText(absl::string_view name, absl::string_view text) const {
-  const std::string path = File(name);
-  std::error_code error;
-  fs::create_directories(fs::path(path).parent_path(), error);
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file.write(text.data(), static_cast<std::streamsize>(text.size()));
-  file.close();
-  return file ? absl::OkStatus() : absl::InternalError(absl::StrCat("cannot write ", path));
-}
-
-void StagedDirectory::Remove(absl::string_view name) const {
-  std::error_code ignored;
-  fs::remove(File(name), ignored);
-}
-
-absl::Status StagedDirectory::Rename(absl::string_view name, absl::string_view new_name) const {
-  std::error_code error;
-  fs::rename(File(name), File(new_name), error);
-  return error ? FileError(absl::StrCat("cannot rename ", File(name)), error) : absl::OkStatus();
-}
-
-absl::Status StagedDirectory::Publish() const {
-  std::error_code error;
-  fs::remove_all(path_, error);
-  if (error) return FileError(absl::StrCat("cannot replace ", path_), error);
-  fs::rename(staging_path_, path_, error);
-  return error ? FileError(absl::StrCat("cannot make ", path_), error) : absl::OkStatus();
-}
-
 absl::Status WriteQuantizedDirectory(const std::string& source, const QuantizationPlan& plan, absl::string_view method,
                                      const StagedDirectory& out) {
   ASSIGN_OR_RETURN(const auto directory, ModelDirectory::Open(source));
@@ -243,6 +195,7 @@ absl::Status WriteQuantizedDirectory(const std::string& source, const Quantizati
   RETURN_IF_ERROR(tensors.AddAll());
   out.Remove(kWeightsFile);
   RETURN_IF_ERROR(tensors.writer().Write(out.File(kWeightsFile)));
+  RETURN_IF_ERROR(tensors.CheckUnchanged());
   RETURN_IF_ERROR(CopySideFiles(*directory, out));
   ASSIGN_OR_RETURN(Json json, ReadJsonObject(*directory, kConfigFile));
   json["quantization_config"] = QuantizationConfig(plan, tensors.ignored());

@@ -137,6 +137,17 @@ class LinearPlanner {
   LinearTrial trial_;
 };
 
+// The LayerNorm whose output is the layer's input, without ending; "" when there is none.
+std::string NormInFront(const EncoderConfig& config, size_t layer_idx, LinearSlot slot) {
+  const TensorNames& names = TensorNamesOf(config.family);
+  const auto name = [](const std::string& pattern, size_t idx) {
+    return absl::StrReplaceAll(pattern, {{"{}", absl::StrCat(idx)}});
+  };
+  if (slot == LinearSlot::kIntermediate) return name(names.attention_norm, layer_idx);
+  if (slot != LinearSlot::kQueryKeyValue) return "";
+  return layer_idx == 0 ? names.embedding_norm : name(names.output_norm, layer_idx - 1);
+}
+
 absl::StatusOr<std::vector<float>> ReadVector(const std::string& name, uint64_t dim, Weights* weights) {
   std::vector<float> values(dim);
   RETURN_IF_ERROR(weights->ReadF32(name, std::span(&dim, 1), values));
@@ -161,12 +172,23 @@ absl::StatusOr<Technique> ParseTechnique(absl::string_view name) {
   return absl::InvalidArgumentError(absl::StrCat("method: unknown, allowed are ", known));
 }
 
-absl::StatusOr<PlannedLayer> PlanLayerToNearest(const EncoderConfig& config, size_t layer_idx, Weights* weights) {
+absl::StatusOr<PlannedLayer> PlanLayerWithoutTexts(const TechniqueOptions& options, const EncoderConfig& config,
+                                                   size_t layer_idx, Weights* weights) {
   PlannedLayer layer;
   for (size_t slot = 0; slot < kLinearsPerLayer; ++slot) {
-    ASSIGN_OR_RETURN(const OwnedLinear linear,
-                     ReadOwnedLinear(config, LinearIdx(layer_idx, static_cast<LinearSlot>(slot)), weights));
+    const auto linear_slot = static_cast<LinearSlot>(slot);
+    ASSIGN_OR_RETURN(OwnedLinear linear, ReadOwnedLinear(config, LinearIdx(layer_idx, linear_slot), weights));
     LinearPlan& plan = layer.linears[slot];
+    const std::string norm = NormInFront(config, layer_idx, linear_slot);
+    if (options.technique == Technique::kSmooth && !norm.empty()) {
+      ASSIGN_OR_RETURN(const std::vector<float> gamma,
+                       ReadVector(absl::StrCat(norm, ".weight"), config.hidden_dim, weights));
+      ASSIGN_OR_RETURN(const std::vector<float> beta,
+                       ReadVector(absl::StrCat(norm, ".bias"), config.hidden_dim, weights));
+      plan.input.factors = SmoothingFactors(ChannelMaxOfNorm(gamma, beta), linear, kStrengthWithoutTexts);
+      DivideByFactors(plan.input.factors, linear.weights.span());
+      layer.reports[slot].alpha = kStrengthWithoutTexts;
+    }
     plan.bias.assign(linear.bias.span().begin(), linear.bias.span().end());
     RoundToNearest(linear.weights.span(), linear.in_dim, &plan);
   }
@@ -183,33 +205,6 @@ absl::StatusOr<PlannedLayer> PlanLayer(const TechniqueOptions& options, const En
     RETURN_IF_ERROR(LinearPlanner(options, linear, inputs[slot]).Plan(&layer.linears[slot], &layer.reports[slot]));
   }
   return layer;
-}
-
-absl::StatusOr<QuantizationPlan> PlanSmoothingFromNorms(const EncoderConfig& config, Weights* weights) {
-  const TensorNames& names = TensorNamesOf(config.family);
-  const auto norm_name = [](const std::string& pattern, size_t layer_idx) {
-    return absl::StrReplaceAll(pattern, {{"{}", absl::StrCat(layer_idx)}});
-  };
-  QuantizationPlan plan;
-  plan.linears.resize(config.num_layers * kLinearsPerLayer);
-  for (size_t layer_idx = 0; layer_idx < config.num_layers; ++layer_idx) {
-    const std::pair<LinearSlot, std::string> slots[] = {
-        {LinearSlot::kQueryKeyValue,
-         layer_idx == 0 ? names.embedding_norm : norm_name(names.output_norm, layer_idx - 1)},
-        {LinearSlot::kIntermediate, norm_name(names.attention_norm, layer_idx)},
-    };
-    for (const auto& [slot, norm] : slots) {
-      const size_t linear_idx = LinearIdx(layer_idx, slot);
-      ASSIGN_OR_RETURN(const std::vector<float> gamma,
-                       ReadVector(absl::StrCat(norm, ".weight"), config.hidden_dim, weights));
-      ASSIGN_OR_RETURN(const std::vector<float> beta,
-                       ReadVector(absl::StrCat(norm, ".bias"), config.hidden_dim, weights));
-      ASSIGN_OR_RETURN(const OwnedLinear linear, ReadOwnedLinear(config, linear_idx, weights));
-      plan.linears[linear_idx].input.factors =
-          SmoothingFactors(ChannelMaxOfNorm(gamma, beta), linear, kStrengthWithoutTexts);
-    }
-  }
-  return plan;
 }
 
 }  // namespace octet::model

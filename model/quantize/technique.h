@@ -58,17 +58,16 @@ struct PlannedLayer {
   std::array<LinearReport, kLinearsPerLayer> reports;
 };
 
-// Weights rounded to nearest and nothing else, as the technique "dynamic" has them; reports stay empty.
-absl::StatusOr<PlannedLayer> PlanLayerToNearest(const EncoderConfig& config, size_t layer_idx, Weights* weights);
+// Plans an encoder layer from the model alone; weights are rounded to nearest. kDynamic: nothing else. kSmooth: factors
+// of strength 0.5 from the gains of the LayerNorm in front, for the layers that have one (query_key_value,
+// intermediate). Reports have no errors.
+absl::StatusOr<PlannedLayer> PlanLayerWithoutTexts(const TechniqueOptions& options, const EncoderConfig& config,
+                                                   size_t layer_idx, Weights* weights);
 
-// Plans the linear layers of encoder layer `layer_idx` for any other technique. InvalidArgument for calibration texts that the model computes
+// Plans it with texts, for any technique but kDynamic. InvalidArgument for calibration texts that the model computes
 // no finite values from; errors of Weights and of kernels.
 absl::StatusOr<PlannedLayer> PlanLayer(const TechniqueOptions& options, const EncoderConfig& config, size_t layer_idx,
                                        Weights* weights, Calibration* calibration);
-
-// Smoothing without any text: factors of strength 0.5 from the gains of the LayerNorm in front, for the layers that
-// have one (query_key_value and intermediate); weights rounded to nearest when they are loaded.
-absl::StatusOr<QuantizationPlan> PlanSmoothingFromNorms(const EncoderConfig& config, Weights* weights);
 
 }  // namespace octet::model
 

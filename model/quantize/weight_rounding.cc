@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <thread>
 
 #include "base/status_macros.h"
 #include "kernels/linear.h"
+#include "kernels/thread_team.h"
 
 namespace octet::model {
 namespace {
@@ -105,18 +105,15 @@ absl::StatusOr<RoundedWeights> RoundWithCompensation(std::span<const float> weig
   const size_t out_dim = weights.size() / in_dim;
   RoundedWeights rounded{.values = std::vector<int8_t>(weights.size()), .scales = std::vector<float>(out_dim)};
   std::vector<float> remaining(weights.begin(), weights.end());
-  const auto round_some = [&](size_t first) {
-    for (size_t j = first; j < out_dim; j += static_cast<size_t>(num_threads)) {
+  kernels::ThreadTeam team(num_threads);
+  team.Run([&](int thread_idx) {
+    for (auto j = static_cast<size_t>(thread_idx); j < out_dim; j += static_cast<size_t>(num_threads)) {
       int8_t* const q = rounded.values.data() + j * in_dim;
       const std::span<float> channel(remaining.data() + j * in_dim, in_dim);
       rounded.scales[j] = kernels::QuantizeChannelS8(channel, q);  // for its scale
       RoundChannel(channel, upper, rounded.scales[j], q);
     }
-  };
-  std::vector<std::thread> threads;
-  for (int t = 1; t < num_threads; ++t) threads.emplace_back(round_some, static_cast<size_t>(t));
-  round_some(0);
-  for (std::thread& thread : threads) thread.join();
+  });
   return rounded;
 }
 

@@ -1,9 +1,11 @@
 #include "server/cli/classification_settings.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "absl/strings/str_cat.h"
+#include "base/status_macros.h"
 #include "server/cli/config_schema.h"
 #include "server/cli/nearest_name.h"
 
@@ -16,6 +18,17 @@ model::ScoreActivation ActivationOf(const std::string& scores, model::ScoreActiv
     if (scores == model::ScoreActivationName(activation)) return activation;
   }
   return fallback;  // "", the only other value that the schema allows
+}
+
+// Scores are f32.
+absl::Status CheckThresholds(const config::v1::Classification& classification) {
+  constexpr double kMax = std::numeric_limits<float>::max();
+  const auto check = [&](absl::string_view key, double threshold) {
+    if (std::abs(threshold) <= kMax) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat("classification.", key, ": ", threshold, " is beyond f32"));
+  };
+  for (const auto& [label, threshold] : classification.thresholds()) RETURN_IF_ERROR(check("thresholds", threshold));
+  return check("threshold", classification.threshold());
 }
 
 }  // namespace
@@ -33,6 +46,7 @@ absl::StatusOr<model::PredictionOptions> PredictionsOf(const config::v1::Model& 
   options.activation = ActivationOf(classification.scores(), config.classification.activation);
   options.top_k = classification.top_k();
   if (!classification.has_threshold() && classification.thresholds().empty()) return options;
+  RETURN_IF_ERROR(CheckThresholds(classification));
   constexpr float kNoThreshold = -std::numeric_limits<float>::infinity();
   options.thresholds.assign(
       labels.size(), classification.has_threshold() ? static_cast<float>(classification.threshold()) : kNoThreshold);

@@ -28,7 +28,9 @@ absl::Status Settle(QuantizeFlags* flags) {
   technique.num_threads = flags->threads > 0 ? flags->threads : ContainerLimits::Detect().NumThreads();
   options.is_json = flags->input_format == "jsonl" ||
                     (flags->input_format == "auto" && absl::EndsWith(options.calibration, ".jsonl"));
-  if (technique.technique != model::Technique::kDynamic && options.calibration.empty()) {
+  const bool needs_texts =
+      technique.technique == model::Technique::kStatic || technique.technique == model::Technique::kMixed;
+  if (needs_texts && options.calibration.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "--method ", flags->method, " needs --calibration FILE, about 100 texts of the kind to be served"));
   }
@@ -40,12 +42,7 @@ int Quantize(QuantizeFlags flags) {
     PrintError(std::string(status.message()));
     return kExitConfig;
   }
-  const absl::Status status = RunQuantize(flags.options);
-  if (status.ok()) return kExitOk;
-  PrintError(std::string(status.message()));
-  return absl::IsAlreadyExists(status)                                                             ? kExitConfig
-         : absl::IsInvalidArgument(status) || absl::IsNotFound(status) || absl::IsDataLoss(status) ? kExitModel
-                                                                                                   : kExitFailure;
+  return RunQuantize(flags.options);
 }
 
 }  // namespace

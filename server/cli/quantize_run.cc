@@ -6,7 +6,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <exception>
 #include <memory>
+#include <new>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -21,7 +24,9 @@
 #include "model/sha256.h"
 #include "model/text_model.h"
 #include "server/cli/build_info.h"
+#include "server/cli/command.h"
 #include "server/cli/embed_input.h"
+#include "server/cli/exit_code.h"
 #include "server/cli/progress.h"
 
 namespace octet::cli {
@@ -32,7 +37,7 @@ using model::Technique;
 // Of the calibration texts, one in so many is held out: it decides nothing and measures the result. Another one chooses
 // the layers of mixed precision, which texts that shaped the weights would flatter.
 constexpr size_t kSplit = 8;
-// Rows of each linear layer's input that are kept: 200 MB of the widest layer of a large encoder.
+// Rows of each linear layer's input that are kept: 256 MiB of the widest layer of a large encoder.
 constexpr size_t kMaxCalibrationRows = 16384;
 // Fewer texts than this calibrate badly; published techniques use 100 and more.
 constexpr size_t kFewTexts = 32;
@@ -43,26 +48,42 @@ struct CalibrationTexts {
   uint64_t num_texts = 0, num_tokens = 0, num_truncated = 0;
 };
 
+// Of what the layers see, whatever file and format it was read from.
+std::string DigestOf(const model::TokenizedTexts& texts) {
+  model::Sha256 digest;
+  digest.Update(std::as_bytes(std::span(texts.ids)));
+  digest.Update(std::as_bytes(std::span(texts.starts)));
+  return digest.FinishHex();
+}
+
 class QuantizeRun {
  public:
   explicit QuantizeRun(const QuantizeOptions& options)
       : options_(options),
-        needs_texts_(options.technique.technique != Technique::kDynamic),
+        has_texts_(!options.calibration.empty()),
         progress_(STDERR_FILENO, {.is_terminal = StderrIsTerminal()}, &SteadyClock::Get()) {}
 
+  // Of the last Run's error.
+  int exit_code() const { return exit_code_; }
+
   absl::Status Run() {
+    exit_code_ = kExitConfig;
+    ASSIGN_OR_RETURN(const auto stage, model::StagedDirectory::Open(options_.out, options_.model, options_.overwrite));
+    exit_code_ = kExitModel;
     RETURN_IF_ERROR(LoadFloats());
-    if (needs_texts_) RETURN_IF_ERROR(ReadTexts());
-    ASSIGN_OR_RETURN(const auto stage, model::StagedDirectory::Open(options_.out, options_.overwrite));
-    const model::PlanCheckpoint checkpoint(&stage, config_.num_layers, Fingerprint());
+    exit_code_ = kExitConfig;
+    if (has_texts_) RETURN_IF_ERROR(ReadTexts());
+    exit_code_ = kExitFailure;
+    ASSIGN_OR_RETURN(const model::PlanCheckpoint checkpoint, model::PlanCheckpoint::Open(stage.get(), Fingerprint()));
     RETURN_IF_ERROR(PlanLayers(checkpoint));
+    RETURN_IF_ERROR(weights_->Finish().status());  // unchanged since they were opened
     if (options_.technique.technique == Technique::kMixed) RETURN_IF_ERROR(Mix());
     RETURN_IF_ERROR(model::WriteQuantizedDirectory(options_.model, plan_,
-                                                   model::TechniqueName(options_.technique.technique), stage));
-    RETURN_IF_ERROR(Check(stage));
-    RETURN_IF_ERROR(stage.WriteText(model::kQuantizationReportFile, model::ReportText(report_)));
-    checkpoint.Clear();
-    RETURN_IF_ERROR(stage.Publish());
+                                                   model::TechniqueName(options_.technique.technique), *stage));
+    RETURN_IF_ERROR(Check(*stage));
+    RETURN_IF_ERROR(stage->WriteText(model::kQuantizationReportFile, model::ReportText(report_)));
+    checkpoint.Clear(config_.num_layers);
+    RETURN_IF_ERROR(stage->Publish());
     progress_.Clear();
     PrintSummary();
     return absl::OkStatus();
@@ -142,15 +163,16 @@ class QuantizeRun {
   // Everything that the planned layers depend on.
   std::string Fingerprint() const {
     return absl::StrCat("octet quantize ", GetBuildInfo().version, " ", GetBuildInfo().commit, "\nmodel ",
-                        report_.source_version, "\nisa ", IsaName(options_.technique.isa), "\noptions ",
-                        OptionsJson().dump(), "\ntexts ", texts_.num_texts, " ", texts_.sha256, "\n");
+                        floats_->info().fingerprint, "\nisa ", IsaName(options_.technique.isa), "\noptions ",
+                        OptionsJson().dump(), "\ntexts ", DigestOf(texts_.deciding), "\n");
   }
 
   model::Json OptionsJson() const {
     const model::TechniqueOptions& technique = options_.technique;
     const auto name = [](absl::string_view view) { return std::string(view.data(), view.size()); };
     model::Json json = {{"method", name(model::TechniqueName(technique.technique))}};
-    if (!needs_texts_) return json;
+    json["texts"] = has_texts_;
+    if (!has_texts_ || technique.technique == Technique::kDynamic) return json;
     json["smoothing"] = technique.smoothing;
     json["compensation"] = technique.compensation;
     json["bias_correction"] = technique.bias_correction;
@@ -166,13 +188,13 @@ class QuantizeRun {
 
   absl::Status PlanLayers(const model::PlanCheckpoint& checkpoint) {
     std::unique_ptr<model::Calibration> calibration;
-    if (needs_texts_) {
+    if (has_texts_ && options_.technique.technique != Technique::kDynamic) {
       calibration = std::make_unique<model::Calibration>(floats_.get(), texts_.deciding, kMaxCalibrationRows);
     }
     for (size_t layer_idx = 0; layer_idx < config_.num_layers; ++layer_idx) {
       progress_.Update("quantizing", layer_idx, config_.num_layers,
                        absl::StrCat("layer ", layer_idx + 1, " of ", config_.num_layers));
-      std::optional<model::PlannedLayer> layer = checkpoint.LoadOrNone(layer_idx);
+      std::optional<model::PlannedLayer> layer = checkpoint.LoadOrNone(config_, layer_idx);
       if (!layer) {
         ASSIGN_OR_RETURN(layer, PlanOneLayer(layer_idx, calibration.get()));
         RETURN_IF_ERROR(checkpoint.Save(layer_idx, *layer));
@@ -186,7 +208,9 @@ class QuantizeRun {
   }
 
   absl::StatusOr<model::PlannedLayer> PlanOneLayer(size_t layer_idx, model::Calibration* calibration) {
-    if (!needs_texts_) return model::PlanLayerToNearest(config_, layer_idx, weights_.get());
+    if (calibration == nullptr) {
+      return model::PlanLayerWithoutTexts(options_.technique, config_, layer_idx, weights_.get());
+    }
     return model::PlanLayer(options_.technique, config_, layer_idx, weights_.get(), calibration);
   }
 
@@ -236,7 +260,8 @@ class QuantizeRun {
     if (report_.held_out_texts > 0) {
       ASSIGN_OR_RETURN(const auto reference, model::ComputeTexts(*floats_, texts_.held_out));
       ASSIGN_OR_RETURN(const auto vectors, model::ComputeTexts(*quantized, texts_.held_out));
-      const model::Fidelity fidelity = model::CompareVectors(reference, vectors, floats_->head().OutputSize(1));
+      const model::Fidelity fidelity =
+          model::CompareOutputs(floats_->info().task, reference, vectors, floats_->head().OutputSize(1));
       report_.cosine_mean = fidelity.cosine_mean;
       report_.cosine_min = fidelity.cosine_min;
     }
@@ -253,8 +278,9 @@ class QuantizeRun {
                                       : plan.input.kind == kernels::LinearKind::kBf16 ? "bf16"
                                                                                       : "f32"}};
     if (!sensitivity_.empty()) json["sensitivity"] = sensitivity_[linear_idx];
+    if (plan.input.kind != kernels::LinearKind::kInt8) return json;
+    if (report.alpha >= 0) json["smoothing_alpha"] = report.alpha;
     if (report.error > 0) {
-      json["smoothing_alpha"] = report.alpha < 0 ? model::Json(nullptr) : model::Json(report.alpha);
       json["signal_to_noise_db"] = decibels(report.error);
       json["signal_to_noise_db_dynamic"] = decibels(report.error_dynamic);
     }
@@ -272,7 +298,8 @@ class QuantizeRun {
   }
 
   const QuantizeOptions& options_;
-  const bool needs_texts_;
+  const bool has_texts_;
+  int exit_code_ = kExitFailure;  // of an error that comes now
   Progress progress_;
   model::EncoderConfig config_;
   size_t max_batch_tokens_ = 0;
@@ -287,6 +314,19 @@ class QuantizeRun {
 
 }  // namespace
 
-absl::Status RunQuantize(const QuantizeOptions& options) { return QuantizeRun(options).Run(); }
+int RunQuantize(const QuantizeOptions& options) {
+  QuantizeRun run(options);
+  absl::Status status;
+  try {
+    status = run.Run();
+  } catch (const std::bad_alloc&) {
+    status = absl::ResourceExhaustedError("out of memory; take fewer texts with --max-texts");
+  } catch (const std::exception& e) {
+    status = absl::InternalError(e.what());
+  }
+  if (status.ok()) return kExitOk;
+  PrintError(std::string(status.message()));
+  return run.exit_code();
+}
 
 }  // namespace octet::cli

@@ -4,7 +4,6 @@
 
 #include <string>
 
-#include "absl/status/status.h"
 #include "model/quantize/mixed.h"
 #include "model/quantize/technique.h"
 
@@ -12,7 +11,7 @@ namespace octet::cli {
 
 struct QuantizeOptions {
   std::string model, out;
-  std::string calibration;  // file of texts; not needed for Technique::kDynamic
+  std::string calibration;  // file of texts; may be empty for kDynamic and kSmooth
   bool is_json = false;     // lines are {"text": ...}
   size_t max_texts = 0;     // of the calibration file, the first ones; 0: all
   bool overwrite = false;
@@ -20,8 +19,9 @@ struct QuantizeOptions {
   model::Fidelity limit;  // of Technique::kMixed
 };
 
-// Writes `out`, or nothing. InvalidArgument: the model or the texts; AlreadyExists: `out`.
-absl::Status RunQuantize(const QuantizeOptions& options);
+// Writes `out`, or nothing. Returns the exit code, after one line on stderr when it is not kExitOk: kExitConfig for
+// `out` or the texts, kExitModel for the model, kExitFailure while quantizing.
+int RunQuantize(const QuantizeOptions& options);
 
 }  // namespace octet::cli
 

@@ -56,6 +56,11 @@ class ClientStreamCall final : public CallBase, public std::enable_shared_from_t
   }
 
   void Gather() {
+    {
+      // Answered already: the call may end at any moment, and its queue with it.
+      MutexLock lock(&mu_);
+      if (is_gathered_) return;
+    }
     num_bytes_ += message_.Length();
     messages_.push_back(std::exchange(message_, {}));
     if (messages_.size() > source_.max_client_stream_messages) {
@@ -68,7 +73,6 @@ class ClientStreamCall final : public CallBase, public std::enable_shared_from_t
                         absl::StrCat("request: more than ", source_.max_client_stream_bytes, " bytes of messages")),
                     serving::kReasonInvalid);
     }
-    // Reading on while the answer goes out is allowed: the read then ends without a message.
     reader_.Read(&message_, read_.Start(shared_from_this()));
   }
 

@@ -67,16 +67,17 @@ def test_report_says_what_was_done(quantized, method):
     assert report["options"]["method"] == method
     assert len(report["weights_version"]) == 12 and report["weights_version"] != report["source_version"]
     assert len(report["layers"]) == 8  # two encoder layers
-    if method == "dynamic":
-        return
     assert len(report["calibration"]["sha256"]) == 64 and report["calibration"]["texts"] > 200
     assert report["fidelity"]["held_out_texts"] > 20 and report["fidelity"]["cosine_mean"] > 0.99
+    if method == "dynamic":
+        return
     if method == "mixed":
         assert [point["float_layers"] for point in report["curve"]] == list(range(9))
         assert sum(point["chosen"] for point in report["curve"]) == 1
         assert any(layer["precision"] != "int8" for layer in report["layers"])
     for layer in report["layers"]:
-        assert layer["signal_to_noise_db"] > 15
+        assert ("signal_to_noise_db" in layer) == (layer["precision"] == "int8")
+        assert layer.get("signal_to_noise_db", 99) > 15
 
 
 def test_methods_differ_and_are_close_to_floats(floats, quantized, tmp_path):
@@ -150,18 +151,27 @@ def test_others_can_read_what_has_no_factors(floats, quantized, texts, tmp_path)
 
 def test_bad_calibration_is_one_line_and_leaves_nothing(floats, tmp_path):
     files = {"empty": b"", "blank": b"\n\n", "utf8": b"fine\n\xff\xfe\n"}
-    expected = {"empty": "empty: no texts", "blank": "blank: no texts", "utf8": "2"}
+    expected = {"empty": "empty: no texts", "blank": "blank: no texts", "utf8": "line 2: "}
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
         done = quantize(floats, tmp_path / "out", "--method", "smooth", "--calibration", tmp_path / name)
-        assert done.returncode == EXIT_MODEL, name
+        assert done.returncode == EXIT_CONFIG, name
         assert done.stderr.count("octet: ") == 1 and expected[name] in done.stderr
         assert not (tmp_path / "out").exists() and not (tmp_path / "out.partial").exists()
 
 
+@pytest.mark.parametrize("method", ["dynamic", "smooth"])
+def test_methods_without_texts(floats, tmp_path, method):
+    done = quantize(floats, tmp_path / "out", "--method", method)
+    assert done.returncode == 0, done.stderr
+    report = report_of(tmp_path / "out")
+    assert report["options"] == {"method": method, "texts": False} and report["fidelity"]["held_out_texts"] == 0
+    assert ("smoothing_alpha" in report["layers"][0]) == (method == "smooth")
+
+
 @pytest.mark.parametrize("args, code, message", [
-    (["--method", "smooth"], EXIT_CONFIG, "needs --calibration FILE"),
-    (["--method", "smooth", "--calibration", "/nonexistent"], EXIT_MODEL, "cannot read /nonexistent"),
+    (["--method", "static"], EXIT_CONFIG, "needs --calibration FILE"),
+    (["--method", "smooth", "--calibration", "/nonexistent"], EXIT_CONFIG, "cannot read /nonexistent"),
     (["--method", "best"], EXIT_CONFIG, "best not in"),
     (["--method", "static", "--observer", "max"], EXIT_CONFIG, "max not in"),
 ])
@@ -188,6 +198,27 @@ def test_long_texts_are_cut_and_counted(floats, tmp_path):
     assert "only 4 texts" in done.stderr
     assert report_of(tmp_path / "out")["calibration"] | {"sha256": ""} == {
         "sha256": "", "texts": 4, "tokens": 32 + 3 * 3, "truncated": 1}
+
+
+def test_too_few_texts_for_what_is_asked(floats, tmp_path):
+    path = tmp_path / "texts.txt"
+    path.write_text("one\ntwo\nthree\n", encoding="utf-8")
+    done = quantize(floats, tmp_path / "out", "--method", "mixed", "--calibration", path)
+    assert done.returncode == EXIT_FAILURE and "3 texts, --method mixed needs at least 8" in done.stderr
+    done = quantize(floats, tmp_path / "few", "--method", "static", "--calibration", path, "--overwrite")
+    assert done.returncode == 0, done.stderr
+    assert report_of(tmp_path / "few")["fidelity"] == {"held_out_texts": 0, "cosine_mean": None, "cosine_min": None}
+    config = tmp_path / "octet.yaml"
+    config.write_text(gate_config(tmp_path / "few", "{min_cosine_mean: 0.5}"), encoding="utf-8")
+    done = run_octet("serve", "--config", config, "--grpc-address", "127.0.0.1:0", "--metrics-address", "")
+    assert done.returncode == EXIT_MODEL and "has no cosines to f32" in done.stderr
+
+
+def test_the_model_itself_is_never_replaced(floats, tmp_path):
+    for out in (floats, os.path.dirname(floats)):
+        done = quantize(floats, out, "--method", "dynamic", "--overwrite")
+        assert done.returncode == EXIT_CONFIG and "is or holds the model" in done.stderr
+    assert os.path.exists(os.path.join(floats, "model.safetensors"))
 
 
 def test_unreachable_limit_is_said(floats, texts, tmp_path):

@@ -44,6 +44,16 @@ TEST(QuantizationReportTest, GateChecksLossAndWeights) {
   EXPECT_THAT(GateError(dir, {.require_report = true}), HasSubstr("is of weights \"def\", the directory's are abc"));
 }
 
+TEST(QuantizationReportTest, NothingMeasuredIsNotCloseEnough) {
+  const TempDir dir;
+  QuantizationReport report = Report();
+  report.held_out_texts = 0;
+  WriteFile(dir.File(kQuantizationReportFile), ReportText(report));
+  EXPECT_EQ(GateError(dir, {.require_report = true}), "");
+  EXPECT_THAT(GateError(dir, {.min_cosine_mean = 0.5}), HasSubstr("has no cosines to f32"));
+  EXPECT_THAT(GateError(dir, {.min_cosine_min = 0.5}), HasSubstr("has no cosines to f32"));
+}
+
 TEST(QuantizationReportTest, GateRefusesWhatIsNoReport) {
   const TempDir dir;
   for (const char* text : {"", "{}", "[]", "{\"schema\": \"x\"}",

@@ -52,6 +52,16 @@ TEST(StoredQuantizationTest, HonoursTheActivationScheme) {
   EXPECT_TRUE(Read(config)->has_factors());
 }
 
+TEST(StoredQuantizationTest, TechniqueNamesAreFitForALog) {
+  Json config = Config();
+  config[kQuantizationMethodKey] = "smooth";
+  EXPECT_EQ(Read(config)->technique, "smooth");
+  for (const std::string name : {std::string("a\nforged line"), std::string(33, 'a'), std::string("A b")}) {
+    config[kQuantizationMethodKey] = name;
+    EXPECT_THAT(std::string(Read(config).status().message()), ::testing::HasSubstr("octet_quantization_method: got"));
+  }
+}
+
 struct Refused {
   const char* pointer;  // JSON pointer beneath quantization_config
   const char* value;    // "" removes it

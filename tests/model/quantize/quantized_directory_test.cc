@@ -56,7 +56,7 @@ class QuantizedDirectoryTest : public ::testing::Test {
     QuantizationPlan plan;
     for (size_t layer_idx = 0; layer_idx < config_.num_layers; ++layer_idx) {
       auto layer = technique == Technique::kDynamic
-                       ? PlanLayerToNearest(config_, layer_idx, weights_.get())
+                       ? PlanLayerWithoutTexts(options, config_, layer_idx, weights_.get())
                        : PlanLayer(options, config_, layer_idx, weights_.get(), &calibration);
       EXPECT_TRUE(layer.ok()) << layer.status();
       for (LinearPlan& linear : layer->linears) plan.linears.push_back(std::move(linear));
@@ -74,11 +74,11 @@ class QuantizedDirectoryTest : public ::testing::Test {
 
   std::vector<float> VectorsFromDisk(const QuantizationPlan& plan) {
     const TempDir out;
-    const auto stage = StagedDirectory::Open(out.File("model"), false);
+    const auto stage = StagedDirectory::Open(out.File("model"), source_.path(), false);
     EXPECT_TRUE(stage.ok()) << stage.status();
-    EXPECT_TRUE(WriteQuantizedDirectory(source_.path(), plan, "smooth", *stage).ok());
-    EXPECT_TRUE(stage->Publish().ok());
-    EXPECT_FALSE(std::filesystem::exists(stage->staging_path()));
+    EXPECT_TRUE(WriteQuantizedDirectory(source_.path(), plan, "smooth", **stage).ok());
+    EXPECT_TRUE((*stage)->Publish().ok());
+    EXPECT_FALSE(std::filesystem::exists((*stage)->staging_path()));
     const auto model = Load(out.File("model"), Options(Precision::kInt8));
     if (model == nullptr) return {};
     EXPECT_THAT(model->warnings(), ::testing::IsEmpty());
@@ -86,7 +86,7 @@ class QuantizedDirectoryTest : public ::testing::Test {
   }
 
   Fidelity Closeness(const std::vector<float>& vectors) {
-    return CompareVectors(VectorsOf(*floats_), vectors, config_.hidden_dim);
+    return CompareOutputs(Task::kEmbedding, VectorsOf(*floats_), vectors, config_.hidden_dim);
   }
 
   TempDir source_;
@@ -142,10 +142,30 @@ TEST_F(QuantizedDirectoryTest, SmoothIsCloserToFloatsThanDynamicAndStaticFollows
   }
 }
 
+TEST_F(QuantizedDirectoryTest, SmoothingWithoutTextsUsesTheNorms) {
+  Write({.num_layers = 2});
+  const TechniqueOptions options{.technique = Technique::kSmooth, .isa = DetectIsa()};
+  QuantizationPlan plan;
+  for (size_t layer_idx = 0; layer_idx < 2; ++layer_idx) {
+    auto layer = PlanLayerWithoutTexts(options, config_, layer_idx, weights_.get());
+    ASSERT_TRUE(layer.ok()) << layer.status();
+    EXPECT_EQ(layer->linears[0].input.factors.size(), 32u);  // query, key, value
+    EXPECT_TRUE(layer->linears[1].input.factors.empty());
+    EXPECT_EQ(layer->linears[2].input.factors.size(), 32u);  // intermediate
+    EXPECT_TRUE(layer->linears[3].input.factors.empty());
+    for (LinearPlan& linear : layer->linears) plan.linears.push_back(std::move(linear));
+  }
+  const std::vector<float> vectors = VectorsFromDisk(plan);
+  EXPECT_EQ(vectors, VectorsInMemory(plan));
+  EXPECT_NE(vectors, VectorsInMemory(PlanFor(Technique::kDynamic)));
+  EXPECT_GT(Closeness(vectors).cosine_mean, 0.999);
+}
+
 TEST_F(QuantizedDirectoryTest, MixedFindsFewLayersThatReachTheLimit) {
   Write({.num_layers = 3});
   const QuantizationPlan int8 = PlanFor(Technique::kDynamic);
-  MixedOptions options{.directory = source_.path(), .model = Options(Precision::kInt8), .limit = {}};
+  MixedOptions options{
+      .floats = floats_.get(), .directory = source_.path(), .model = Options(Precision::kInt8), .limit = {}};
   const double of_int8 = Closeness(VectorsInMemory(int8)).cosine_mean;
   options.limit = {.cosine_mean = 1 - (1 - of_int8) / 2, .cosine_min = 0};
   const auto mixed = ChooseMixed(options, int8, SomeTexts(30));
@@ -164,14 +184,37 @@ TEST_F(QuantizedDirectoryTest, MixedFindsFewLayersThatReachTheLimit) {
 TEST_F(QuantizedDirectoryTest, QuantizedDirectoriesAreServedInInt8Only) {
   Write({});
   const TempDir out;
-  const auto stage = StagedDirectory::Open(out.File("model"), false);
-  ASSERT_TRUE(WriteQuantizedDirectory(source_.path(), PlanFor(Technique::kDynamic), "dynamic", *stage).ok());
-  ASSERT_TRUE(stage->Publish().ok());
+  const auto stage = StagedDirectory::Open(out.File("model"), source_.path(), false);
+  ASSERT_TRUE(WriteQuantizedDirectory(source_.path(), PlanFor(Technique::kDynamic), "dynamic", **stage).ok());
+  ASSERT_TRUE((*stage)->Publish().ok());
   EXPECT_THAT(std::string(TextModel::Load(out.File("model"), Options(Precision::kF32)).status().message()),
               ::testing::HasSubstr("precision: got f32, but the directory's weights are stored in int8"));
-  // Not over something that is there, unless told to.
-  EXPECT_EQ(StagedDirectory::Open(out.File("model"), false).status().code(), absl::StatusCode::kAlreadyExists);
-  EXPECT_TRUE(StagedDirectory::Open(out.File("model"), true).ok());
+  // Not over something that is there, unless told to, nor over what is no model, nor over the model itself.
+  EXPECT_EQ(StagedDirectory::Open(out.File("model"), source_.path(), false).status().code(),
+            absl::StatusCode::kAlreadyExists);
+  EXPECT_TRUE(StagedDirectory::Open(out.File("model"), source_.path(), true).ok());
+  octet::testing::WriteFile(out.File("notes/todo.txt"), "mine");
+  EXPECT_EQ(StagedDirectory::Open(out.File("notes"), source_.path(), true).status().code(),
+            absl::StatusCode::kAlreadyExists);
+  for (const std::string& path : {source_.path(), source_.path() + "/", source_.path() + "/.."}) {
+    EXPECT_EQ(StagedDirectory::Open(path, source_.path(), true).status().code(), absl::StatusCode::kInvalidArgument);
+  }
+}
+
+TEST_F(QuantizedDirectoryTest, StagingFoldersAreOneRunsOwn) {
+  Write({});
+  const TempDir out;
+  const auto first = StagedDirectory::Open(out.File("model"), source_.path(), false);
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(StagedDirectory::Open(out.File("model"), source_.path(), false).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  octet::testing::WriteFile(out.File("other.partial/todo.txt"), "mine");
+  EXPECT_EQ(StagedDirectory::Open(out.File("other"), source_.path(), false).status().code(),
+            absl::StatusCode::kAlreadyExists);
+  // One that came while the run went on is not replaced.
+  octet::testing::WriteFile(out.File("model/config.json"), "{}");
+  EXPECT_EQ((*first)->Publish().code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_TRUE(std::filesystem::exists(out.File("model/config.json")));
 }
 
 TEST_F(QuantizedDirectoryTest, CheckpointsGiveBackWhatTheyGot) {
@@ -181,15 +224,17 @@ TEST_F(QuantizedDirectoryTest, CheckpointsGiveBackWhatTheyGot) {
   const auto layer = PlanLayer(options, config_, 1, weights_.get(), &calibration);
   ASSERT_TRUE(layer.ok());
   const TempDir out;
-  const auto stage = StagedDirectory::Open(out.File("model"), false);
+  const auto stage = StagedDirectory::Open(out.File("model"), source_.path(), false);
   {
-    const PlanCheckpoint checkpoint(&*stage, 2, "one");
-    EXPECT_FALSE(checkpoint.LoadOrNone(1).has_value());
-    ASSERT_TRUE(checkpoint.Save(1, *layer).ok());
+    const auto checkpoint = PlanCheckpoint::Open(stage->get(), "one");
+    ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+    EXPECT_FALSE(checkpoint->LoadOrNone(config_, 1).has_value());
+    ASSERT_TRUE(checkpoint->Save(1, *layer).ok());
   }
   {
-    const PlanCheckpoint checkpoint(&*stage, 2, "one");
-    const auto found = checkpoint.LoadOrNone(1);
+    const auto checkpoint = PlanCheckpoint::Open(stage->get(), "one");
+    ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+    const auto found = checkpoint->LoadOrNone(config_, 1);
     ASSERT_TRUE(found.has_value());
     for (size_t slot = 0; slot < kLinearsPerLayer; ++slot) {
       const LinearPlan &want = layer->linears[slot], &got = found->linears[slot];
@@ -202,12 +247,17 @@ TEST_F(QuantizedDirectoryTest, CheckpointsGiveBackWhatTheyGot) {
       EXPECT_EQ(got.input.fixed.zero_point, want.input.fixed.zero_point);
       EXPECT_EQ(found->reports[slot].error, layer->reports[slot].error);
     }
-    octet::testing::WriteFile(stage->File("checkpoint_layer_1.safetensors"), "torn");
-    EXPECT_FALSE(checkpoint.LoadOrNone(1).has_value());
-    ASSERT_TRUE(checkpoint.Save(1, *layer).ok());
+    octet::testing::WriteFile((*stage)->File("checkpoint_layer_1.safetensors"), "torn");
+    EXPECT_FALSE(checkpoint->LoadOrNone(config_, 1).has_value());
+    ASSERT_TRUE(checkpoint->Save(1, *layer).ok());
   }
-  // Of another run: not used.
-  EXPECT_FALSE(PlanCheckpoint(&*stage, 2, "other").LoadOrNone(1).has_value());
+  // Of another run: not used, and nothing of it stays.
+  ASSERT_TRUE((*stage)->WriteText("modules.json", "[]").ok());
+  const auto other = PlanCheckpoint::Open(stage->get(), "other");
+  ASSERT_TRUE(other.ok()) << other.status();
+  EXPECT_FALSE(other->LoadOrNone(config_, 1).has_value());
+  EXPECT_FALSE(std::filesystem::exists((*stage)->File("modules.json")));
+  EXPECT_FALSE(std::filesystem::exists((*stage)->File("checkpoint_layer_1.safetensors")));
 }
 
 }  // namespace
