@@ -215,7 +215,12 @@ class QuantizeRun {
   }
 
   absl::Status Mix() {
+    if (texts_.choosing.num_texts() == 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(options_.calibration, ": ", texts_.num_texts, " texts, --method mixed needs at least ", kSplit));
+    }
     model::MixedOptions options{
+        .floats = floats_.get(),
         .directory = options_.model,
         .model = ModelOptions(model::Precision::kInt8),
         .limit = options_.limit,

@@ -54,7 +54,7 @@ def quantized(floats, texts, tmp_path_factory):
     """{method: directory}"""
     folder = tmp_path_factory.mktemp("quantized")
     for method in METHODS:
-        limits = ["--min-cosine-mean", "0.9999", "--min-cosine-min", "0.999"] if method == "mixed" else []
+        limits = ["--min-cosine-mean", "0.999998", "--min-cosine-min", "0.999"] if method == "mixed" else []
         done = quantize(floats, folder / method, "--method", method, "--calibration", texts, *limits)
         assert done.returncode == 0, done.stderr
     return {method: folder / method for method in METHODS}
@@ -197,7 +197,7 @@ def test_long_texts_are_cut_and_counted(floats, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "only 4 texts" in done.stderr
     assert report_of(tmp_path / "out")["calibration"] | {"sha256": ""} == {
-        "sha256": "", "texts": 4, "tokens": 32 + 3 * 3, "truncated": 1}
+        "sha256": "", "texts": 4, "tokens": 32 + 3 * 7, "truncated": 1}
 
 
 def test_too_few_texts_for_what_is_asked(floats, tmp_path):
