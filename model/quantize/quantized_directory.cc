@@ -12,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
+#include "kernels/scalar_kernels.h"
 #include "model/encoder_config.h"
 #include "model/linear_load.h"
 #include "model/model_directory.h"
@@ -132,8 +133,8 @@ class TensorStage {
     std::vector<float> values(info.shape[0] * info.shape[1]);
     RETURN_IF_ERROR(weights->ReadF32(CanonicalTensorName(name, TensorNamesOf(config_.family)), info.shape, values));
     std::vector<std::byte> bytes(values.size() * sizeof(uint16_t));
-    kernels::KernelsFor(Isa::kScalar)
-        .f32_to_bf16_row(values.data(), values.size(), reinterpret_cast<uint16_t*>(bytes.data()));
+    // The reference itself: the table of the scalar level has no BF16.
+    kernels::ScalarKernels().f32_to_bf16_row(values.data(), values.size(), reinterpret_cast<uint16_t*>(bytes.data()));
     return writer_.AddOwned(name, DType::kBf16, info.shape, std::move(bytes));
   }
 

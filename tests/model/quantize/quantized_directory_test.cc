@@ -130,6 +130,12 @@ TEST_F(QuantizedDirectoryTest, ShardsHalfTypesAndMixedLayersSurvive) {
   }
 }
 
+TEST_F(QuantizedDirectoryTest, Bf16LayersAreWrittenOnEveryMachine) {
+  Write({});
+  const QuantizationPlan plan = MixedPlan(PlanFor(Technique::kDynamic), {1, 6}, 2, kernels::LinearKind::kBf16);
+  EXPECT_GT(Closeness(VectorsFromDisk(plan)).cosine_min, 0.999);
+}
+
 TEST_F(QuantizedDirectoryTest, SmoothIsCloserToFloatsThanDynamicAndStaticFollows) {
   Write({.num_layers = 4, .hidden_dim = 64, .intermediate_dim = 256});
   const Fidelity dynamic = Closeness(VectorsInMemory(PlanFor(Technique::kDynamic)));
