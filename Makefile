@@ -14,7 +14,7 @@ FORMATTED := $(wildcard $(foreach d,base kernels text model model/families servi
   tests/base tests/kernels tests/text tests/model tests/serving tests/server tests, $(d)/*.h $(d)/*.cc))
 
 .PHONY: help setup setup-test build serve test check asan tsan thread-safety install format lint \
-  accuracy bench bench-kernels overhead served peers goldens clean
+  accuracy bench bench-kernels overhead served peers goldens qat clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do \
@@ -88,6 +88,9 @@ peers: build ## octet beside other engines, same weights, one interleaved run; A
 goldens: ## make the files in tests/golden again (torch and transformers, in .cache/goldens)
 	@scripts/setup goldens
 	@.cache/goldens/bin/python tools/make_goldens.py $(ARGS)
+
+qat: setup ## train a GoEmotions classifier in f32 and quantization-aware (torch, in .cache/qat; hours); ARGS="OUT"
+	@tools/qat/run $(ARGS)
 
 clean: ## remove the build folder (the environments in .venv and .cache stay)
 	rm -rf build
