@@ -8,6 +8,7 @@ weights are the dequantized ones; scales are constants; where a fixed range clip
 Integers are kept in f32 tensors, which hold them exactly. CPU only: other devices may divide by multiplying.
 """
 import dataclasses
+import functools
 
 import torch
 from torch import nn
@@ -98,9 +99,27 @@ def integer_product(q, weight_q):
 
 
 def fused_multiply_add(a, b, c):
-    """a * b + c in f32, rounded once, with broadcasting to the shape of a. The product of two f32 is exact in f64, so
-    rounding the f64 sum to f32 errs only where that sum was itself rounded to halfway between two f32: there, and below
-    the normal f32, where halfway lies elsewhere, it is done with care."""
+    """a * b + c in f32, rounded once. a, b: [rows, cols], contiguous; c: [cols]."""
+    return torch.addcmul(c, a, b) if _addcmul_rounds_once() else fused_multiply_add_f64(a, b, c)
+
+
+@functools.cache
+def _addcmul_rounds_once():
+    """Whether this build of PyTorch has fused multiply-adds in addcmul, which is five times faster here than f64 but
+    promises nothing. Asked at every width up to several vectors: a * b, minus itself rounded, leaves what was rounded
+    off, which is zero in no element below."""
+    for cols in range(1, 70):
+        a = (1 + 2.0**-12 * (2 * torch.arange(cols) + 1)).repeat(3, 1)  # odd parts of 2^-24: beyond f32 in the product
+        c = -(a[0] * a[0])
+        if not torch.equal(torch.addcmul(c, a, a), fused_multiply_add_f64(a, a, c)):
+            return False
+    return True
+
+
+def fused_multiply_add_f64(a, b, c):
+    """As fused_multiply_add, of any shapes that broadcast to that of a. The product of two f32 is exact in f64, so
+    rounding the f64 sum to f32 errs only where that sum was itself rounded to halfway between two f32: there, and
+    below the normal f32, where halfway lies elsewhere, it is done with care."""
     total = a.double().mul_(b).add_(c)
     result = total.float()
     doubtful = ((total.view(torch.int64) & 0x1FFFFFFF) == 0x10000000) | (total.abs() < MIN_NORMAL)

@@ -39,7 +39,8 @@ class FusedMultiplyAddTest(unittest.TestCase):
         fmaf = ctypes.CDLL("libm.so.6").fmaf
         fmaf.restype, fmaf.argtypes = ctypes.c_float, [ctypes.c_float] * 3
         want = torch.tensor([fmaf(*values) for values in zip(a.tolist(), b.tolist(), c.tolist())])
-        self.assertTrue(torch.equal(fake_quant.fused_multiply_add(a, b, c), want))
+        self.assertTrue(torch.equal(fake_quant.fused_multiply_add_f64(a, b, c), want))
+        self.assertTrue(torch.equal(fake_quant.fused_multiply_add(a[None], b[None], c)[0], want))
 
     def test_equals_the_c_library(self):
         self.check(random(5000, seed=1) * 2**20, random(5000, seed=2) * 1e-5, random(5000, seed=3))
@@ -53,7 +54,7 @@ class FusedMultiplyAddTest(unittest.TestCase):
 
         a, b, c = near_one(3) * 2.0**-12, near_one(3) * 2.0**-12, near_one(2**22).abs()
         naive = (a.double() * b.double() + c.double()).float()
-        self.assertFalse(torch.equal(naive, fake_quant.fused_multiply_add(a, b, c)))  # the data reach the case
+        self.assertFalse(torch.equal(naive, fake_quant.fused_multiply_add_f64(a, b, c)))  # the data reach the case
         for scale in (1.0, 2.0**-126, 2.0**-130):  # the last two: results below the normal f32
             self.check(a * scale**0.5, b * scale**0.5, c * scale)
             self.check(-a * scale**0.5, b * scale**0.5, c * scale)
