@@ -23,9 +23,10 @@ def read_split(data_dir, split, num_labels):
     with open(os.path.join(data_dir, split + ".tsv"), encoding="utf-8", newline="\n") as f:
         for number, line in enumerate(f, 1):
             columns = line.rstrip("\r\n").split("\t")
-            indices = [int(part) for part in columns[1].split(",")] if len(columns) == 3 else []
-            if not indices or not all(0 <= index < num_labels for index in indices):
+            parts = columns[1].split(",") if len(columns) == 3 else []
+            if not parts or not all(part.isdecimal() and int(part) < num_labels for part in parts):
                 raise SystemExit(f"{split}.tsv line {number}: expected text, label indices below {num_labels}, id")
+            indices = [int(part) for part in parts]
             texts.append(columns[0])
             rows.append(indices)
     labels = torch.zeros(len(texts), num_labels)

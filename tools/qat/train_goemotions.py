@@ -35,6 +35,13 @@ EPOCHS = {"f32": 3, "qat": 2, "f32-control": 2}
 LEARNING_RATE = {"f32": 1.5e-4, "qat": 3e-5, "f32-control": 3e-5}
 
 
+def positive(text):
+    """argparse type: an integer above 0."""
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text} is not an integer above 0")
+    return int(text)
+
+
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--variant", choices=EPOCHS, required=True)
@@ -44,13 +51,13 @@ def parse_arguments():
     parser.add_argument("--data", default=DEFAULT_DATA, help="folder with train.tsv, dev.tsv, test.tsv, labels.txt")
     parser.add_argument("--activations", choices=("dynamic", "static"), default="dynamic",
                         help="qat: ranges per token, or one fixed range per layer input")
-    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--epochs", type=positive)
     parser.add_argument("--learning-rate", type=float)
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--max-tokens", type=int, default=64, help="longer texts are cut")
+    parser.add_argument("--batch-size", type=positive, default=32)
+    parser.add_argument("--max-tokens", type=positive, default=64, help="longer texts are cut")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="part of what fixes the result's bits")
-    parser.add_argument("--max-texts", type=int, help="only the first of each split: for trying the tools")
+    parser.add_argument("--threads", type=positive, default=os.cpu_count(), help="part of what fixes the result's bits")
+    parser.add_argument("--max-texts", type=positive, help="only the first of each split: for trying the tools")
     args = parser.parse_args()
     if (args.variant == "f32") != (args.start is None) or (args.variant == "f32") != (args.model is not None):
         parser.error("--variant f32 starts from --model, qat and f32-control from --from")
@@ -60,7 +67,8 @@ def parse_arguments():
     args.out = os.path.normpath(args.out)
     args.epochs = args.epochs or EPOCHS[args.variant]
     args.learning_rate = args.learning_rate or LEARNING_RATE[args.variant]
-    for path in (os.path.join(args.start, "model.safetensors"), *(os.path.join(args.data, n) for n in DATA_FILES)):
+    for path in (*(os.path.join(args.start, name) for name in ("config.json", "model.safetensors", *TOKENIZER_FILES)),
+                 *(os.path.join(args.data, name) for name in DATA_FILES)):
         if not os.path.exists(path):
             parser.error(f"no file {path}")
     if os.path.exists(args.out):
@@ -157,6 +165,8 @@ def main():
     identity = identity_of(args)
     labels = goemotions.read_labels(args.data)
     config = bert.read_config(args.start)
+    if args.variant != "f32" and list(config.get("id2label", {}).values()) != labels:
+        raise SystemExit("--from: the labels in config.json are not those of labels.txt; start from an --out of f32")
     train, dev = (load_split(args, name, len(labels)) for name in ("train", "dev"))
     model = bert.SequenceClassifier(config, len(labels))
     initialized = bert.load_weights(
