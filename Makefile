@@ -16,7 +16,7 @@ FORMATTED := $(wildcard $(foreach d,base kernels text model model/families servi
   tests/server/evaluate tests, $(d)/*.h $(d)/*.cc))
 
 .PHONY: help setup setup-test build serve test check asan tsan thread-safety install format lint \
-  accuracy bench bench-kernels overhead served peers goldens interop clean
+  accuracy bench bench-kernels overhead served peers goldens interop qat clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do \
@@ -98,6 +98,9 @@ goldens: ## make the files in tests/golden again (torch and transformers, in .ca
 interop: build ## quantized directories both ways with the compressed-tensors package (in .cache/interop)
 	@scripts/setup interop
 	@.cache/interop/bin/python tools/compressed_tensors_check.py $(ARGS)
+
+qat: setup ## train a GoEmotions classifier in f32 and quantization-aware (torch, in .cache/qat; hours); ARGS="OUT"
+	@tools/qat/run $(ARGS)
 
 clean: ## remove the build folder (the environments in .venv and .cache stay)
 	rm -rf build
