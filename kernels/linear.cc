@@ -215,9 +215,7 @@ InputBlock::InputBlock(const KernelTable* kernels, size_t bytes)
 
 void InputBlock::Start(const InputFormat& format, size_t depth) {
   kind_ = format.kind;
-  quantizer_ = {.range = format.range,
-                .fixed = format.fixed,
-                .factors = format.factors.empty() ? nullptr : format.factors.data()};
+  quantizer_ = format.quantizer();
   depth_ = depth;
 }
 

@@ -35,6 +35,11 @@ struct InputFormat {
   RowRange range = RowRange::kAsymmetric;
   RowQuantization fixed = {};       // of RowRange::kFixed
   std::vector<float> factors = {};  // [in_dim], or empty: the input is multiplied by them first (kernel_table.h)
+
+  // Borrows the factors.
+  RowQuantizer quantizer() const {
+    return {.range = range, .fixed = fixed, .factors = factors.empty() ? nullptr : factors.data()};
+  }
 };
 
 // The input of a linear layer: up to kMaxBlockRows rows in the format that the layer wants. One thread's scratch.

@@ -11,20 +11,14 @@ absl::string_view LevelName(Precision precision, Isa isa) {
   return precision == Precision::kBf16 || isa == Isa::kScalar ? IsaName(isa) : "vector";
 }
 
-std::string Sha256Hex(absl::string_view bytes) {
-  Sha256 digest;
-  digest.Update(bytes);
-  return digest.FinishHex();
-}
-
 }  // namespace
 
 std::string Fingerprint(const FingerprintParts& parts) {
   constexpr size_t kDigits = 16;
   return Sha256Hex(absl::StrCat("octet arithmetic ", kArithmeticRevision, "\nweights ", parts.weights_version,
                                 "\nprecision ", PrecisionName(parts.precision), "\nlevel ",
-                                LevelName(parts.precision, parts.isa), "\nconfig ", Sha256Hex(parts.config),
-                                "\ntokenizer ", Sha256Hex(parts.tokenizer), "\nsettings ", parts.settings, "\n"))
+                                LevelName(parts.precision, parts.isa), "\nconfig ", parts.config, "\ntokenizer ",
+                                parts.tokenizer, "\nsettings ", parts.settings, "\n"))
       .substr(0, kDigits);
 }
 

@@ -6,7 +6,6 @@
 
 #include <string>
 
-#include "absl/strings/string_view.h"
 #include "base/cpu_isa.h"
 #include "model/precision.h"
 
@@ -20,8 +19,8 @@ struct FingerprintParts {
   std::string weights_version;  // ModelInfo::version
   Precision precision = Precision::kInt8;
   Isa isa = Isa::kScalar;
-  absl::string_view config, tokenizer;  // bytes of config.json, and of tokenizer.json or nothing
-  std::string settings;                 // what else the directory says: task, pooling, length limit
+  std::string config, tokenizer;  // SHA-256, hex, of config.json, and of tokenizer.json or no bytes
+  std::string settings;           // what else the directory says: task, pooling, length limit
 };
 
 // 16 hex digits. Instruction sets with the same bits share one: every level from AVX2 up in int8 and f32

@@ -23,6 +23,13 @@ absl::Status TensorError(const std::string& name, absl::string_view message) {
   return absl::InvalidArgumentError(absl::StrCat("tensor ", Quote(name), ": ", message));
 }
 
+absl::Status CheckPositive(const std::string& name, std::span<const float> values) {
+  if (std::all_of(values.begin(), values.end(), [](float v) { return std::isnormal(v) && v > 0; })) {
+    return absl::OkStatus();
+  }
+  return TensorError(name, "holds a value that is not a positive normal number");
+}
+
 bool SameInput(const InputFormat& a, const InputFormat& b) {
   return a.fixed.scale == b.fixed.scale && a.fixed.zero_point == b.fixed.zero_point && a.factors == b.factors;
 }
@@ -191,10 +198,7 @@ absl::Status LinearLoader::ReadScales(const std::string& name, std::span<float> 
   RETURN_IF_ERROR(weights_.ReadF32(name, shape, scales.first(num_values)));
   if (num_values == 1) std::fill(scales.begin(), scales.end(), scales[0]);
   // Below the normal numbers the scale of a product may vanish.
-  if (std::all_of(scales.begin(), scales.end(), [](float scale) { return std::isnormal(scale) && scale > 0; })) {
-    return absl::OkStatus();
-  }
-  return TensorError(name, "holds a value that is not a positive normal number");
+  return CheckPositive(name, scales);
 }
 
 absl::StatusOr<float> LinearLoader::ReadScalar(const std::string& name) {
@@ -224,9 +228,7 @@ absl::StatusOr<InputFormat> LinearLoader::ReadInputFormat(const std::string& nam
     input.factors.resize(in_dim);
     const std::string factors = absl::StrCat(name, ".input_factors");
     RETURN_IF_ERROR(weights_.ReadF32(factors, std::span(&in_dim, 1), input.factors));
-    if (!std::all_of(input.factors.begin(), input.factors.end(), [](float f) { return std::isnormal(f) && f > 0; })) {
-      return TensorError(factors, "holds a value that is not a positive normal number");
-    }
+    RETURN_IF_ERROR(CheckPositive(factors, input.factors));
   }
   return input;
 }

@@ -31,4 +31,10 @@ std::string Sha256::FinishHex() {
   return absl::BytesToHexString(absl::string_view(reinterpret_cast<char*>(digest), size));
 }
 
+std::string Sha256Hex(absl::string_view bytes) {
+  Sha256 digest;
+  digest.Update(bytes);
+  return digest.FinishHex();
+}
+
 }  // namespace octet::model

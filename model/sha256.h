@@ -28,6 +28,9 @@ class Sha256 {
   std::unique_ptr<State> state_;
 };
 
+// Of bytes that are all there.
+std::string Sha256Hex(absl::string_view bytes);
+
 }  // namespace octet::model
 
 #endif  // OCTET_MODEL_SHA256_H_

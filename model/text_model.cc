@@ -13,6 +13,7 @@
 #include "model/fingerprint.h"
 #include "model/model_directory.h"
 #include "model/quote.h"
+#include "model/sha256.h"
 #include "model/strict_json.h"
 #include "model/weights.h"
 
@@ -92,13 +93,18 @@ absl::StatusOr<std::shared_ptr<const TextModel>> TextModel::Load(const std::stri
   RETURN_IF_ERROR(VerifyDigestManifest(*directory, weights->file_names()).status());
   model->warnings_ = config.warnings;
   model->FillInfo(config, options);
-  if (options.needs_text) RETURN_IF_ERROR(model->LoadTokenizer(*directory, config));
+  std::string tokenizer_sha256 = Sha256Hex("");
+  if (options.needs_text) {
+    ASSIGN_OR_RETURN(const std::string json, directory->ReadSmallFile(kTokenizerFile, kMaxTokenizerBytes));
+    tokenizer_sha256 = Sha256Hex(json);
+    RETURN_IF_ERROR(model->LoadTokenizer(json, config));
+  }
   RETURN_IF_ERROR(model->LoadEncoder(config.encoder, weights.get(), options));
   RETURN_IF_ERROR(model->LoadHead(config, weights.get(), options));
   WarnOfUnused(*weights, TensorNamesOf(config.encoder.family), &model->warnings_);
   ASSIGN_OR_RETURN(model->info_.version, weights->Finish());
   RETURN_IF_ERROR(CheckGate(options.gate, *directory, model->info_.version));
-  RETURN_IF_ERROR(model->SetFingerprint(*directory));
+  RETURN_IF_ERROR(model->SetFingerprint(*directory, tokenizer_sha256));
   RETURN_IF_ERROR(model->SelfTest());
   return model;
 }
@@ -126,25 +132,20 @@ void TextModel::FillInfo(const TextModelConfig& config, const TextModelOptions& 
   info_.activation = config.classification.activation;
 }
 
-absl::Status TextModel::SetFingerprint(const ModelDirectory& directory) {
+absl::Status TextModel::SetFingerprint(const ModelDirectory& directory, const std::string& tokenizer_sha256) {
   ASSIGN_OR_RETURN(const std::string config, directory.ReadSmallFile(kConfigFile, kMaxConfigBytes));
-  std::string tokenizer;
-  if (tokenizer_ != nullptr) {
-    ASSIGN_OR_RETURN(tokenizer, directory.ReadSmallFile(kTokenizerFile, kMaxTokenizerBytes));
-  }
   info_.fingerprint =
       Fingerprint({.weights_version = info_.version,
                    .precision = info_.precision,
                    .isa = info_.isa,
-                   .config = config,
-                   .tokenizer = tokenizer,
+                   .config = Sha256Hex(config),
+                   .tokenizer = tokenizer_sha256,
                    .settings = absl::StrCat(TaskName(info_.task), " pooling ", static_cast<int>(info_.pooling),
                                             " max_tokens ", info_.max_tokens)});
   return absl::OkStatus();
 }
 
-absl::Status TextModel::LoadTokenizer(const ModelDirectory& directory, const TextModelConfig& config) {
-  ASSIGN_OR_RETURN(const std::string json, directory.ReadSmallFile(kTokenizerFile, kMaxTokenizerBytes));
+absl::Status TextModel::LoadTokenizer(const std::string& json, const TextModelConfig& config) {
   absl::StatusOr<std::unique_ptr<text::Tokenizer>> tokenizer = text::Tokenizer::FromJson(json);
   if (!tokenizer.ok()) return tokenizer.status();
   tokenizer_ = *std::move(tokenizer);

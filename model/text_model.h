@@ -128,12 +128,12 @@ class TextModel {
 
  private:
   TextModel() = default;
-  absl::Status LoadTokenizer(const ModelDirectory& directory, const TextModelConfig& config);
+  absl::Status LoadTokenizer(const std::string& json, const TextModelConfig& config);
   absl::Status CheckSpecialTokens(const TextModelConfig& config);
   absl::Status LoadEncoder(const EncoderConfig& config, Weights* weights, const TextModelOptions& options);
   absl::Status LoadHead(const TextModelConfig& config, Weights* weights, const TextModelOptions& options);
   void FillInfo(const TextModelConfig& config, const TextModelOptions& options);
-  absl::Status SetFingerprint(const ModelDirectory& directory);
+  absl::Status SetFingerprint(const ModelDirectory& directory, const std::string& tokenizer_sha256);
   absl::Status SelfTest() const;
   absl::StatusOr<text::Encoding> CheckEncoding(absl::StatusOr<text::Encoding> encoding) const;
 

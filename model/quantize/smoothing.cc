@@ -24,11 +24,12 @@ std::vector<float> WithoutZeros(std::span<const float> values) {
   return result;
 }
 
-std::vector<float> WeightMax(const OwnedLinear& linear) {
-  std::vector<float> max(linear.in_dim, 0);
-  for (size_t i = 0; i < linear.weights.size(); ++i) {
-    float& channel = max[i % linear.in_dim];
-    channel = std::max(channel, std::abs(linear.weights[i]));
+// max |values[:, c]| of [rows, dim], [dim].
+std::vector<float> ColumnMax(std::span<const float> values, size_t dim) {
+  std::vector<float> max(dim, 0);
+  for (size_t i = 0; i < values.size(); ++i) {
+    float& column = max[i % dim];
+    column = std::max(column, std::abs(values[i]));
   }
   return max;
 }
@@ -36,7 +37,8 @@ std::vector<float> WeightMax(const OwnedLinear& linear) {
 }  // namespace
 
 std::vector<float> SmoothingFactors(std::span<const float> input_max, const OwnedLinear& linear, double alpha) {
-  const std::vector<float> x = WithoutZeros(input_max), w = WithoutZeros(WeightMax(linear));
+  const std::vector<float> x = WithoutZeros(input_max),
+                           w = WithoutZeros(ColumnMax(linear.weights.span(), linear.in_dim));
   std::vector<double> logs(linear.in_dim);
   double mean = 0;
   for (size_t c = 0; c < logs.size(); ++c) {
@@ -52,14 +54,7 @@ std::vector<float> SmoothingFactors(std::span<const float> input_max, const Owne
   return factors;
 }
 
-std::vector<float> ChannelMax(const LinearInputs& inputs) {
-  std::vector<float> max(inputs.dim, 0);
-  for (size_t i = 0; i < inputs.rows.size(); ++i) {
-    float& channel = max[i % inputs.dim];
-    channel = std::max(channel, std::abs(inputs.rows[i]));
-  }
-  return max;
-}
+std::vector<float> ChannelMax(const LinearInputs& inputs) { return ColumnMax(inputs.rows, inputs.dim); }
 
 std::vector<float> ChannelMaxOfNorm(std::span<const float> gamma, std::span<const float> beta) {
   std::vector<float> max(gamma.size());

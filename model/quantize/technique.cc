@@ -109,14 +109,11 @@ class LinearPlanner {
   // that second moments are weighted.
   std::vector<float> QuantizedInputs(const InputFormat& format) const {
     const kernels::KernelTable& kernels = kernels::KernelsFor(options_.isa);
-    const kernels::RowQuantizer quantizer{.range = format.range,
-                                          .fixed = format.fixed,
-                                          .factors = format.factors.empty() ? nullptr : format.factors.data()};
     std::vector<uint8_t> q(linear_.in_dim);
     std::vector<float> values(inputs_.rows.size());
     for (size_t r = 0; r < inputs_.num_rows(); ++r) {
       const kernels::RowQuantization row =
-          kernels.quantize_row_u8(inputs_.row(r).data(), quantizer, linear_.in_dim, q.data());
+          kernels.quantize_row_u8(inputs_.row(r).data(), format.quantizer(), linear_.in_dim, q.data());
       const float scale = row.scale * std::sqrt(inputs_.weights[r]);
       for (size_t c = 0; c < q.size(); ++c) {
         values[r * linear_.in_dim + c] = scale * static_cast<float>(int32_t{q[c]} - row.zero_point);

@@ -315,16 +315,20 @@ TEST_F(GrpcRerankTest, AStreamWithoutMessagesIsRefused) {
   EXPECT_EQ(status.error_message(), "request: no message on the stream");
 }
 
+// What a stream ends with that never stops of its own accord.
+grpc::Status WriteUntilRefused(tei::Rerank::Stub& stub, const tei::RerankStreamRequest& message) {
+  grpc::ClientContext context;
+  tei::RerankResponse response;
+  const auto writer = stub.RerankStream(&context, &response);
+  while (writer->Write(message)) {
+  }
+  return writer->Finish();
+}
+
 TEST_F(GrpcRerankTest, AStreamOfTooManyMessagesEndsBeforeTheLast) {
   rpc_options_.max_client_stream_messages = 3;
   Start();
-  const auto stub = Stub();
-  grpc::ClientContext context;
-  tei::RerankResponse response;
-  const auto writer = stub->RerankStream(&context, &response);
-  while (writer->Write(Message("a"))) {
-  }
-  const grpc::Status status = writer->Finish();
+  const grpc::Status status = WriteUntilRefused(*Stub(), Message("a"));
   EXPECT_EQ(status.error_code(), StatusCode::INVALID_ARGUMENT);
   EXPECT_EQ(status.error_message(), "request: more than 3 messages");
   EXPECT_EQ(ReasonIn(status), "INVALID");
@@ -334,13 +338,7 @@ TEST_F(GrpcRerankTest, AStreamOfTooManyMessagesEndsBeforeTheLast) {
 TEST_F(GrpcRerankTest, AStreamOfTooManyBytesEndsBeforeTheLast) {
   rpc_options_.max_client_stream_bytes = 1000;
   Start();
-  const auto stub = Stub();
-  grpc::ClientContext context;
-  tei::RerankResponse response;
-  const auto writer = stub->RerankStream(&context, &response);
-  while (writer->Write(Message(std::string(300, 'x')))) {
-  }
-  const grpc::Status status = writer->Finish();
+  const grpc::Status status = WriteUntilRefused(*Stub(), Message(std::string(300, 'x')));
   EXPECT_EQ(status.error_code(), StatusCode::INVALID_ARGUMENT);
   EXPECT_EQ(status.error_message(), "request: more than 1000 bytes of messages");
 }
