@@ -27,7 +27,7 @@ absl::Status CheckThresholds(const config::v1::Classification& classification) {
     if (std::abs(threshold) <= kMax) return absl::OkStatus();
     return absl::InvalidArgumentError(absl::StrCat("classification.", key, ": ", threshold, " is beyond f32"));
   };
-  for (const auto& [label, threshold] : classification.thresholds()) RETURN_IF_ERROR(check("thresholds", threshold));
+  for (const auto& entry : classification.thresholds()) RETURN_IF_ERROR(check("thresholds", entry.threshold()));
   return check("threshold", classification.threshold());
 }
 
@@ -50,14 +50,14 @@ absl::StatusOr<model::PredictionOptions> PredictionsOf(const config::v1::Model& 
   constexpr float kNoThreshold = -std::numeric_limits<float>::infinity();
   options.thresholds.assign(
       labels.size(), classification.has_threshold() ? static_cast<float>(classification.threshold()) : kNoThreshold);
-  for (const auto& [label, threshold] : classification.thresholds()) {
-    const auto found = std::find(labels.begin(), labels.end(), label);
+  for (const auto& entry : classification.thresholds()) {
+    const auto found = std::find(labels.begin(), labels.end(), entry.label());
     if (found == labels.end()) {
       return absl::InvalidArgumentError(absl::StrCat("classification.thresholds: the model has no label ",
-                                                     Quoted(label), "; nearest is ",
-                                                     Quoted(NearestName(label, labels))));
+                                                     Quoted(entry.label()), "; nearest is ",
+                                                     Quoted(NearestName(entry.label(), labels))));
     }
-    options.thresholds[static_cast<size_t>(found - labels.begin())] = static_cast<float>(threshold);
+    options.thresholds[static_cast<size_t>(found - labels.begin())] = static_cast<float>(entry.threshold());
   }
   return options;
 }

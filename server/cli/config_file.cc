@@ -57,7 +57,7 @@ class YamlReader {
  private:
   void ReadField(const YAML::Node& node, const YAML::Mark& key_mark, const std::string& path,
                  const FieldDescriptor& field, Message* message) {
-    if (field.is_map()) return ReadEntries(node, path, field, message);
+    if (field.options().GetExtension(config::v1::rule).is_map()) return ReadEntries(node, path, field, message);
     if (field.is_repeated()) return ReadList(node, path, field, message);
     if (field.message_type() != nullptr) {
       return ReadMap(node, path, message->GetReflection()->MutableMessage(message, &field));
@@ -81,7 +81,7 @@ class YamlReader {
     }
   }
 
-  // A map<string, scalar>: its keys are the user's own names.
+  // A map whose keys are the user's own names (Rule.is_map).
   void ReadEntries(const YAML::Node& node, const std::string& path, const FieldDescriptor& field, Message* message) {
     if (node.IsNull()) return;
     if (!node.IsMap()) return Report(node.Mark(), path, absl::StrCat("want a map of values, got ", KindOf(node)));
@@ -93,9 +93,9 @@ class YamlReader {
         Report(entry.first.Mark(), absl::StrCat(path, ".", Quoted(entry.first.Scalar())), "given twice; keep one");
       } else {
         Message* const added = message->GetReflection()->AddMessage(message, &field);
-        added->GetReflection()->SetString(added, field.message_type()->map_key(), entry.first.Scalar());
+        added->GetReflection()->SetString(added, field.message_type()->FindFieldByNumber(1), entry.first.Scalar());
         ReadField(entry.second, entry.first.Mark(), absl::StrCat(path, ".", Quoted(entry.first.Scalar())),
-                  *field.message_type()->map_value(), added);
+                  *field.message_type()->FindFieldByNumber(2), added);
       }
     }
   }

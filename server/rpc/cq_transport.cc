@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <map>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/mutex.h"
@@ -74,9 +75,15 @@ class CqTransport final : public Transport {
  public:
   CqTransport(std::vector<Method> methods, serving::Metrics* metrics, const Clock* clock)
       : metrics_(metrics), clock_(clock) {
-    std::map<std::string, std::vector<Method>> by_service;
-    for (Method& method : methods) {
-      by_service[method.name.substr(0, method.name.find('/'))].push_back(std::move(method));
+    // From the last to the first. A shutdown of gRPC 1.51 takes back what is posted method by method, as registered,
+    // and only then refuses calls: one that comes for a method after its turn waits until it is cancelled at the end of
+    // the drain. For the last method registered there is no such time; it is the first in the list.
+    std::vector<std::pair<std::string, std::vector<Method>>> by_service;
+    for (auto method = methods.rbegin(); method != methods.rend(); ++method) {
+      std::string service = method->name.substr(0, method->name.find('/'));
+      if (by_service.empty() || by_service.back().first != service)
+        by_service.emplace_back(std::move(service), std::vector<Method>());
+      by_service.back().second.push_back(std::move(*method));
     }
     for (auto& [name, own_methods] : by_service) {
       services_.push_back(std::make_unique<RawService>(std::move(own_methods)));

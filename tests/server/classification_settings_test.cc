@@ -29,12 +29,18 @@ TEST(PredictionsOfTest, NothingSaidIsEveryLabelScoredAsTheModelSays) {
   EXPECT_TRUE(PredictionsOf({}, model::TextModelConfig()).ok());
 }
 
+void AddThreshold(const std::string& label, double threshold, config::v1::Classification* classification) {
+  auto& entry = *classification->add_thresholds();
+  entry.set_label(label);
+  entry.set_threshold(threshold);
+}
+
 TEST(PredictionsOfTest, SettingsTakeThePlaceOfTheModels) {
   config::v1::Model settings;
   auto& classification = *settings.mutable_classification();
   classification.set_scores("raw");
   classification.set_top_k(2);
-  (*classification.mutable_thresholds())["ham"] = 0.75;
+  AddThreshold("ham", 0.75, &classification);
   auto options = PredictionsOf(settings, Classifier());
   ASSERT_TRUE(options.ok()) << options.status();
   EXPECT_EQ(options->activation, ScoreActivation::kRaw);
@@ -47,7 +53,7 @@ TEST(PredictionsOfTest, SettingsTakeThePlaceOfTheModels) {
 
 TEST(PredictionsOfTest, RefusesUnknownLabelsAndModelsWithAnotherTask) {
   config::v1::Model settings;
-  (*settings.mutable_classification()->mutable_thresholds())["spamm"] = 1;
+  AddThreshold("spamm", 1, settings.mutable_classification());
   EXPECT_THAT(std::string(PredictionsOf(settings, Classifier()).status().message()),
               HasSubstr("classification.thresholds: the model has no label \"spamm\"; nearest is \"spam\""));
   EXPECT_THAT(std::string(PredictionsOf(settings, model::TextModelConfig()).status().message()),

@@ -125,9 +125,11 @@ TEST(ConfigFileTest, TakesAClassificationSection) {
   EXPECT_EQ(classification.scores(), "sigmoid");
   EXPECT_EQ(classification.top_k(), 5u);
   EXPECT_EQ(classification.threshold(), 0.25);
-  EXPECT_EQ(classification.thresholds().at("a b"), -1.5);
-  EXPECT_EQ(classification.thresholds().at("c.d"), 1);
-  EXPECT_EQ(classification.thresholds().size(), 2u);
+  ASSERT_EQ(classification.thresholds_size(), 2);
+  EXPECT_EQ(classification.thresholds(0).label(), "a b");
+  EXPECT_EQ(classification.thresholds(0).threshold(), -1.5);
+  EXPECT_EQ(classification.thresholds(1).label(), "c.d");
+  EXPECT_EQ(classification.thresholds(1).threshold(), 1);
   EXPECT_FALSE(config.models(1).has_classification());
 }
 
