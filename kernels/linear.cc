@@ -213,9 +213,9 @@ InputBlock::InputBlock(const KernelTable* kernels, size_t bytes)
   std::memset(bytes_.data(), 0, bytes_.bytes());
 }
 
-void InputBlock::Start(const InputFormat& format, size_t depth) {
-  kind_ = format.kind;
-  quantizer_ = format.quantizer();
+void InputBlock::Start(LinearKind kind, const RowQuantizer& quantizer, size_t depth) {
+  kind_ = kind;
+  quantizer_ = quantizer;
   depth_ = depth;
 }
 

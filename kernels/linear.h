@@ -50,7 +50,8 @@ class InputBlock {
 
   // Rows that follow have `depth` values in `format`, which must outlive them. What the rows before were scaled by
   // is kept until a row is set: a layer's product can be finished row by row while the next one's input is made.
-  void Start(const InputFormat& format, size_t depth);
+  void Start(const InputFormat& format, size_t depth) { Start(format.kind, format.quantizer(), depth); }
+  void Start(LinearKind kind, const RowQuantizer& quantizer, size_t depth);
   // x: [depth].
   void SetRow(size_t row_idx, const float* x);
 

@@ -14,6 +14,7 @@
 #include "base/cpu_isa.h"
 #include "base/matrix_view.h"
 #include "kernels/thread_team.h"
+#include "model/activation_range.h"
 #include "model/encoder_config.h"
 #include "model/encoder_workspace.h"
 #include "model/linear_plan.h"
@@ -31,6 +32,10 @@ struct EncoderOptions {
   // How each linear layer computes, one entry for each of the model; null: all in `precision`. Not for directories
   // whose weights are stored quantized, which say so themselves.
   std::shared_ptr<const QuantizationPlan> plan = nullptr;
+  // What shares a range when activations are quantized. Others than kPerToken only for models whose int8 layers all
+  // have ranges of their rows (kernels::RowRange::kAsymmetric).
+  ActivationRange activation_range = ActivationRange::kPerToken;
+  double momentum = kDefaultMomentum;  // of kMovingAverage, in [0, 1)
 };
 
 struct EncoderState;  // encoder_state.h

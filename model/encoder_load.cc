@@ -122,6 +122,31 @@ absl::Status CheckPrecision(const EncoderConfig& config, const EncoderOptions& o
   return LinearFactory::CheckKind(LinearKindOf(options.precision), options.isa);
 }
 
+absl::Status CheckActivationRange(const EncoderState& encoder) {
+  const ActivationRange range = encoder.options.activation_range;
+  if (range == ActivationRange::kPerToken) return absl::OkStatus();
+  const auto refuse = [&](absl::string_view why) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("activation_range: ", ActivationRangeName(range), ", but ", why, "; take per_token"));
+  };
+  if (encoder.options.momentum < 0 || encoder.options.momentum >= 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("momentum: ", encoder.options.momentum, ", allowed are 0 to below 1"));
+  }
+  bool has_int8 = false;
+  for (const EncoderLayer& layer : encoder.layers) {
+    for (const auto* linear : {&layer.query_key_value, &layer.attention_output, &layer.intermediate, &layer.output}) {
+      const kernels::InputFormat& input = (*linear)->input();
+      if (input.kind != LinearKind::kInt8) continue;
+      has_int8 = true;
+      if (input.range != kernels::RowRange::kAsymmetric) {
+        return refuse("the directory's activations have fixed or symmetric ranges");
+      }
+    }
+  }
+  return has_int8 ? absl::OkStatus() : refuse("no layer is computed in int8");
+}
+
 }  // namespace
 
 LinearKind LinearKindOf(Precision precision) {
@@ -155,6 +180,7 @@ absl::StatusOr<std::unique_ptr<Encoder>> Encoder::Load(const EncoderConfig& conf
   state->linears = std::make_unique<LinearFactory>(options.isa);
   state->activate_row = ActivationKernel(state->kernels(), config.activation);
   RETURN_IF_ERROR(Loader(state.get(), weights, progress).LoadAll());
+  RETURN_IF_ERROR(CheckActivationRange(*state));
   return std::unique_ptr<Encoder>(new Encoder(std::move(state)));
 }
 

@@ -54,6 +54,15 @@ EncoderWorkspace::EncoderWorkspace(const EncoderState& encoder, kernels::ThreadT
   Touch(x_);
   Touch(q_);
   for (int i = 0; i < team->num_threads(); ++i) threads_.push_back(std::make_unique<ThreadScratch>(encoder));
+  if (encoder.options.activation_range == ActivationRange::kMovingAverage) {
+    history_ = std::make_unique<RangeHistory>(encoder.layers.size() * kLinearsPerLayer, team->num_threads(),
+                                              encoder.options.momentum);
+    for (size_t i = 0; i < threads_.size(); ++i) threads_[i]->seen_ranges = history_->seen(i);
+  }
+}
+
+void EncoderWorkspace::ForgetHistory() {
+  if (history_ != nullptr) history_->Forget();
 }
 
 void EncoderWorkspace::StartProfile() {

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/aligned_buffer.h"
@@ -15,6 +16,8 @@
 #include "model/encoder_config.h"
 #include "model/linear_plan.h"
 #include "model/phase_times.h"
+#include "model/range_history.h"
+#include "model/value_range.h"
 
 namespace octet::model {
 
@@ -37,9 +40,11 @@ struct ThreadScratch {
   kernels::InputBlock narrow;  // input of the layers that take hidden_dim values
   kernels::InputBlock wide;    // input of the layer that takes intermediate_dim values
   kernels::OutputBlock product;
-  AlignedBuffer<float> row;        // [max(3 * hidden_dim, intermediate_dim)]
-  AlignedBuffer<float> block;      // [kMaxBlockRows, hidden_dim]: attention's output, then new keys
-  AlignedBuffer<float> attention;  // kernels::AttentionScratchSize
+  AlignedBuffer<float> row;              // [max(3 * hidden_dim, intermediate_dim)]
+  AlignedBuffer<float> block;            // [kMaxBlockRows, hidden_dim]: attention's output, then new keys
+  AlignedBuffer<float> attention;        // kernels::AttentionScratchSize
+  std::optional<ValueRange> text_range;  // of the inputs being prepared, where a text has one range (TextRangePass)
+  ValueRange* seen_ranges = nullptr;     // RangeHistory::seen, where there is a history
   PhaseMeter meter;
 };
 
@@ -59,6 +64,9 @@ class EncoderWorkspace {
   // Shows `observer`, which must outlive its last pass, the input of every linear layer; null: nobody.
   void SetObserver(LinearInputObserver* observer) { observer_ = observer; }
 
+  // Forgets what earlier passes left behind, which only ActivationRange::kMovingAverage does.
+  void ForgetHistory();
+
   // From now on passes are timed phase by phase, from zero.
   void StartProfile();
   // Ticks since then, all threads together.
@@ -67,6 +75,8 @@ class EncoderWorkspace {
  private:
   friend class Encoder;
   friend class ForwardPass;
+  friend class PassSteps;
+  friend class TextRangePass;
 
   kernels::ThreadTeam* const team_;
   size_t block_rows_ = 0;
@@ -75,6 +85,7 @@ class EncoderWorkspace {
   AlignedBuffer<float> q_;  // [max_batch_tokens, hidden_dim]
   KeysAndValues keys_values_[2];
   std::vector<std::unique_ptr<ThreadScratch>> threads_;
+  std::unique_ptr<RangeHistory> history_;          // of ActivationRange::kMovingAverage
   std::vector<std::atomic<uint32_t>> next_block_;  // one per phase
 };
 

@@ -39,7 +39,8 @@ struct LinearPlan {
 };
 
 struct QuantizationPlan {
-  std::vector<LinearPlan> linears;  // by LinearIdx
+  std::vector<LinearPlan> linears = {};  // by LinearIdx
+  std::string technique = "dynamic";     // that made it: ModelInfo::quantization
 };
 
 // Sees what linear layers get as input while a pass runs, for calibration. Called for every row of every linear

@@ -43,7 +43,9 @@ EncoderOptions EncoderOptionsOf(const TextModelOptions& options) {
           .isa = options.isa,
           .max_batch_tokens = options.max_batch_tokens,
           .num_threads = options.num_threads,
-          .plan = options.plan};
+          .plan = options.plan,
+          .activation_range = options.activation_range,
+          .momentum = options.momentum};
 }
 
 absl::StatusOr<MemoryUse> PlanMemory(const TextModelConfig& config, const Weights& weights,
@@ -113,7 +115,12 @@ void TextModel::FillInfo(const TextModelConfig& config, const TextModelOptions& 
   info_.family = config.encoder.family;
   info_.precision = options.precision;
   if (options.precision == Precision::kInt8) {
-    info_.quantization = config.encoder.quantization ? config.encoder.quantization->technique : "dynamic";
+    info_.quantization = config.encoder.quantization ? config.encoder.quantization->technique
+                         : options.plan != nullptr   ? options.plan->technique
+                                                     : "dynamic";
+    if (options.activation_range != ActivationRange::kPerToken) {
+      absl::StrAppend(&info_.quantization, " ", ActivationRangeName(options.activation_range));
+    }
   }
   info_.isa = options.isa;
   info_.num_layers = config.encoder.num_layers;
@@ -141,7 +148,7 @@ absl::Status TextModel::SetFingerprint(const ModelDirectory& directory, const st
                    .config = Sha256Hex(config),
                    .tokenizer = tokenizer_sha256,
                    .settings = absl::StrCat(TaskName(info_.task), " pooling ", static_cast<int>(info_.pooling),
-                                            " max_tokens ", info_.max_tokens)});
+                                            " max_tokens ", info_.max_tokens, " quantization ", info_.quantization)});
   return absl::OkStatus();
 }
 

@@ -19,6 +19,7 @@
 #include "base/cpu_isa.h"
 #include "base/matrix_view.h"
 #include "kernels/thread_team.h"
+#include "model/activation_range.h"
 #include "model/embedding_head.h"
 #include "model/encoder.h"
 #include "model/head.h"
@@ -44,6 +45,9 @@ struct TextModelOptions {
   int num_threads = 1;
   // How each linear layer computes; null: all in `precision`. See EncoderOptions.
   std::shared_ptr<const QuantizationPlan> plan = nullptr;
+  // What shares a range when activations are quantized. See EncoderOptions.
+  ActivationRange activation_range = ActivationRange::kPerToken;
+  double momentum = kDefaultMomentum;
   // What the directory's quantization report must say; FailedPrecondition otherwise.
   QuantizationGate gate = {};
   // false: no tokenizer.json and no files beside config.json needed; whatever the model's task, it is the encoder
@@ -58,8 +62,8 @@ struct ModelInfo {
   std::string version;      // 12 hex digits that name the weights' content: Weights::Finish
   std::string fingerprint;  // of all that decides the bits of answers: fingerprint.h
   Precision precision = Precision::kInt8;
-  // How int8 weights came to be: "dynamic" (rounded at load), the technique that a quantized directory names,
-  // "unknown" when it names none; "" in other precisions.
+  // How int8 weights came to be: "dynamic" (rounded at load), the technique of a plan or that a quantized directory
+  // names, "unknown" when it names none; then the activation range if it is not per token. "" in other precisions.
   std::string quantization;
   Isa isa = Isa::kScalar;
   uint32_t num_layers = 0, hidden_dim = 0, num_heads = 0, intermediate_dim = 0;

@@ -38,10 +38,7 @@ void ForEachValue(const LinearInputs& inputs, std::span<const float> factors, co
   }
 }
 
-void Widen(float value, ValueRange* range) {
-  range->min = std::min(range->min, value);
-  range->max = std::max(range->max, value);
-}
+void Widen(float value, ValueRange* range) { Widen(ValueRange{.min = value, .max = value}, range); }
 
 ValueRange AverageOfTexts(const LinearInputs& inputs, std::span<const float> factors) {
   std::vector<ValueRange> of_texts;
@@ -188,12 +185,6 @@ ValueRange ObserveRange(RangeObserver observer, const LinearInputs& inputs, std:
     default:
       return Shrink(whole, [&](const ValueRange& range) { return SquaredError(histogram, range); });
   }
-}
-
-kernels::RowQuantization QuantizationOf(const ValueRange& range) {
-  const float scale = range.max / 255.0f - range.min / 255.0f;
-  if (scale < 1e-37f) return {.scale = 1, .zero_point = 0};
-  return {.scale = scale, .zero_point = static_cast<int32_t>(std::nearbyint(-range.min / scale))};
 }
 
 }  // namespace octet::model

@@ -7,8 +7,8 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "kernels/kernel_table.h"
 #include "model/quantize/calibration.h"
+#include "model/value_range.h"
 
 namespace octet::model {
 
@@ -25,15 +25,8 @@ absl::string_view RangeObserverName(RangeObserver observer);
 // InvalidArgument, listing the names, for any other.
 absl::StatusOr<RangeObserver> ParseRangeObserver(absl::string_view name);
 
-struct ValueRange {
-  float min = 0, max = 0;  // min <= 0 <= max
-};
-
 // Of inputs times factors ([dim], or empty).
 ValueRange ObserveRange(RangeObserver observer, const LinearInputs& inputs, std::span<const float> factors);
-
-// scale = (max - min) / 255, zero_point = round(-min / scale); a range of zeros gets scale 1.
-kernels::RowQuantization QuantizationOf(const ValueRange& range);
 
 }  // namespace octet::model
 

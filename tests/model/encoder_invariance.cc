@@ -23,6 +23,7 @@ class Checker {
                                                       .max_batch_tokens = options.max_batch_tokens,
                                                       .num_threads = 3,
                                                       .plan = options.plan,
+                                                      .activation_range = options.activation_range,
                                                       .needs_text = false});
     if (!loaded.ok()) std::fprintf(stderr, "%s\n", loaded.status().ToString().c_str());
     OCTET_CHECK(loaded.ok());

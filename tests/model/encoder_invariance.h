@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/cpu_isa.h"
+#include "model/activation_range.h"
 #include "model/linear_plan.h"
 #include "model/precision.h"
 
@@ -20,6 +21,7 @@ struct InvarianceOptions {
   size_t num_texts = 100;  // random texts, lengths 1 to the model's limit
   size_t max_batch_tokens = 700;
   std::shared_ptr<const QuantizationPlan> plan = nullptr;
+  ActivationRange activation_range = ActivationRange::kPerToken;
 };
 
 struct InvarianceResult {

@@ -23,13 +23,15 @@ class EncoderInvarianceTest : public ::testing::TestWithParam<Precision> {
   }
 
   void ExpectSameBits(const std::string& directory, size_t num_texts, size_t max_batch_tokens,
-                      std::shared_ptr<const QuantizationPlan> plan = nullptr) {
+                      std::shared_ptr<const QuantizationPlan> plan = nullptr,
+                      ActivationRange range = ActivationRange::kPerToken) {
     const InvarianceResult result = RunInvariance({.directory = directory,
                                                    .precision = GetParam(),
                                                    .isa = isa_,
                                                    .num_texts = num_texts,
                                                    .max_batch_tokens = max_batch_tokens,
-                                                   .plan = std::move(plan)});
+                                                   .plan = std::move(plan),
+                                                   .activation_range = range});
     std::printf("%s, %s: %zu comparisons\n", std::string(PrecisionName(GetParam())).c_str(),
                 std::string(IsaName(isa_)).c_str(), result.compared_texts);
     EXPECT_GT(result.compared_texts, num_texts);
@@ -88,6 +90,13 @@ TEST_P(EncoderInvarianceTest, LayersOfEveryTechnique) {
     plan->linears.push_back({.input = std::move(input)});
   }
   ExpectSameBits(dir.path(), kNumTexts, 700, plan);
+}
+
+TEST_P(EncoderInvarianceTest, OneRangeAText) {
+  if (GetParam() != Precision::kInt8) GTEST_SKIP() << "only int8 has ranges";
+  octet::testing::TempDir dir;
+  octet::testing::WriteTinyModel(dir.path(), {.num_positions = 130, .max_seq_length = 0});
+  ExpectSameBits(dir.path(), kNumTexts, 700, nullptr, ActivationRange::kPerText);
 }
 
 TEST_P(EncoderInvarianceTest, DefaultModel) {

@@ -1,0 +1,187 @@
+#include "model/pass_steps.h"
+
+#include <algorithm>
+
+#include "kernels/attention.h"
+#include "model/encoder_state.h"
+#include "model/encoder_workspace.h"
+
+namespace octet::model {
+
+PassSteps::PassSteps(const EncoderState& encoder, const PackedBatch& batch, EncoderWorkspace* workspace)
+    : encoder_(encoder), batch_(batch), ws_(*workspace), hidden_(encoder.config.hidden_dim) {}
+
+float* PassSteps::x(size_t row_idx) const { return ws_.x_.data() + row_idx * hidden_; }
+float* PassSteps::q(size_t row_idx) const { return ws_.q_.data() + row_idx * hidden_; }
+
+const kernels::Linear& PassSteps::linear(size_t layer_idx, LinearSlot slot) const {
+  const EncoderLayer& layer = encoder_.layers[layer_idx];
+  switch (slot) {
+    case LinearSlot::kQueryKeyValue:
+      return *layer.query_key_value;
+    case LinearSlot::kAttentionOutput:
+      return *layer.attention_output;
+    case LinearSlot::kIntermediate:
+      return *layer.intermediate;
+    case LinearSlot::kOutput:
+      break;
+  }
+  return *layer.output;
+}
+
+// Index of the text that has row `row_idx`.
+size_t PassSteps::TextOfRow(size_t row_idx) const {
+  const auto after = std::upper_bound(batch_.starts.begin(), batch_.starts.end(), row_idx);
+  return static_cast<size_t>(after - batch_.starts.begin()) - 1;
+}
+
+void PassSteps::Embed(const RowBlock& block, ThreadScratch& s) const {
+  s.meter.Enter(Phase::kEmbed);
+  size_t text = TextOfRow(block.begin);
+  float* const part = s.row.data();
+  for (size_t row = block.begin; row < block.begin + block.size; ++row) {
+    if (row == batch_.starts[text + 1]) ++text;
+    float* const x = this->x(row);
+    encoder_.word->Lookup(static_cast<size_t>(batch_.ids[row]), x);
+    AddLookup(*encoder_.position, row - batch_.starts[text] + encoder_.config.position_offset, part, x);
+    if (encoder_.token_type != nullptr) {
+      AddLookup(*encoder_.token_type, batch_.type_ids.empty() ? 0 : static_cast<size_t>(batch_.type_ids[row]), part, x);
+    }
+    encoder_.kernels().layer_norm_row(x, nullptr, encoder_.embedding_norm.weights(), hidden_, x);
+  }
+}
+
+void PassSteps::AddLookup(const EmbeddingTable& table, size_t row_idx, float* part, float* x) const {
+  table.Lookup(row_idx, part);
+  encoder_.kernels().add_row(x, part, hidden_, x);
+}
+
+void PassSteps::StartInput(size_t layer_idx, LinearSlot slot, kernels::InputBlock& input, ThreadScratch& s) const {
+  const kernels::Linear& linear = this->linear(layer_idx, slot);
+  kernels::RowQuantizer quantizer = linear.input().quantizer();
+  if (s.text_range.has_value()) {
+    quantizer.range = kernels::RowRange::kFixed;
+    quantizer.fixed = QuantizationOf(*s.text_range);
+  } else if (ws_.history_ != nullptr && ws_.history_->has_average()) {
+    quantizer.range = kernels::RowRange::kFixed;
+    quantizer.fixed = ws_.history_->quantization(LinearIdx(layer_idx, slot));
+  }
+  input.Start(linear.input().kind, quantizer, linear.in_dim());
+}
+
+void PassSteps::SetInput(size_t layer_idx, LinearSlot slot, size_t r, const float* x, kernels::InputBlock& input,
+                         ThreadScratch& s) const {
+  if (ws_.observer_ != nullptr) ws_.observer_->OnRow(LinearIdx(layer_idx, slot), {x, input.depth()});
+  if (s.seen_ranges != nullptr) {
+    Widen(RangeOf({x, input.depth()}, linear(layer_idx, slot).input().quantizer().factors),
+          &s.seen_ranges[LinearIdx(layer_idx, slot)]);
+  }
+  input.SetRow(r, x);
+}
+
+void PassSteps::PrepareAttention(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const {
+  const EncoderLayer& layer = encoder_.layers[layer_idx];
+  KeysAndValues& kv = ws_.keys_values_[layer_idx % 2];
+  s.meter.Enter(Phase::kQuantize);
+  StartInput(layer_idx, LinearSlot::kQueryKeyValue, s.narrow, s);
+  for (size_t r = 0; r < block.size; ++r) {
+    SetInput(layer_idx, LinearSlot::kQueryKeyValue, r, x(block.begin + r), s.narrow, s);
+  }
+  s.meter.Enter(Phase::kQueryKeyValue);
+  layer.query_key_value->Multiply(s.narrow, block.size, &s.product);
+  s.meter.Enter(Phase::kEpilogue);
+  float* const qkv = s.row.data();
+  for (size_t r = 0; r < block.size; ++r) {
+    layer.query_key_value->FinishRow(s.narrow, s.product, r, qkv);
+    std::copy_n(qkv, hidden_, q(block.begin + r));
+    std::copy_n(qkv + hidden_, hidden_, s.block.data() + r * hidden_);
+    std::copy_n(qkv + 2 * hidden_, hidden_, kv.v.data() + (block.begin + r) * hidden_);
+  }
+  encoder_.kernels().transpose(s.block.data(), hidden_, block.size, hidden_, kv.k_transposed.data() + block.begin,
+                               kv.k_stride);
+}
+
+void PassSteps::Attend(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const {
+  s.meter.Enter(Phase::kAttention);
+  const KeysAndValues& kv = ws_.keys_values_[layer_idx % 2];
+  const kernels::AttentionShape shape{encoder_.config.num_heads, encoder_.config.head_dim()};
+  size_t row = block.begin;
+  for (size_t text = TextOfRow(row); row < block.begin + block.size; ++text) {
+    const size_t start = batch_.starts[text];
+    const size_t end = std::min<size_t>(batch_.starts[text + 1], block.begin + block.size);
+    kernels::Attend(encoder_.kernels(), shape,
+                    {.q = q(row),
+                     .q_stride = hidden_,
+                     .k_transposed = kv.k_transposed.data() + start,
+                     .k_stride = kv.k_stride,
+                     .v = kv.v.data() + start * hidden_,
+                     .v_stride = hidden_,
+                     .out = s.block.data() + (row - block.begin) * hidden_,
+                     .out_stride = hidden_,
+                     .num_queries = end - row,
+                     .text_tokens = batch_.starts[text + 1] - start},
+                    s.attention.span());
+    row = end;
+  }
+}
+
+void PassSteps::AttentionOutput(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const {
+  const EncoderLayer& layer = encoder_.layers[layer_idx];
+  s.meter.Enter(Phase::kQuantize);
+  StartInput(layer_idx, LinearSlot::kAttentionOutput, s.narrow, s);
+  for (size_t r = 0; r < block.size; ++r) {
+    SetInput(layer_idx, LinearSlot::kAttentionOutput, r, s.block.data() + r * hidden_, s.narrow, s);
+  }
+  s.meter.Enter(Phase::kAttentionOutput);
+  layer.attention_output->Multiply(s.narrow, block.size, &s.product);
+  StartInput(layer_idx, LinearSlot::kIntermediate, s.narrow, s);
+  for (size_t r = 0; r < block.size; ++r) {
+    s.meter.Enter(Phase::kEpilogue);
+    layer.attention_output->FinishRow(s.narrow, s.product, r, s.row.data());
+    s.meter.Enter(Phase::kNorm);
+    float* const x = this->x(block.begin + r);
+    encoder_.kernels().layer_norm_row(s.row.data(), x, layer.attention_norm.weights(), hidden_, x);
+    s.meter.Enter(Phase::kQuantize);
+    SetInput(layer_idx, LinearSlot::kIntermediate, r, x, s.narrow, s);
+  }
+}
+
+void PassSteps::PrepareFeedForward(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const {
+  s.meter.Enter(Phase::kQuantize);
+  StartInput(layer_idx, LinearSlot::kIntermediate, s.narrow, s);
+  for (size_t r = 0; r < block.size; ++r) s.narrow.SetRow(r, x(block.begin + r));
+}
+
+void PassSteps::Intermediate(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const {
+  s.meter.Enter(Phase::kIntermediate);
+  encoder_.layers[layer_idx].intermediate->Multiply(s.narrow, block.size, &s.product);
+}
+
+void PassSteps::ActivateRow(size_t layer_idx, size_t row_in_block, ThreadScratch& s) const {
+  s.meter.Enter(Phase::kEpilogue);
+  encoder_.layers[layer_idx].intermediate->FinishRow(s.narrow, s.product, row_in_block, s.row.data());
+  s.meter.Enter(Phase::kActivation);
+  encoder_.activate_row(s.row.data(), encoder_.config.intermediate_dim);
+}
+
+void PassSteps::FeedForward(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const {
+  const EncoderLayer& layer = encoder_.layers[layer_idx];
+  Intermediate(layer_idx, block, s);
+  StartInput(layer_idx, LinearSlot::kOutput, s.wide, s);
+  for (size_t r = 0; r < block.size; ++r) {
+    ActivateRow(layer_idx, r, s);
+    s.meter.Enter(Phase::kQuantize);
+    SetInput(layer_idx, LinearSlot::kOutput, r, s.row.data(), s.wide, s);
+  }
+  s.meter.Enter(Phase::kOutput);
+  layer.output->Multiply(s.wide, block.size, &s.product);
+  for (size_t r = 0; r < block.size; ++r) {
+    s.meter.Enter(Phase::kEpilogue);
+    layer.output->FinishRow(s.wide, s.product, r, s.row.data());
+    s.meter.Enter(Phase::kNorm);
+    float* const x = this->x(block.begin + r);
+    encoder_.kernels().layer_norm_row(s.row.data(), x, layer.output_norm.weights(), hidden_, x);
+  }
+}
+
+}  // namespace octet::model

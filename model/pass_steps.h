@@ -1,0 +1,68 @@
+// The steps of a forward pass on a block of rows, by one thread; schedules put them in order (forward_pass.h,
+// text_range_pass.h). What crosses blocks is in the workspace, the rest in the thread's scratch. Internal to the
+// encoder's files.
+#ifndef OCTET_MODEL_PASS_STEPS_H_
+#define OCTET_MODEL_PASS_STEPS_H_
+
+#include <cstddef>
+
+#include "kernels/linear.h"
+#include "model/linear_plan.h"
+#include "model/packed_batch.h"
+
+namespace octet::model {
+
+class EmbeddingTable;
+class EncoderWorkspace;
+struct EncoderState;
+struct ThreadScratch;
+
+// Rows [begin, begin + size), size in 1..kernels::kMaxBlockRows.
+struct RowBlock {
+  size_t begin, size;
+};
+
+class PassSteps {
+ public:
+  // All of them must outlive the steps.
+  PassSteps(const EncoderState& encoder, const PackedBatch& batch, EncoderWorkspace* workspace);
+
+  // x = LayerNorm(word + position + token type)
+  void Embed(const RowBlock& block, ThreadScratch& s) const;
+  // q, k, v = x W + b; k is stored transposed, as attention reads it.
+  void PrepareAttention(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const;
+  // s.block = attention of the block's rows, text by text.
+  void Attend(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const;
+  // x = LayerNorm(x + s.block W + b); leaves the new rows in s.narrow, as PrepareFeedForward does.
+  void AttentionOutput(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const;
+  // s.narrow = x
+  void PrepareFeedForward(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const;
+  // x = LayerNorm(x + activation(x W1 + b1) W2 + b2); takes x from s.narrow.
+  void FeedForward(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const;
+
+  // The parts of FeedForward: s.product = x W1, then row by row s.row = activation(row + b1).
+  void Intermediate(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const;
+  void ActivateRow(size_t layer_idx, size_t row_in_block, ThreadScratch& s) const;
+
+  // The residual stream's, and the queries', row `row_idx`: [hidden_dim].
+  float* x(size_t row_idx) const;
+  float* q(size_t row_idx) const;
+  const kernels::Linear& linear(size_t layer_idx, LinearSlot slot) const;
+
+ private:
+  size_t TextOfRow(size_t row_idx) const;
+  void AddLookup(const EmbeddingTable& table, size_t row_idx, float* part, float* x) const;
+  // Starts `input` for a layer's rows, and sets row `r` of it.
+  void StartInput(size_t layer_idx, LinearSlot slot, kernels::InputBlock& input, ThreadScratch& s) const;
+  void SetInput(size_t layer_idx, LinearSlot slot, size_t r, const float* x, kernels::InputBlock& input,
+                ThreadScratch& s) const;
+
+  const EncoderState& encoder_;
+  const PackedBatch& batch_;
+  EncoderWorkspace& ws_;
+  const size_t hidden_;
+};
+
+}  // namespace octet::model
+
+#endif  // OCTET_MODEL_PASS_STEPS_H_
