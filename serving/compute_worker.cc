@@ -91,6 +91,7 @@ absl::Status ComputeWorker::WarmUp(Station* station) {
       return absl::Status(status.code(), absl::StrCat("warm-up: ", status.message()));
     }
   }
+  station->workspace->Forget();
   return absl::OkStatus();
 }
 

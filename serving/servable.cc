@@ -11,6 +11,7 @@ class TextModelWorkspace final : public ServableWorkspace {
  public:
   TextModelWorkspace(std::unique_ptr<model::EncoderWorkspace> encoder, std::unique_ptr<model::HeadWorkspace> head)
       : encoder_(std::move(encoder)), head_(std::move(head)) {}
+  void Forget() override { encoder_->ForgetHistory(); }
   model::EncoderWorkspace* encoder() const { return encoder_.get(); }
   model::HeadWorkspace* head() const { return head_.get(); }
 

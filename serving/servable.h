@@ -22,6 +22,8 @@ namespace octet::serving {
 class ServableWorkspace {
  public:
   virtual ~ServableWorkspace() = default;
+  // Forgets what earlier Compute calls left behind that later answers depend on, if anything does.
+  virtual void Forget() {}
 };
 
 // Errors and shapes as model::TextModel, whose face this is.

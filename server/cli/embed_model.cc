@@ -23,6 +23,7 @@ absl::StatusOr<EmbedModel> LoadEmbedModel(const std::string& directory_path, con
   model::TextModelOptions model_options;
   model_options.precision = options.precision;
   model_options.isa = options.isa;
+  model_options.activation_range = options.activation_range;
   model_options.max_batch_tokens = loaded.max_batch_tokens;
   // Each worker computes alone; the others' workspaces are beyond this sum, but small beside a limit.
   model_options.num_threads = 1;

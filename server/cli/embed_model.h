@@ -19,6 +19,7 @@ namespace octet::cli {
 struct EmbedModelOptions {
   model::Precision precision = model::Precision::kInt8;
   Isa isa = Isa::kScalar;
+  model::ActivationRange activation_range = model::ActivationRange::kPerToken;
   std::function<void(absl::string_view phase, uint64_t done_bytes, uint64_t total_bytes)> progress = nullptr;
 };
 

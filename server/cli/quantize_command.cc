@@ -72,10 +72,10 @@ void AddQuantizeCommand(CLI::App& app, CommandBody* chosen) {
       ->capture_default_str();
   command->add_option("--min-cosine-mean", options.limit.cosine_mean, "--method mixed: closeness to f32 to reach")
       ->check(CLI::Range(0.0, 1.0))
-      ->default_val(0.9995);
+      ->capture_default_str();
   command->add_option("--min-cosine-min", options.limit.cosine_min, "--method mixed: of the worst text")
       ->check(CLI::Range(0.0, 1.0))
-      ->default_val(0.998);
+      ->capture_default_str();
   command->add_flag("!--no-smoothing", options.technique.smoothing, "No input factors");
   command->add_flag("!--no-compensation", options.technique.compensation, "Round weights to nearest");
   command->add_flag("!--no-bias-correction", options.technique.bias_correction, "Leave biases as they are");

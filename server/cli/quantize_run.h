@@ -9,6 +9,9 @@
 
 namespace octet::cli {
 
+// Of --method mixed, unless told otherwise.
+inline constexpr model::Fidelity kDefaultMixedLimit = {.cosine_mean = 0.9995, .cosine_min = 0.998};
+
 struct QuantizeOptions {
   std::string model, out;
   std::string calibration;  // file of texts; may be empty for kDynamic and kSmooth
@@ -16,7 +19,7 @@ struct QuantizeOptions {
   size_t max_texts = 0;     // of the calibration file, the first ones; 0: all
   bool overwrite = false;
   model::TechniqueOptions technique;
-  model::Fidelity limit;  // of Technique::kMixed
+  model::Fidelity limit = kDefaultMixedLimit;  // of Technique::kMixed
 };
 
 // Writes `out`, or nothing. Returns the exit code, after one line on stderr when it is not kExitOk: kExitConfig for

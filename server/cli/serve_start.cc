@@ -12,6 +12,7 @@
 #include "base/release_memory.h"
 #include "base/status_macros.h"
 #include "model/model_directory.h"
+#include "model/quantize/plan_without_texts.h"
 #include "model/text_model_config.h"
 #include "server/cli/classification_settings.h"
 #include "server/cli/exit_code.h"
@@ -45,6 +46,7 @@ absl::StatusOr<PlannedModel> PlanModel(const config::v1::Model& model, const mod
   planned.task = read.task;
   planned.max_tokens = read.max_tokens;
   planned.predictions = PredictionsOf(model, read);
+  planned.quantization = QuantizationOf(model.quantization(), read.encoder, options.precision);
   const auto& gate = model.quantization_gate();
   planned.gate = {.min_cosine_mean = gate.min_cosine_mean(),
                   .min_cosine_min = gate.min_cosine_min(),
@@ -102,6 +104,16 @@ void SettleThreads(const Config& config, const ContainerLimits& limits, ServePla
   }
 }
 
+absl::StatusOr<std::shared_ptr<const model::TextModel>> LoadWithPlan(const PlannedModel& planned,
+                                                                     model::TextModelOptions* options) {
+  if (planned.quantization->technique_at_load.has_value()) {
+    ASSIGN_OR_RETURN(options->plan,
+                     model::PlanWithoutTexts(planned.directory, {.technique = *planned.quantization->technique_at_load,
+                                                                 .isa = options->isa}));
+  }
+  return model::TextModel::Load(planned.directory, *options);
+}
+
 }  // namespace
 
 std::string FormatBudget(const MemoryBudget& budget) {
@@ -146,6 +158,8 @@ Refusal PlanServing(const Config& config, const ContainerLimits& limits, ServePl
       refuse(kExitModel, absl::StrCat("model ", Quoted(model.name()), ": ", planned.status().message()));
     } else if (!planned->predictions.ok()) {
       refuse(kExitConfig, absl::StrCat("model ", Quoted(model.name()), ": ", planned->predictions.status().message()));
+    } else if (!planned->quantization.ok()) {
+      refuse(kExitConfig, absl::StrCat("model ", Quoted(model.name()), ": ", planned->quantization.status().message()));
     } else if (batch_tokens < planned->max_tokens) {
       refuse(kExitConfig, absl::StrCat("limits.max_batch_tokens: ", batch_tokens, ", but model ", Quoted(model.name()),
                                        " takes texts of ", planned->max_tokens, " tokens; want at least that"));
@@ -196,11 +210,13 @@ Refusal LoadModels(const Config& config, const ServePlan& plan, const ContainerL
     options.num_threads = plan.num_threads;
     options.memory_limit_bytes = limits.memory_limit_bytes().value_or(0) / 10 * 9;
     options.gate = planned.gate;
+    options.activation_range = planned.quantization->activation_range;
+    options.momentum = planned.quantization->momentum;
     options.progress = [&](absl::string_view phase, uint64_t done, uint64_t total) {
       progress.Update(absl::StrCat("loading ", planned.name, ": ", phase), done, total, "");
     };
     const MonotonicTime start = SteadyClock::Get().Now();
-    auto model = model::TextModel::Load(planned.directory, options);
+    auto model = LoadWithPlan(planned, &options);
     progress.Clear();
     if (!model.ok()) {
       return {kExitModel, {absl::StrCat("model ", Quoted(planned.name), ": ", model.status().message())}};

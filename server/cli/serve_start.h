@@ -17,6 +17,7 @@
 #include "model/task.h"
 #include "model/text_model.h"
 #include "server/cli/config.h"
+#include "server/cli/quantization_settings.h"
 #include "serving/model_repository.h"
 #include "serving/pipeline.h"
 
@@ -31,6 +32,7 @@ struct PlannedModel {
   model::QuantizationGate gate;
   // Of a classification model; or why the configuration does not fit the model.
   absl::StatusOr<model::PredictionOptions> predictions = model::PredictionOptions();
+  absl::StatusOr<QuantizationSettings> quantization = QuantizationSettings();  // or why it does not fit
 };
 
 // Bytes at the worst moment, by what holds them.

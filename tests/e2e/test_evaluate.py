@@ -130,6 +130,30 @@ def test_a_directory_is_a_variant(pairs, tmp_path):
     assert {**copy, "name": "", "speed": 0} == {**dynamic, "name": "", "speed": 0}
 
 
+def test_variants_by_name(pairs, sentences, schema, tmp_path):
+    path, _, _ = pairs
+    calibration = tmp_path / "texts.txt"
+    calibration.write_text("\n".join(sentences[0][:64]) + "\n", encoding="utf-8")
+    names = ["f32", "dynamic", "per_text", "moving_average", "smooth", "static"]
+    report = measured(tmp_path, "--task", "similarity", "--data", path, "--where", "kind=test", "--limit", 20,
+                      "--variants", ",".join(names), "--calibration", calibration,
+                      env={"TMPDIR": tmp_path})
+    schema(report)
+    assert [variant["name"] for variant in report["variants"]] == names
+    cosines = {name: variant_of(report, name)["comparison"]["cosine_mean"] for name in names[1:]}
+    assert all(cosine > 0.98 for cosine in cosines.values()) and len(set(cosines.values())) == len(cosines)
+    assert not [name for name in os.listdir(tmp_path) if name.startswith("octet-variants")]
+
+
+@pytest.mark.parametrize("variants, message", [
+    ("f32,static", "--variants: static needs --calibration FILE"),
+    ("f32,int8", "want f32, bf16, dynamic, per_text, moving_average, smooth, static, mixed or the directory of a model"),
+])
+def test_variants_that_cannot_be_made(pairs, variants, message):
+    done = evaluate("--task", "similarity", "--data", pairs[0], "--variants", variants)
+    assert done.returncode == 2 and message in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
+
+
 def test_retrieval_equals_the_reference(sentences, schema, tmp_path):
     texts, vectors, _ = sentences
     queries, documents = range(0, 30), range(30, len(texts))
@@ -176,7 +200,7 @@ REFUSALS = [
     ("x\ty\n1\t2\n", [], 2, ":1: no columns"),
     ("a\tb\t1\na\tb\t2\n", ["--where", "1=z"], 2, ": no records with 1=z"),
     ("a\tb\t1\na\tb\t2\n", ["--columns", "1,2"], 2, "--columns: 2 given, this task reads 3"),
-    ("a\tb\t1\na\tb\t2\n", ["--variants", "f32,int4"], 2, "\"int4\": want f32, bf16, dynamic or the directory"),
+    ("a\tb\t1\na\tb\t2\n", ["--variants", "f32,int4"], 2, "\"int4\": want f32, bf16, dynamic, per_text"),
     ("a\tb\t1\na\tb\t2\n", ["--labels", "x"], 2, "--labels: only for --task classification"),
     ("a\tb\t1\na\tb\t2\n", ["--html", "/nonexistent/x.html"], 2, "cannot write /nonexistent/x.html"),
     (None, [], 2, "cannot read "),

@@ -138,6 +138,61 @@ def test_gate_refuses_other_weights_and_floats(floats, quantized, tmp_path):
         assert done.returncode == EXIT_MODEL and f"quantization_report.json: {message}" in done.stderr
 
 
+def section_config(directory, section):
+    return f"models: [{{name: m, directory: {directory}, quantization: {section}}}]\n"
+
+
+def served_vectors(directory, section, tmp_path, texts):
+    """One answer after the other, and the server's log."""
+    with OctetServer(models={}, config=section_config(directory, section), tmp_path=tmp_path) as server:
+        vectors = [array_of(server.stub().Embed(octet_pb2.EmbedRequest(texts=[text]), timeout=60))[0] for text in texts]
+        return vectors, "\n".join(server.log)
+
+
+def test_smoothing_while_loading_has_the_bits_of_the_directory(floats, tmp_path):
+    done = quantize(floats, tmp_path / "smooth", "--method", "smooth")
+    assert done.returncode == 0, done.stderr
+    expected = embed(tmp_path / "smooth", tmp_path)[0]
+    (vector,), log = served_vectors(floats, "{method: smooth}", tmp_path, ["the quick brown fox"])
+    assert np.array_equal(vector, expected) and "int8 (smooth)" in log
+    assert not np.array_equal(vector, embed(floats, tmp_path)[0])
+
+
+def test_one_range_a_text(floats, tmp_path):
+    texts = ["the quick brown fox", "abc", "the quick brown fox"]
+    vectors, log = served_vectors(floats, "{activation_range: per_text}", tmp_path, texts)
+    per_token = embed(floats, tmp_path)[0]
+    assert "int8 (dynamic per_text)" in log
+    assert np.array_equal(vectors[0], vectors[2]) and not np.array_equal(vectors[0], per_token)
+    assert vectors[0] @ per_token > 0.99
+
+
+def test_a_moving_average_needs_leave_and_depends_on_history(floats, tmp_path):
+    config = tmp_path / "refused.yaml"
+    config.write_text(section_config(floats, "{activation_range: moving_average}"), encoding="utf-8")
+    for arguments in (["--check-config"], []):
+        done = run_octet("serve", "--config", config, "--grpc-address", "127.0.0.1:0", "--metrics-address", "", *arguments)
+        assert done.returncode == EXIT_CONFIG and "allow_history_dependent: true" in done.stderr, done.stderr
+    section = "{activation_range: moving_average, momentum: 0.5, allow_history_dependent: true}"
+    texts = ["the quick brown fox", "abc", "7", "the quick brown fox"]
+    vectors, _ = served_vectors(floats, section, tmp_path, texts)
+    # The warm-up leaves no history: the first answer is that of ranges per token.
+    assert np.array_equal(vectors[0], embed(floats, tmp_path)[0])
+    assert not np.array_equal(vectors[0], vectors[3]) and vectors[0] @ vectors[3] > 0.97
+
+
+def test_methods_that_do_not_fit_the_directory(floats, quantized, tmp_path):
+    for directory, method, message in [(floats, "static", "quantization.method: static needs calibration texts"),
+                                       (quantized["mixed"], "smooth", "the directory was made with mixed"),
+                                       (floats, "best", "quantization.method: want ")]:
+        config = tmp_path / "octet.yaml"
+        config.write_text(section_config(directory, f"{{method: {method}}}"), encoding="utf-8")
+        done = run_octet("serve", "--config", config, "--check-config")
+        assert done.returncode == EXIT_CONFIG and message in done.stderr, done.stderr
+    with OctetServer(models={}, config=section_config(quantized["mixed"], "{method: mixed}"), tmp_path=tmp_path):
+        pass
+
+
 def test_others_can_read_what_has_no_factors(floats, quantized, texts, tmp_path):
     method_of = {}
     done = quantize(floats, tmp_path / "plain", "--method", "static", "--no-smoothing", "--calibration", texts)

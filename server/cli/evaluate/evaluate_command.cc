@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <utility>
@@ -23,6 +24,7 @@
 #include "server/cli/evaluate/report_json.h"
 #include "server/cli/evaluate/report_table.h"
 #include "server/cli/exit_code.h"
+#include "server/cli/made_variants.h"
 #include "server/cli/progress.h"
 
 namespace octet::cli {
@@ -44,6 +46,7 @@ struct EvaluateFlags {
   std::string model;
   TaskOptions task;
   std::vector<std::string> variants = {"f32", "bf16", "dynamic"};
+  std::string calibration;
   std::string json, markdown, html;
   int threads = 0;
   bool overwrite = false;
@@ -55,6 +58,7 @@ std::vector<std::pair<std::string, std::string>> OptionsOf(const EvaluateFlags& 
   const auto add = [&](const char* flag, const std::string& value) {
     if (!value.empty()) options.emplace_back(flag, value);
   };
+  add("calibration", PathName(flags.calibration));
   add("labels", PathName(flags.task.labels));
   add("dev", PathName(flags.task.dev));
   add("columns", absl::StrJoin(flags.task.columns, ","));
@@ -90,7 +94,10 @@ std::vector<OutputFile> OutputFilesOf(const EvaluateFlags& flags) {
 }
 
 absl::Status CheckFlags(const EvaluateFlags& flags) {
-  RETURN_IF_ERROR(CheckVariantNames(flags.variants));
+  std::vector<std::string> ready;  // the others are made
+  std::copy_if(flags.variants.begin(), flags.variants.end(), std::back_inserter(ready),
+               [](const std::string& name) { return !IsMadeVariant(name); });
+  RETURN_IF_ERROR(CheckVariantNames(ready));
   const bool has_baseline =
       std::find(flags.variants.begin(), flags.variants.end(), kBaselineVariant) != flags.variants.end();
   if (!flags.task.dev.empty() && !has_baseline) {
@@ -111,6 +118,11 @@ int RunEvaluate(EvaluateFlags flags) {
   if (const absl::Status status = CheckFlags(flags); !status.ok()) return Fail(status, kExitConfig);
   const auto isa = IsaFromEnvironment();
   if (!isa.ok()) return Fail(isa.status(), kExitConfig);
+  MadeVariants made({.model = flags.model,
+                     .calibration = flags.calibration,
+                     .isa = *isa,
+                     .num_threads = flags.threads > 0 ? flags.threads : ContainerLimits::Detect().NumThreads()});
+  if (const absl::Status status = made.Check(flags.variants); !status.ok()) return Fail(status, kExitConfig);
   EvaluationOptions options{.model_directory = flags.model,
                             .variants = flags.variants,
                             .isa = *isa,
@@ -118,6 +130,9 @@ int RunEvaluate(EvaluateFlags flags) {
   flags.task.num_threads = options.num_threads;
   const auto task = MakeTask(flags.task);
   if (!task.ok()) return Fail(task.status(), kExitConfig);
+  if (const int exit_code = made.Make(&options.variants); exit_code != kExitOk) return exit_code;
+  // Only now is it known what the made ones are called: "static" and a directory of that name.
+  if (const absl::Status status = CheckVariantNames(options.variants); !status.ok()) return Fail(status, kExitConfig);
 
   Progress progress(STDERR_FILENO, {.is_terminal = StderrIsTerminal()}, &SteadyClock::Get());
   EvaluationStep step = EvaluationStep::kLoading;
@@ -175,10 +190,12 @@ void AddEvaluateCommand(CLI::App& app, CommandBody* chosen) {
   AddTaskOptions(command, &flags->task);
   command
       ->add_option("--variants", flags->variants,
-                   "f32, bf16, dynamic (int8 as served), or directories of quantized models")
+                   "f32, bf16, dynamic (int8 as served), per_text, moving_average (other activation ranges), smooth, "
+                   "static, mixed (made as octet quantize does, from --calibration), or directories of models")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->capture_default_str();
+  command->add_option("--calibration", flags->calibration, "Texts to make smooth, static and mixed with, one a line");
   command->add_option("--json", flags->json, "Write the report as JSON (docs/evaluate.schema.json)");
   command->add_option("--markdown", flags->markdown, "Write the report as Markdown");
   command->add_option("--html", flags->html, "Write the report as one HTML page");

@@ -63,6 +63,7 @@ class Evaluation {
     const EmbedModel& model = variant.loaded;
     RETURN_IF_ERROR(task_->CheckModel(*model.model));
     *step_ = EvaluationStep::kMeasuring;
+    num_threads_ = variant.depends_on_history ? 1 : options_.num_threads;
     const bool is_baseline = name == kBaselineVariant;
     if (is_baseline && !task_->dev_texts().empty()) {
       ASSIGN_OR_RETURN(const Answers dev,
@@ -82,10 +83,9 @@ class Evaluation {
 
  private:
   AnswerOptions AnswerOptionsOf(absl::Duration min_time) {
-    return {
-        .num_threads = options_.num_threads, .min_time = min_time, .progress = [this](uint64_t done, uint64_t total) {
-          progress_->Update(phase_, done, total, absl::StrCat(done, " of ", total, " texts"));
-        }};
+    return {.num_threads = num_threads_, .min_time = min_time, .progress = [this](uint64_t done, uint64_t total) {
+              progress_->Update(phase_, done, total, absl::StrCat(done, " of ", total, " texts"));
+            }};
   }
 
   absl::StatusOr<Measurement> Describe(const LoadedVariant& variant, const Answers& answers, const Scores& scores) {
@@ -99,7 +99,7 @@ class Evaluation {
     measurement.num_tokens = answers.num_tokens;
     measurement.num_clipped = answers.num_clipped;
     measurement.seconds = answers.seconds_per_pass;
-    ASSIGN_OR_RETURN(measurement.latency, MeasureLatency(variant.loaded, task_->texts(), options_.num_threads));
+    ASSIGN_OR_RETURN(measurement.latency, MeasureLatency(variant.loaded, task_->texts(), num_threads_));
     measurement.weight_bytes = model.memory().weight_bytes + model.memory().embedding_bytes;
     measurement.file_bytes = variant.file_bytes;
     return measurement;
@@ -110,6 +110,7 @@ class Evaluation {
   Progress* const progress_;
   EvaluationStep* const step_;  // what is being done
   std::string phase_;
+  int num_threads_ = 1;  // of the variant being measured
   std::optional<Baseline> baseline_;
 };
 

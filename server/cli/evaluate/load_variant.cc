@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <filesystem>
 #include <iterator>
-#include <optional>
 #include <set>
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/status_macros.h"
 #include "model/quote.h"
 #include "server/cli/evaluate/path_name.h"
@@ -21,17 +21,21 @@ namespace fs = std::filesystem;
 struct BuiltIn {
   const char* name;
   model::Precision precision;
+  model::ActivationRange activation_range = model::ActivationRange::kPerToken;
 };
 constexpr BuiltIn kBuiltIns[] = {
     {kBaselineVariant, model::Precision::kF32},
     {"bf16", model::Precision::kBf16},
     {"dynamic", model::Precision::kInt8},
+    {"per_text", model::Precision::kInt8, model::ActivationRange::kPerText},
+    {"moving_average", model::Precision::kInt8, model::ActivationRange::kMovingAverage},
 };
 
-std::optional<model::Precision> BuiltInPrecision(const std::string& name) {
-  const auto it = std::find_if(std::begin(kBuiltIns), std::end(kBuiltIns),
-                               [&](const BuiltIn& built_in) { return name == built_in.name; });
-  return it == std::end(kBuiltIns) ? std::nullopt : std::optional<model::Precision>(it->precision);
+// Null for a directory.
+const BuiltIn* FindBuiltIn(const std::string& name) {
+  const auto* const it = std::find_if(std::begin(kBuiltIns), std::end(kBuiltIns),
+                                      [&](const BuiltIn& built_in) { return name == built_in.name; });
+  return it == std::end(kBuiltIns) ? nullptr : it;
 }
 
 uint64_t WeightFileBytes(const std::string& directory) {
@@ -51,12 +55,13 @@ absl::Status CheckVariantNames(const std::vector<std::string>& names) {
   std::set<std::string> labels;
   std::vector<std::string> known;
   for (const BuiltIn& built_in : kBuiltIns) known.push_back(built_in.name);
+  known.insert(known.end(), std::begin(kMadeVariants), std::end(kMadeVariants));
   for (const std::string& name : names) {
     std::error_code error;
-    if (!BuiltInPrecision(name).has_value() && !fs::is_directory(name, error)) {
+    if (FindBuiltIn(name) == nullptr && !fs::is_directory(name, error)) {
       return absl::InvalidArgumentError(
-          absl::StrCat("--variants: ", model::Quote(name),
-                       ": want f32, bf16, dynamic or the directory of a model; nearest is ", NearestName(name, known)));
+          absl::StrCat("--variants: ", model::Quote(name), ": want ", absl::StrJoin(known, ", "),
+                       " or the directory of a model; nearest is ", NearestName(name, known)));
     }
     if (!labels.insert(VariantLabel(name)).second) {
       return absl::InvalidArgumentError(absl::StrCat("--variants: two are called ", model::Quote(VariantLabel(name)),
@@ -66,18 +71,22 @@ absl::Status CheckVariantNames(const std::vector<std::string>& names) {
   return absl::OkStatus();
 }
 
-std::string VariantLabel(const std::string& name) { return BuiltInPrecision(name).has_value() ? name : PathName(name); }
+std::string VariantLabel(const std::string& name) { return FindBuiltIn(name) != nullptr ? name : PathName(name); }
 
 absl::StatusOr<LoadedVariant> LoadVariant(const std::string& model_directory, const std::string& name,
                                           const EmbedModelOptions& options) {
-  const std::optional<model::Precision> built_in = BuiltInPrecision(name);
-  if (built_in == model::Precision::kBf16 && options.isa < Isa::kAvx512Bf16) {
+  const BuiltIn* const built_in = FindBuiltIn(name);
+  if (built_in != nullptr && built_in->precision == model::Precision::kBf16 && options.isa < Isa::kAvx512Bf16) {
     return absl::UnimplementedError(absl::StrCat("needs avx512_bf16, this is ", IsaName(options.isa)));
   }
-  const std::string& directory = built_in.has_value() ? model_directory : name;
+  const std::string& directory = built_in != nullptr ? model_directory : name;
   EmbedModelOptions model_options = options;
-  model_options.precision = built_in.value_or(model::Precision::kInt8);
+  model_options.precision = built_in != nullptr ? built_in->precision : model::Precision::kInt8;
   LoadedVariant variant;
+  if (built_in != nullptr) {
+    model_options.activation_range = built_in->activation_range;
+    variant.depends_on_history = built_in->activation_range == model::ActivationRange::kMovingAverage;
+  }
   absl::StatusOr<EmbedModel> loaded = LoadEmbedModel(directory, model_options);
   if (!loaded.ok()) {
     return absl::Status(loaded.status().code(), absl::StrCat(VariantLabel(name), ": ", loaded.status().message()));

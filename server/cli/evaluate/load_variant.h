@@ -1,6 +1,7 @@
 // The seam where ways of quantizing a model join `octet evaluate`: a variant's name becomes a model ready to run.
-// "f32", "bf16" and "dynamic" (int8 with activation ranges per token, what octet serves by default) are made from the
-// model directory; anything else is the directory of another model, such as a quantized one. Thread-safe.
+// "f32", "bf16", "dynamic" (int8 with activation ranges per token, what octet serves by default), "per_text" and
+// "moving_average" (the same with other ranges) are made from the model directory; anything else is the directory of
+// another model, such as a quantized one. Thread-safe.
 #ifndef OCTET_SERVER_CLI_EVALUATE_LOAD_VARIANT_H_
 #define OCTET_SERVER_CLI_EVALUATE_LOAD_VARIANT_H_
 
@@ -15,10 +16,13 @@
 namespace octet::cli {
 
 inline constexpr char kBaselineVariant[] = "f32";
+// Names that the command puts directories in the place of (server/cli/made_variants.h); not for LoadVariant.
+inline constexpr const char* kMadeVariants[] = {"smooth", "static", "mixed"};
 
 struct LoadedVariant {
   EmbedModel loaded;
-  uint64_t file_bytes = 0;  // of the safetensors files in its directory
+  uint64_t file_bytes = 0;          // of the safetensors files in its directory
+  bool depends_on_history = false;  // answers depend on those before: one after the other, by one thread
 };
 
 // InvalidArgument for a name that is neither a built-in variant nor a directory, or is there twice; loads nothing.
