@@ -96,7 +96,8 @@ class LinearPlanner {
     if (options_.compensation) {
       ASSIGN_OR_RETURN(
           RoundedWeights rounded,
-          RoundWithCompensation(weights, linear_.in_dim, QuantizedInputs(plan->input), options_.num_threads));
+          RoundWithCompensation(weights, linear_.in_dim, QuantizedInputs(plan->input),
+                                {.num_threads = options_.num_threads, .clipping_search = options_.clipping_search}));
       plan->weights = std::move(rounded.values);
       plan->scales = std::move(rounded.scales);
       return absl::OkStatus();

@@ -35,10 +35,11 @@ absl::StatusOr<Technique> ParseTechnique(absl::string_view name);
 
 struct TechniqueOptions {
   Technique technique = Technique::kSmooth;
-  // These three not of kDynamic, which needs no calibration.
-  bool smoothing = true;        // input factors
-  bool compensation = true;     // error-compensated rounding of weights (model/quantize/weight_rounding.h)
-  bool bias_correction = true;  // the mean error of each output is taken off the bias
+  // These four not of kDynamic, which needs no calibration.
+  bool smoothing = true;         // input factors
+  bool compensation = true;      // error-compensated rounding of weights (model/quantize/weight_rounding.h)
+  bool clipping_search = false;  // of compensation: scales that clip weights are tried too
+  bool bias_correction = true;   // the mean error of each output is taken off the bias
   RangeObserver observer = RangeObserver::kMinMax;  // of kStatic
   int num_threads = 1;
   Isa isa = Isa::kScalar;

@@ -34,6 +34,9 @@ absl::Status Settle(QuantizeFlags* flags) {
     return absl::InvalidArgumentError(absl::StrCat(
         "--method ", flags->method, " needs --calibration FILE, about 100 texts of the kind to be served"));
   }
+  if (technique.clipping_search && !technique.compensation) {
+    return absl::InvalidArgumentError("--clipping-search is part of compensated rounding; drop --no-compensation");
+  }
   return absl::OkStatus();
 }
 
@@ -78,6 +81,8 @@ void AddQuantizeCommand(CLI::App& app, CommandBody* chosen) {
       ->capture_default_str();
   command->add_flag("!--no-smoothing", options.technique.smoothing, "No input factors");
   command->add_flag("!--no-compensation", options.technique.compensation, "Round weights to nearest");
+  command->add_flag("--clipping-search", options.technique.clipping_search,
+                    "Try scales that clip the largest weights of an output channel too");
   command->add_flag("!--no-bias-correction", options.technique.bias_correction, "Leave biases as they are");
   command->add_option("--threads", flags->threads, "Default: the CPUs that the container may use")
       ->check(CLI::Range(1, 1024));

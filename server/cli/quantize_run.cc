@@ -175,6 +175,7 @@ class QuantizeRun {
     if (!has_texts_ || technique.technique == Technique::kDynamic) return json;
     json["smoothing"] = technique.smoothing;
     json["compensation"] = technique.compensation;
+    json["clipping_search"] = technique.compensation && technique.clipping_search;
     json["bias_correction"] = technique.bias_correction;
     if (technique.technique == Technique::kStatic) {
       json["observer"] = name(model::RangeObserverName(technique.observer));

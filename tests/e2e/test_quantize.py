@@ -228,6 +228,7 @@ def test_methods_without_texts(floats, tmp_path, method):
     (["--method", "static"], EXIT_CONFIG, "needs --calibration FILE"),
     (["--method", "smooth", "--calibration", "/nonexistent"], EXIT_CONFIG, "cannot read /nonexistent"),
     (["--method", "best"], EXIT_CONFIG, "best not in"),
+    (["--clipping-search", "--no-compensation"], EXIT_CONFIG, "--clipping-search is part of compensated rounding"),
     (["--method", "static", "--observer", "max"], EXIT_CONFIG, "max not in"),
 ])
 def test_wrong_flags(floats, tmp_path, args, code, message):

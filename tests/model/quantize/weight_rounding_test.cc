@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -72,16 +73,33 @@ TEST(WeightRoundingTest, FactorInvertsTheMoments) {
 TEST(WeightRoundingTest, OutputsAreCloserThanWithRoundingToNearest) {
   const OwnedLinear linear = RandomLinear(kInDim, kOutDim, 1);
   const LinearInputs inputs = RandomInputs(kNumRows, kInDim, 2);
-  const auto rounded = RoundWithCompensation(linear.weights.span(), kInDim, inputs.rows, 1);
+  const auto rounded = RoundWithCompensation(linear.weights.span(), kInDim, inputs.rows, {});
   ASSERT_TRUE(rounded.ok()) << rounded.status();
   EXPECT_LT(OutputError(linear, inputs, *rounded), 0.7 * OutputError(linear, inputs, RoundToNearest(linear)));
+}
+
+// A weight far beyond the others that the inputs hardly use: clipping it makes every other step finer.
+TEST(WeightRoundingTest, ClippingPaysWhereALargeWeightMattersLittle) {
+  OwnedLinear linear = RandomLinear(kInDim, kOutDim, 1);
+  LinearInputs inputs = RandomInputs(kNumRows, kInDim, 2);
+  constexpr size_t kSpare = 3;
+  float largest = 0;
+  for (const float w : linear.weights.span()) largest = std::max(largest, std::abs(w));
+  for (size_t j = 0; j < kOutDim; j += 2) linear.weights.data()[j * kInDim + kSpare] = 1.3f * largest;
+  for (size_t r = 0; r < kNumRows; ++r) inputs.rows[r * kInDim + kSpare] *= 1e-3f;
+  const auto whole = RoundWithCompensation(linear.weights.span(), kInDim, inputs.rows, {});
+  const auto clipped = RoundWithCompensation(linear.weights.span(), kInDim, inputs.rows, {.clipping_search = true});
+  ASSERT_TRUE(whole.ok() && clipped.ok());
+  for (size_t j = 0; j < kOutDim; ++j) EXPECT_LE(clipped->scales[j], whole->scales[j]);
+  EXPECT_NE(clipped->scales, whole->scales);
+  EXPECT_LT(OutputError(linear, inputs, *clipped), 0.9 * OutputError(linear, inputs, *whole));
 }
 
 TEST(WeightRoundingTest, ThreadsDoNotChangeTheResult) {
   const OwnedLinear linear = RandomLinear(kInDim, kOutDim, 1);
   const LinearInputs inputs = RandomInputs(kNumRows, kInDim, 2);
-  const auto one = RoundWithCompensation(linear.weights.span(), kInDim, inputs.rows, 1);
-  const auto three = RoundWithCompensation(linear.weights.span(), kInDim, inputs.rows, 3);
+  const auto one = RoundWithCompensation(linear.weights.span(), kInDim, inputs.rows, {});
+  const auto three = RoundWithCompensation(linear.weights.span(), kInDim, inputs.rows, {.num_threads = 3});
   ASSERT_TRUE(one.ok() && three.ok());
   EXPECT_EQ(one->values, three->values);
   EXPECT_EQ(one->scales, three->scales);
@@ -92,7 +110,7 @@ TEST(WeightRoundingTest, FewRowsAndZeroChannelsWork) {
   for (size_t c = 0; c < kInDim; ++c) linear.weights[kInDim + c] = 0;
   for (const size_t num_rows : {size_t{0}, size_t{1}, size_t{5}}) {  // singular without damping
     const LinearInputs inputs = RandomInputs(num_rows, kInDim, 2);
-    const auto rounded = RoundWithCompensation(linear.weights.span(), kInDim, inputs.rows, 1);
+    const auto rounded = RoundWithCompensation(linear.weights.span(), kInDim, inputs.rows, {});
     ASSERT_TRUE(rounded.ok()) << rounded.status();
     EXPECT_EQ(rounded->scales[1], 1);
     for (size_t c = 0; c < kInDim; ++c) EXPECT_EQ(rounded->values[kInDim + c], 0);
@@ -103,7 +121,7 @@ TEST(WeightRoundingTest, ValuesThatAreNotFiniteAreAnError) {
   const OwnedLinear linear = RandomLinear(kInDim, 3, 1);
   LinearInputs inputs = RandomInputs(5, kInDim, 2);
   inputs.rows[7] = std::numeric_limits<float>::infinity();
-  EXPECT_FALSE(RoundWithCompensation(linear.weights.span(), kInDim, inputs.rows, 1).ok());
+  EXPECT_FALSE(RoundWithCompensation(linear.weights.span(), kInDim, inputs.rows, {}).ok());
 }
 
 }  // namespace
