@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "server/cli/advise/advise_command.h"
 #include "server/cli/bench_command.h"
 #include "server/cli/command.h"
 #include "server/cli/evaluate/evaluate_command.h"
@@ -18,8 +19,8 @@ namespace {
 
 // Every command, in the order of --help. A new one is a line here and a file of its own.
 constexpr void (*kCommands[])(CLI::App&, CommandBody*) = {
-    AddServeCommand, AddEmbedCommand,  AddQuantizeCommand, AddEvaluateCommand,
-    AddBenchCommand, AddHealthCommand, AddVersionCommand,
+    AddServeCommand,  AddEmbedCommand, AddQuantizeCommand, AddEvaluateCommand,
+    AddAdviseCommand, AddBenchCommand, AddHealthCommand,   AddVersionCommand,
 };
 
 // The name that the user may have meant, for a usage error: among the flags of the chosen command, or the

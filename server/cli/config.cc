@@ -95,6 +95,15 @@ void CheckLimits(const Config& config, std::vector<std::string>* problems) {
   }
 }
 
+void CheckAdvice(const Config& config, std::vector<std::string>* problems) {
+  const bool is_cached = config.advice().mode() == "cached";
+  if (is_cached == !config.advice().cache().empty()) return;
+  problems->push_back(
+      is_cached ? "advice.cache: empty, but advice.mode is cached; name the file that octet advise "
+                  "--cache wrote"
+                : absl::StrCat("advice.cache: given, but advice.mode is ", config.advice().mode(), ", not cached"));
+}
+
 }  // namespace
 
 LoadedConfig LoadConfig(const ConfigSources& sources) {
@@ -110,6 +119,7 @@ void CheckConfig(const Config& config, std::vector<std::string>* problems) {
   CheckAddresses(config, problems);
   CheckModels(config, problems);
   CheckLimits(config, problems);
+  CheckAdvice(config, problems);
 }
 
 absl::StatusOr<HostPort> ParseHostPort(absl::string_view text) {

@@ -8,6 +8,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/release_memory.h"
+#include "server/cli/advise/advice_cache.h"
+#include "server/cli/advise/startup_advice.h"
 #include "server/cli/build_info.h"
 #include "server/cli/command.h"
 #include "server/cli/exit_code.h"
@@ -84,6 +87,40 @@ int Fail(const absl::Status& status, int exit_code) {
   return exit_code;
 }
 
+void LogAdvice(const std::string& model, const PrecisionSpeeds& speeds, const Config& config) {
+  const StartupAdvice advice = AdviceOf(speeds, config.engine().precision());
+  spdlog::log(advice.is_warning ? spdlog::level::warn : spdlog::level::info, "advice: model {}: {}", model,
+              advice.line);
+}
+
+// Whatever goes wrong is no reason not to serve: loading will say it if it matters.
+void LogMeasuredAdvice(const Config& config, const ServePlan& plan) {
+  for (const PlannedModel& model : plan.models) {
+    const auto speeds = MeasurePrecisionSpeeds(model.directory, plan.isa, plan.num_threads);
+    if (speeds.ok()) {
+      LogAdvice(model.name, *speeds, config);
+    } else {
+      spdlog::warn("advice: model {}: {}", model.name, std::string(speeds.status().message()));
+    }
+  }
+  ReleaseStartupMemory();
+}
+
+void LogCachedAdvice(const Config& config, const ServePlan& plan, const serving::ModelRepository& repository) {
+  for (const auto& served : repository.List()) {
+    const auto speeds =
+        ReadAdvice(config.advice().cache(), ThisMachine(plan.isa, plan.num_threads), served->model->info().version);
+    if (!speeds.ok()) {
+      spdlog::warn("advice: {}", std::string(speeds.status().message()));
+    } else if (!speeds->has_value()) {
+      spdlog::warn("advice: model {}: {} has no entry of it for this machine; octet advise MODEL --cache adds one",
+                   served->name, config.advice().cache());
+    } else {
+      LogAdvice(served->name, **speeds, config);
+    }
+  }
+}
+
 // Not ready, then (after the lame duck time) no new calls, then the calls in work, then the connections.
 void Drain(const Config& config, serving::Pipeline* pipeline, rpc::GrpcServer* server) {
   server->SetServing(false);
@@ -112,9 +149,11 @@ int RunServer(const Config& config, const ServePlan& plan, const ContainerLimits
                             .num_threads = plan.num_threads,
                             .container_limits = limits});
   serving::ModelRepository repository(config.default_model());
+  if (config.advice().mode() == "measure") LogMeasuredAdvice(config, plan);
   const Refusal refusal = LoadModels(config, plan, limits, &repository);
   for (const std::string& line : refusal.lines) PrintError(line);
   if (refusal.exit_code != 0) return refusal.exit_code;
+  if (config.advice().mode() == "cached") LogCachedAdvice(config, plan, repository);
   auto pipeline =
       serving::Pipeline::Create(PipelineOptionsOf(config, plan), &repository, &metrics, &SteadyClock::Get());
   if (!pipeline.ok()) return Fail(pipeline.status(), kExitConfig);

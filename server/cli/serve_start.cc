@@ -52,6 +52,12 @@ absl::StatusOr<PlannedModel> PlanModel(const config::v1::Model& model, const mod
                   .min_cosine_min = gate.min_cosine_min(),
                   .require_report = gate.require_report()};
   ASSIGN_OR_RETURN(planned.memory, model::EstimateMemory(read, options));
+  if (!read.encoder.quantization) {
+    model::EncoderOptions f32 = options;
+    f32.precision = model::Precision::kF32;
+    ASSIGN_OR_RETURN(const model::MemoryUse use, model::EstimateMemory(read, f32));
+    planned.f32_bytes = use.weight_bytes + use.embedding_bytes + use.arena_bytes;
+  }
   return planned;
 }
 
@@ -75,6 +81,12 @@ MemoryBudget ComputeBudget(const Config& config, const ContainerLimits& limits, 
                        config.limits().max_queue_texts() * (kQueuedTextBytes + answer_bytes);
   budget.connection_bytes = ConnectionBytes(config, limits);
   budget.process_bytes = kProcessBytes;
+  if (config.advice().mode() == "measure") {
+    const uint64_t place = budget.weight_bytes + budget.embedding_bytes + budget.arena_bytes;
+    for (const PlannedModel& model : plan.models) {
+      if (model.f32_bytes > place) budget.advice_bytes = std::max(budget.advice_bytes, model.f32_bytes - place);
+    }
+  }
   return budget;
 }
 
@@ -120,7 +132,8 @@ std::string FormatBudget(const MemoryBudget& budget) {
   const auto mib = [](uint64_t bytes) { return (bytes + kMiB - 1) / kMiB; };
   return absl::StrCat("weights ", mib(budget.weight_bytes), " + embeddings ", mib(budget.embedding_bytes), " + arenas ",
                       mib(budget.arena_bytes), " + queues ", mib(budget.queue_bytes), " + connections ",
-                      mib(budget.connection_bytes), " + process ", mib(budget.process_bytes), " = ",
+                      mib(budget.connection_bytes), " + process ", mib(budget.process_bytes),
+                      budget.advice_bytes == 0 ? "" : absl::StrCat(" + advice ", mib(budget.advice_bytes)), " = ",
                       mib(budget.total()), " MiB");
 }
 

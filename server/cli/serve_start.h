@@ -29,6 +29,7 @@ struct PlannedModel {
   uint32_t max_tokens = 0;
   size_t output_dim = 0;    // values of a text's answer
   model::MemoryUse memory;  // arena_bytes: of one workspace
+  uint64_t f32_bytes = 0;   // weights, embeddings and arena in f32, for advice; 0 of a directory without floats
   model::QuantizationGate gate;
   // Of a classification model; or why the configuration does not fit the model.
   absl::StatusOr<model::PredictionOptions> predictions = model::PredictionOptions();
@@ -41,8 +42,10 @@ struct MemoryBudget {
   uint64_t queue_bytes = 0;       // all queues full
   uint64_t connection_bytes = 0;  // the transport's quota
   uint64_t process_bytes = 0;     // code, tokenizers, threads, metrics
+  // What measuring for advice needs beyond the place of weights, embeddings and arenas, which is still empty then.
+  uint64_t advice_bytes = 0;
   uint64_t total() const {
-    return weight_bytes + embedding_bytes + arena_bytes + queue_bytes + connection_bytes + process_bytes;
+    return weight_bytes + embedding_bytes + arena_bytes + queue_bytes + connection_bytes + process_bytes + advice_bytes;
   }
 };
 std::string FormatBudget(const MemoryBudget& budget);  // "weights 11 MiB + ... = 300 MiB"

@@ -2,6 +2,7 @@
 octet_test(cli_config_test SOURCES cli_config_test.cc DEPS octet_config yaml-cpp LABELS unit)
 octet_test(cli_classification_settings_test SOURCES classification_settings_test.cc DEPS octet_cli LABELS unit)
 octet_test(cli_quantization_settings_test SOURCES quantization_settings_test.cc DEPS octet_cli LABELS unit)
+octet_test(cli_advice_test SOURCES advice_test.cc DEPS octet_cli LABELS unit)
 octet_test(cli_io_test SOURCES cli_io_test.cc
   DEPS octet_cli spdlog::spdlog nlohmann_json::nlohmann_json LABELS unit)
 if(TARGET octet AND EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/cli_process_test.cc)

@@ -37,6 +37,7 @@ are plain characters in them; otherwise comma-separated with quotes as in RFC 41
   classification  columns text, label; without a header the first two. Labels are indices, or names with --labels;
                   several are separated by commas
   retrieval       a folder in BEIR's layout: queries.jsonl, corpus.jsonl, qrels/SPLIT.tsv
+  closeness       texts without labels, one a line or JSON lines with "text": the cosine to f32's answers
 Metrics: similarity: Spearman, Pearson of the cosine with the score. classification: accuracy, micro and macro F1.
 retrieval: nDCG@10, recall@10, MRR@10. See docs/quantization.md.
 
@@ -100,6 +101,9 @@ absl::Status CheckFlags(const EvaluateFlags& flags) {
   RETURN_IF_ERROR(CheckVariantNames(ready));
   const bool has_baseline =
       std::find(flags.variants.begin(), flags.variants.end(), kBaselineVariant) != flags.variants.end();
+  if (flags.task.task == "closeness" && !has_baseline) {
+    return absl::InvalidArgumentError("--task closeness: to f32; add f32 to --variants");
+  }
   if (!flags.task.dev.empty() && !has_baseline) {
     return absl::InvalidArgumentError("--dev: the threshold is taken from f32; add f32 to --variants");
   }
@@ -159,7 +163,7 @@ int RunEvaluate(EvaluateFlags flags) {
 }
 
 void AddTaskOptions(CLI::App* command, TaskOptions* task) {
-  command->add_option("--task", task->task, "similarity, classification or retrieval")->required();
+  command->add_option("--task", task->task, "similarity, classification, retrieval or closeness (texts without labels)")->required();
   command->add_option("--data", task->data, "File of labelled examples; for retrieval a folder")->required();
   command->add_option("--labels", task->labels, "Classification: file of label names, one a line, in index order");
   command->add_option("--dev", task->dev,

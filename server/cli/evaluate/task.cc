@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "model/quote.h"
 #include "server/cli/evaluate/classification_task.h"
+#include "server/cli/evaluate/closeness_task.h"
 #include "server/cli/evaluate/retrieval_task.h"
 #include "server/cli/evaluate/similarity_task.h"
 
@@ -25,6 +26,10 @@ absl::Status CheckFlags(const TaskOptions& options) {
   if (!is_retrieval && options.split != TaskOptions().split) return Refuse("--split", "only for --task retrieval");
   if (!is_retrieval && (options.query_prompt.has_value() || options.document_prompt.has_value())) {
     return Refuse("--query-prompt and --document-prompt", "only for --task retrieval");
+  }
+  const bool is_closeness = options.task == "closeness";
+  if (is_closeness && (!options.columns.empty() || !options.where.empty())) {
+    return Refuse("--columns and --where", "not for --task closeness, whose file is of texts alone");
   }
   if (is_retrieval && !options.columns.empty()) return Refuse("--columns", "the retrieval files have fixed columns");
   if (is_retrieval && !options.where.empty()) return Refuse("--where", "not for --task retrieval; see --split");
@@ -66,7 +71,9 @@ absl::StatusOr<std::unique_ptr<Task>> MakeTask(const TaskOptions& options) {
   if (options.task == "similarity") return LoadTask<SimilarityTask>(options);
   if (options.task == "classification") return LoadTask<ClassificationTask>(options);
   if (options.task == "retrieval") return LoadTask<RetrievalTask>(options);
-  return Refuse("--task", absl::StrCat(model::Quote(options.task), ": want similarity, classification or retrieval"));
+  if (options.task == "closeness") return LoadTask<ClosenessTask>(options);
+  return Refuse("--task",
+                absl::StrCat(model::Quote(options.task), ": want similarity, classification, retrieval or closeness"));
 }
 
 double Cosine(std::span<const float> a, std::span<const float> b) {

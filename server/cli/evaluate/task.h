@@ -69,7 +69,7 @@ class Task {
   // What a model must do for its answers to be scored.
   virtual model::Task model_task() const { return model::Task::kEmbedding; }
   // FailedPrecondition when the model does something else.
-  absl::Status CheckModel(const model::TextModel& model) const;
+  virtual absl::Status CheckModel(const model::TextModel& model) const;
 
   // Texts of the development file, if the task has settings to take from one; then Calibrate gets the baseline's
   // answers to them, once and before Score.
