@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "model/task.h"
 #include "model/text_model.h"
 #include "server/cli/config.h"
+#include "server/cli/serve_shadow.h"
 #include "serving/model_repository.h"
 #include "serving/pipeline.h"
 
@@ -31,6 +33,8 @@ struct PlannedModel {
   model::QuantizationGate gate;
   // Of a classification model; or why the configuration does not fit the model.
   absl::StatusOr<model::PredictionOptions> predictions = model::PredictionOptions();
+  // Likewise; nothing when the model has no shadow.
+  absl::StatusOr<std::optional<PlannedShadow>> shadow = std::nullopt;
 };
 
 // Bytes at the worst moment, by what holds them.
