@@ -62,6 +62,21 @@ uint64_t Encoder::weight_bytes() const {
 
 std::vector<std::string> Encoder::implementation_names() const { return state_->linears->implementation_names(); }
 
+const kernels::InputFormat& Encoder::input_format(size_t linear_idx) const {
+  const EncoderLayer& layer = state_->layers[linear_idx / kLinearsPerLayer];
+  switch (static_cast<LinearSlot>(linear_idx % kLinearsPerLayer)) {
+    case LinearSlot::kQueryKeyValue:
+      return layer.query_key_value->input();
+    case LinearSlot::kAttentionOutput:
+      return layer.attention_output->input();
+    case LinearSlot::kIntermediate:
+      return layer.intermediate->input();
+    case LinearSlot::kOutput:
+      break;
+  }
+  return layer.output->input();
+}
+
 absl::Status Encoder::CheckBatch(const PackedBatch& batch) const {
   const EncoderConfig& config = state_->config;
   const auto& starts = batch.starts;

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "base/cpu_isa.h"
 #include "base/matrix_view.h"
+#include "kernels/linear.h"
 #include "kernels/thread_team.h"
 #include "model/activation_range.h"
 #include "model/encoder_config.h"
@@ -63,6 +64,8 @@ class Encoder {
   uint64_t embedding_bytes() const;
   // Names of the matmul implementations in use, for info and tests ("brg:avx512_core_vnni", ...).
   std::vector<std::string> implementation_names() const;
+  // How a linear layer (LinearIdx) takes its input.
+  const kernels::InputFormat& input_format(size_t linear_idx) const;
 
   const kernels::KernelTable& kernels() const;
 

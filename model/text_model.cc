@@ -96,7 +96,7 @@ absl::StatusOr<std::shared_ptr<const TextModel>> TextModel::Load(const std::stri
   model->warnings_ = config.warnings;
   model->FillInfo(config, options);
   std::string tokenizer_sha256 = Sha256Hex("");
-  if (options.needs_text) {
+  if (options.needs_text && options.needs_tokenizer) {
     ASSIGN_OR_RETURN(const std::string json, directory->ReadSmallFile(kTokenizerFile, kMaxTokenizerBytes));
     tokenizer_sha256 = Sha256Hex(json);
     RETURN_IF_ERROR(model->LoadTokenizer(json, config));

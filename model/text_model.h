@@ -53,6 +53,8 @@ struct TextModelOptions {
   // false: no tokenizer.json and no files beside config.json needed; whatever the model's task, it is the encoder
   // alone (token ids in, mean pooling).
   bool needs_text = true;
+  // false: as the model's task says, but token ids come from elsewhere; Tokenize is refused.
+  bool needs_tokenizer = true;
   // Called now and then while loading, for progress display. May be empty.
   std::function<void(absl::string_view phase, uint64_t done_bytes, uint64_t total_bytes)> progress = nullptr;
 };

@@ -36,8 +36,9 @@ bool BatchQueue::TryHandToIdleWorker(const std::shared_ptr<Call>& call) {
   return true;
 }
 
-BatchWork BatchQueue::Take() {
+BatchWork BatchQueue::Take(absl::Duration spare_after) {
   BatchWork work;
+  bool has_waited = false;  // for spare_after, and nothing has woken it
   MutexLock lock(&mu_);
   while (true) {
     if (handed_ != nullptr) {
@@ -56,9 +57,14 @@ BatchWork BatchQueue::Take() {
       Apply(cut, &work);
       if (!work.texts.empty() || !work.dropped.empty()) return work;
       if (cut.wait_until) wait = std::min(wait, *cut.wait_until - work.cut_at);
+    } else if (has_waited) {
+      work.is_spare = true;
+      return work;
+    } else {
+      wait = std::min(wait, spare_after);
     }
     worker_idle_ = true;
-    wake_worker_.WaitWithTimeout(&mu_, wait);
+    has_waited = wake_worker_.WaitWithTimeout(&mu_, wait) && wait == spare_after;
     worker_idle_ = false;
   }
 }

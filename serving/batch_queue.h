@@ -25,13 +25,14 @@ struct BatchText {
 };
 
 // What the worker gets: one of a call to tokenize or texts to compute, beside calls that were dropped (to
-// be answered with what CheckWanted says at `cut_at`). Nothing at all: the queue was stopped.
+// be answered with what CheckWanted says at `cut_at`). Nothing at all: `stopped`, or `is_spare`.
 struct BatchWork {
   std::shared_ptr<Call> to_tokenize;
   std::vector<BatchText> texts;  // of one model
   std::vector<std::shared_ptr<Call>> dropped;
   MonotonicTime cut_at;
   bool stopped = false;
+  bool is_spare = false;
 };
 
 class BatchQueue {
@@ -45,8 +46,9 @@ class BatchQueue {
   // Hands an untokenized call to the worker if that has nothing to do; else false and no effect.
   bool TryHandToIdleWorker(const std::shared_ptr<Call>& call);
 
-  // Blocks until there is work. Only the worker calls it.
-  BatchWork Take();
+  // Blocks until there is work, or there has been none for `spare_after` (real time): then is_spare is set and nothing
+  // waits. Only the worker calls it.
+  BatchWork Take(absl::Duration spare_after = absl::InfiniteDuration());
 
   // Takes out calls that are answered, cancelled or expired; the last two are returned. `left` (may be
   // null): how many calls still wait.

@@ -1,10 +1,13 @@
 // The one thread that runs forward passes, with its team, one batch at a time across all models. Faults
-// (exceptions, model errors, non-finite outputs) fail the texts they belong to and nothing else.
+// (exceptions, model errors, non-finite outputs) fail the texts they belong to and nothing else. When nothing waits it
+// runs passes of shadows (shadow.h), one at a time, so that a batch waits for one of them at most.
 #ifndef OCTET_SERVING_COMPUTE_WORKER_H_
 #define OCTET_SERVING_COMPUTE_WORKER_H_
 
+#include <atomic>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -18,7 +21,9 @@
 #include "serving/batch_queue.h"
 #include "serving/heartbeat.h"
 #include "serving/metrics.h"
+#include "serving/model_repository.h"
 #include "serving/servable.h"
+#include "serving/shadow.h"
 #include "serving/tokenize_stage.h"
 
 namespace octet::serving {
@@ -45,7 +50,10 @@ class ComputeWorker {
 
   // Starts the thread, makes workspaces and runs the warm-up passes there. Returns when the worker is
   // ready or with the first model's error.
-  absl::Status Start(const std::vector<std::shared_ptr<const Servable>>& models);
+  absl::Status Start(const std::vector<std::shared_ptr<const ServedModel>>& models);
+
+  // From now on no shadow (shadow.h) begins a pass, and texts that wait for theirs are dropped. Any thread.
+  void StopShadows() { shadows_stopped_.store(true, std::memory_order_relaxed); }
 
  private:
   // Scratch of one model. Keeps the model alive, so that its address stays a valid key.
@@ -53,12 +61,13 @@ class ComputeWorker {
     std::shared_ptr<const Servable> model;
     std::unique_ptr<ServableWorkspace> workspace;
     AlignedBuffer<float> outputs;  // of a batch's texts, end to end
+    Shadow* shadow = nullptr;      // null: the model has none
   };
 
   void Run(Heartbeat* beat);
-  absl::Status Prepare(const std::vector<std::shared_ptr<const Servable>>& models);
+  absl::Status Prepare(const std::vector<std::shared_ptr<const ServedModel>>& models);
   absl::Status WarmUp(Station* station);
-  Station* StationOf(const std::shared_ptr<const Servable>& model);
+  Station* StationOf(const ServedModel& served);
 
   void Process(const std::vector<BatchText>& texts, MonotonicTime batch_start);
   void Pack(std::span<const BatchText> texts);
@@ -70,10 +79,14 @@ class ComputeWorker {
   void Deliver(Station* station, std::span<const BatchText> texts, MonotonicTime batch_start,
                absl::Duration compute_time);
   void SendAnswers();
+  bool ShadowsWait() const;
+  // One pass of the next shadow in turn, unless calls are on their way to the queue.
+  void ComputeShadow();
 
   const ComputeWorkerOptions options_;
   const Parts parts_;
   std::thread thread_;
+  std::atomic<bool> shadows_stopped_{false};
 
   // Only on the worker's thread.
   std::unique_ptr<kernels::ThreadTeam> team_;
@@ -87,6 +100,14 @@ class ComputeWorker {
     absl::StatusOr<Response> result;
   };
   std::vector<ReadyAnswer> ready_;
+  // Outputs of the last batch that are in their calls, in Station::outputs; kept only for a shadow.
+  struct DeliveredText {
+    const BatchText* text;
+    std::span<const float> output;
+  };
+  std::vector<DeliveredText> delivered_;
+  std::vector<std::unique_ptr<Shadow>> shadows_;
+  size_t next_shadow_ = 0;  // whose turn it is
 };
 
 }  // namespace octet::serving

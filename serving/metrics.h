@@ -27,6 +27,7 @@
 #include "prometheus/histogram.h"
 #include "prometheus/metric_family.h"
 #include "prometheus/registry.h"
+#include "serving/shadow_metrics.h"
 
 namespace octet::serving {
 
@@ -92,6 +93,8 @@ struct Metrics final : public prometheus::Collectable {
   void RegisterModel(const ModelLabels& labels);
   // The model's children, or those of "unknown".
   ModelMetrics* ForModel(absl::string_view name) { return &models_[ModelIdx(name)]; }
+  // What the model's shadow counts; its series exist from here on.
+  ShadowMetrics ForShadow(absl::string_view name) { return shadow_.ForModel(models_[ModelIdx(name)].name); }
 
   // Every call is started once and recorded once, whatever becomes of it; in flight is the difference.
   // `code_name`: of gRPC ("OK", "INVALID_ARGUMENT", ...), others fold into "UNKNOWN". The model of a call
@@ -125,6 +128,7 @@ struct Metrics final : public prometheus::Collectable {
   prometheus::Histogram* CallHistogram(size_t method, size_t model, size_t code);
 
   prometheus::Registry registry_;  // owns all children
+  ShadowFamilies shadow_{&registry_};
   const ContainerLimits container_limits_;
   std::vector<std::string> methods_;  // [0] = "unknown"
 

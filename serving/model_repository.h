@@ -18,12 +18,23 @@
 
 namespace octet::serving {
 
+// A share of a model's texts is computed by a reference as well, to see how far answers are from it (shadow.h).
+struct ShadowOptions {
+  // In f32, without a tokenizer; null: no shadow. Takes batches of at least max_tokens tokens, and has as many values
+  // of a text as the model.
+  std::shared_ptr<const Servable> reference = nullptr;
+  double share = 0;             // of texts, 0..1
+  size_t max_tokens = 128;      // longer texts are left out
+  size_t max_queue_texts = 64;  // more are dropped
+};
+
 struct ServedModel {
   std::string name;
   std::shared_ptr<const Servable> model;  // MakeServable(a loaded model::TextModel)
   absl::Duration load_time;
   // Of a classification model: what calls get that ask for nothing else.
   model::PredictionOptions predictions = {};
+  ShadowOptions shadow = {};
 };
 
 class ModelRepository {

@@ -13,6 +13,7 @@
 #include "serving/compute_worker.h"
 #include "serving/heartbeat.h"
 #include "serving/request_check.h"
+#include "serving/shadow.h"
 #include "serving/sweeper.h"
 #include "serving/tokenize_stage.h"
 
@@ -115,9 +116,10 @@ Pipeline::State::State(const PipelineOptions& options_in, const ModelRepository*
 
 absl::Status Pipeline::State::Start() {
   RETURN_IF_ERROR(CheckOptions(options));
-  std::vector<std::shared_ptr<const Servable>> models;
-  for (const auto& served : repository->List()) {
+  const std::vector<std::shared_ptr<const ServedModel>> models = repository->List();
+  for (const auto& served : models) {
     RETURN_IF_ERROR(CheckModel(options, *served));
+    RETURN_IF_ERROR(CheckShadow(*served));
     const model::ModelInfo& info = served->model->info();
     const absl::string_view precision = model::PrecisionName(info.precision);
     const absl::string_view isa = IsaName(info.isa);
@@ -126,7 +128,6 @@ absl::Status Pipeline::State::Start() {
                             .precision = std::string(precision.data(), precision.size()),
                             .isa = std::string(isa.data(), isa.size()),
                             .load_time = served->load_time});
-    models.push_back(served->model);
   }
   RETURN_IF_ERROR(worker.Start(models));
   tokenize_stage.Start(options.num_tokenizer_threads, &heartbeats);
@@ -206,6 +207,7 @@ bool Pipeline::State::Sweep() {
 
 size_t Pipeline::State::Drain(absl::Duration timeout) {
   calls.Close();
+  worker.StopShadows();
   size_t num_cut_off = 0;
   if (!calls.WaitUntilEmpty(timeout)) {
     for (const auto& call : calls.List()) num_cut_off += call->Finish(Draining());

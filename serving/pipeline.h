@@ -11,7 +11,8 @@
 //   Unavailable         draining
 //   Internal            "non-finite output", a worker's fault
 // What is refused before tokenizing is in request_check.h, what is refused for load in admission.h, and who
-// shares a batch in batch_policy.h. Thread-safe.
+// shares a batch in batch_policy.h. Texts of a model with a shadow (shadow.h) may be computed again after they are
+// answered, while nothing else is to be done. Thread-safe.
 #ifndef OCTET_SERVING_PIPELINE_H_
 #define OCTET_SERVING_PIPELINE_H_
 
@@ -68,8 +69,8 @@ class Pipeline {
   // Never blocks. `done` runs exactly once.
   void Submit(Request request, RequestDone done);
 
-  // From now on Submit answers Unavailable; waits until every accepted request is done or `timeout` has
-  // passed, then answers the rest Unavailable. Returns how many were cut off.
+  // From now on Submit answers Unavailable and shadows rest; waits until every accepted request is done or `timeout`
+  // has passed, then answers the rest Unavailable. Returns how many were cut off.
   size_t Drain(absl::Duration timeout);
 
   PipelineHealth Health() const;

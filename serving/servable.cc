@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
+#include "base/status_macros.h"
 #include "model/encoder_workspace.h"
 
 namespace octet::serving {
@@ -22,7 +24,8 @@ class TextModelWorkspace final : public ServableWorkspace {
 
 class TextModelServable final : public Servable {
  public:
-  explicit TextModelServable(std::shared_ptr<const model::TextModel> model) : model_(std::move(model)) {}
+  explicit TextModelServable(std::shared_ptr<const model::TextModel> model)
+      : model_(std::move(model)), has_fixed_ranges_(model::HasFixedRanges(model_->encoder())) {}
 
   const model::ModelInfo& info() const override { return model_->info(); }
   const model::MemoryUse& memory() const override { return model_->memory(); }
@@ -49,8 +52,23 @@ class TextModelServable final : public Servable {
     return model_->Compute(batch, own->encoder(), own->head(), outputs);
   }
 
+  bool has_fixed_ranges() const override { return has_fixed_ranges_; }
+
+  absl::Status ComputeCountingClipped(const model::PackedBatch& batch, ServableWorkspace* workspace,
+                                      std::span<float> outputs, model::ClippingCount* count) const override {
+    const auto* const own = static_cast<TextModelWorkspace*>(workspace);
+    model::ClippingCounter counter(model_->encoder());
+    own->encoder()->SetObserver(&counter);
+    // Live passes use this workspace too: the observer must be gone however this one ends.
+    const auto no_observer = absl::MakeCleanup([own] { own->encoder()->SetObserver(nullptr); });
+    RETURN_IF_ERROR(Compute(batch, workspace, outputs));
+    *count = counter.count();
+    return absl::OkStatus();
+  }
+
  private:
   const std::shared_ptr<const model::TextModel> model_;
+  const bool has_fixed_ranges_;
 };
 
 }  // namespace

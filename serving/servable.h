@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "kernels/thread_team.h"
+#include "model/activation_clipping.h"
 #include "model/packed_batch.h"
 #include "model/text_model.h"
 #include "text/tokenizer.h"
@@ -46,6 +47,12 @@ class Servable {
   // `workspace` comes from this object's NewWorkspace. outputs: of the texts end to end, OutputSize of each.
   virtual absl::Status Compute(const model::PackedBatch& batch, ServableWorkspace* workspace,
                                std::span<float> outputs) const = 0;
+
+  // Whether linear layers cut their inputs to fixed ranges.
+  virtual bool has_fixed_ranges() const = 0;
+  // As Compute, with the same outputs, and sets `count` to what the pass has cut off; slower.
+  virtual absl::Status ComputeCountingClipped(const model::PackedBatch& batch, ServableWorkspace* workspace,
+                                              std::span<float> outputs, model::ClippingCount* count) const = 0;
 };
 
 // A loaded model as a Servable.

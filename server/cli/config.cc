@@ -57,6 +57,11 @@ void CheckModels(const Config& config, std::vector<std::string>* problems) {
     if (model.directory().empty()) {
       problems->push_back(absl::StrCat("models: ", Quoted(model.name()), " has no directory"));
     }
+    // Not in [0, 1], or not a number.
+    if (!(model.shadow().share() >= 0 && model.shadow().share() <= 1)) {
+      problems->push_back(absl::StrCat("models: ", Quoted(model.name()), " has shadow.share ", model.shadow().share(),
+                                       ", want 0 to 1"));
+    }
     if (!names.insert(model.name()).second) {
       problems->push_back(
           absl::StrCat("models: ", Quoted(model.name()), " given twice; use --model NAME=DIR with names of your own"));

@@ -58,6 +58,7 @@ absl::StatusOr<PlannedModel> PlanModel(const config::v1::Model& model, const mod
     ASSIGN_OR_RETURN(const model::MemoryUse use, model::EstimateMemory(read, f32));
     planned.f32_bytes = use.weight_bytes + use.embedding_bytes + use.arena_bytes;
   }
+  planned.shadow = PlanShadow(model, *directory, read, options);
   return planned;
 }
 
@@ -67,18 +68,26 @@ uint64_t ConnectionBytes(const Config& config, const ContainerLimits& limits) {
   return std::max({128 * kMiB, limits.memory_limit_bytes().value_or(0) / 10, 16 * grpc.max_receive_message_bytes()});
 }
 
+void AddMemory(const model::MemoryUse& use, MemoryBudget* budget) {
+  budget->weight_bytes += use.weight_bytes;
+  budget->embedding_bytes += use.embedding_bytes;
+  budget->arena_bytes += use.arena_bytes;
+}
+
 MemoryBudget ComputeBudget(const Config& config, const ContainerLimits& limits, const ServePlan& plan) {
   MemoryBudget budget;
-  uint64_t answer_bytes = 0;
+  uint64_t answer_bytes = 0, shadow_queue_bytes = 0;
   for (const PlannedModel& model : plan.models) {
-    budget.weight_bytes += model.memory.weight_bytes;
-    budget.embedding_bytes += model.memory.embedding_bytes;
-    budget.arena_bytes += model.memory.arena_bytes;
+    AddMemory(model.memory, &budget);
+    if (const std::optional<PlannedShadow>& shadow = *model.shadow) {
+      AddMemory(shadow->memory, &budget);
+      shadow_queue_bytes += shadow->queue_bytes;
+    }
     answer_bytes = std::max<uint64_t>(answer_bytes, model.output_dim * sizeof(float));
   }
   budget.queue_bytes = config.limits().max_pending_bytes() * kPendingCopies +
                        config.limits().max_queue_tokens() * kQueuedTokenBytes +
-                       config.limits().max_queue_texts() * (kQueuedTextBytes + answer_bytes);
+                       config.limits().max_queue_texts() * (kQueuedTextBytes + answer_bytes) + shadow_queue_bytes;
   budget.connection_bytes = ConnectionBytes(config, limits);
   budget.process_bytes = kProcessBytes;
   if (config.advice().mode() == "measure") {
@@ -101,7 +110,7 @@ void CheckBudget(const ServePlan& plan, const ContainerLimits& limits, Refusal* 
       absl::StrCat("memory: needs ", FormatBudget(plan.budget), ", limit ", usable / kMiB,
                    " MiB (90 % of the container's ", *limits.memory_limit_bytes() / kMiB, " MiB); ",
                    queues_are_at_fault ? "lower limits.max_pending_bytes, limits.max_queue_* or grpc.memory_quota_bytes"
-                                       : "raise the limit or take a smaller model"));
+                                       : "raise the limit, take a smaller model or leave out shadow"));
 }
 
 void SettleThreads(const Config& config, const ContainerLimits& limits, ServePlan* plan) {
@@ -173,6 +182,8 @@ Refusal PlanServing(const Config& config, const ContainerLimits& limits, ServePl
       refuse(kExitConfig, absl::StrCat("model ", Quoted(model.name()), ": ", planned->predictions.status().message()));
     } else if (!planned->quantization.ok()) {
       refuse(kExitConfig, absl::StrCat("model ", Quoted(model.name()), ": ", planned->quantization.status().message()));
+    } else if (!planned->shadow.ok()) {
+      refuse(kExitConfig, absl::StrCat("model ", Quoted(model.name()), ": ", planned->shadow.status().message()));
     } else if (batch_tokens < planned->max_tokens) {
       refuse(kExitConfig, absl::StrCat("limits.max_batch_tokens: ", batch_tokens, ", but model ", Quoted(model.name()),
                                        " takes texts of ", planned->max_tokens, " tokens; want at least that"));
@@ -241,10 +252,20 @@ Refusal LoadModels(const Config& config, const ServePlan& plan, const ContainerL
                  std::string(model::TaskName(planned.task)), (*model)->info().version, (*model)->info().fingerprint,
                  absl::ToInt64Milliseconds(load_time));
     for (const std::string& warning : (*model)->warnings()) spdlog::warn("model {}: {}", planned.name, warning);
+    const auto shadow = LoadShadow(*planned.shadow, options);
+    progress.Clear();
+    if (!shadow.ok()) {
+      return {kExitModel, {absl::StrCat("model ", Quoted(planned.name), ": ", shadow.status().message())}};
+    }
+    if (shadow->reference != nullptr) {
+      spdlog::info("model {}: {} of the texts, those of up to {} tokens, are compared with f32", planned.name,
+                   shadow->share, shadow->max_tokens);
+    }
     const absl::Status added = repository->Add({.name = planned.name,
                                                 .model = serving::MakeServable(*std::move(model)),
                                                 .load_time = load_time,
-                                                .predictions = *planned.predictions});
+                                                .predictions = *planned.predictions,
+                                                .shadow = *shadow});
     if (!added.ok()) return {kExitConfig, {std::string(added.message())}};
   }
   ReleaseStartupMemory();

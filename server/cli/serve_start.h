@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "model/text_model.h"
 #include "server/cli/config.h"
 #include "server/cli/quantization_settings.h"
+#include "server/cli/serve_shadow.h"
 #include "serving/model_repository.h"
 #include "serving/pipeline.h"
 
@@ -34,6 +36,8 @@ struct PlannedModel {
   // Of a classification model; or why the configuration does not fit the model.
   absl::StatusOr<model::PredictionOptions> predictions = model::PredictionOptions();
   absl::StatusOr<QuantizationSettings> quantization = QuantizationSettings();  // or why it does not fit
+  // Likewise; nothing when the model has no shadow.
+  absl::StatusOr<std::optional<PlannedShadow>> shadow = std::nullopt;
 };
 
 // Bytes at the worst moment, by what holds them.

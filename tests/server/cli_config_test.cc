@@ -228,6 +228,17 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"QueueTokens", {"OCTET_LIMITS_MAX_QUEUE_TOKENS=5"}, "at least limits.max_batch_tokens"}),
     [](const auto& test) { return std::string(test.param.name); });
 
+TEST(ConfigTest, AShadowsShareIsAShare) {
+  for (const char* share : {"-0.1", "1.5"}) {
+    Config config;
+    std::vector<std::string> problems;
+    ApplyYaml(absl::StrCat("models: [{name: m, directory: d, shadow: {share: ", share, "}}]"), "f", &config, &problems);
+    ASSERT_THAT(problems, IsEmpty());
+    CheckConfig(config, &problems);
+    EXPECT_THAT(problems, ElementsAre(HasSubstr(absl::StrCat("\"m\" has shadow.share ", share, ", want 0 to 1"))));
+  }
+}
+
 TEST(ConfigTest, NeedsAModel) { EXPECT_THAT(LoadConfig({}).problems, ElementsAre(HasSubstr("--model NAME=DIR"))); }
 
 TEST(ConfigTest, TakesAddresses) {

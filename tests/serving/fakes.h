@@ -161,6 +161,15 @@ class FakeServable final : public Servable {
     return on_compute ? on_compute(batch, rows) : absl::OkStatus();
   }
 
+  // Set before the pipeline runs: what a counting pass says; absent: no fixed ranges.
+  std::optional<model::ClippingCount> clipping;
+  bool has_fixed_ranges() const override { return clipping.has_value(); }
+  absl::Status ComputeCountingClipped(const model::PackedBatch& batch, ServableWorkspace* workspace,
+                                      std::span<float> outputs, model::ClippingCount* count) const override {
+    *count = *clipping;
+    return Compute(batch, workspace, outputs);
+  }
+
   // Every batch so far, warm-up included.
   std::vector<SeenBatch> seen() const {
     MutexLock lock(&mu_);

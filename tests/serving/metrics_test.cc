@@ -56,6 +56,12 @@ TEST(MetricsTest, NamesAndTypesAreStable) {
       "octet_queue_tokens gauge",
       "octet_rejected_total counter",
       "octet_request_duration_seconds histogram",
+      "octet_shadow_activations_total counter",
+      "octet_shadow_clipped_activations_total counter",
+      "octet_shadow_cosine_distance histogram",
+      "octet_shadow_dropped_total counter",
+      "octet_shadow_label_flips_total counter",
+      "octet_shadow_texts_total counter",
       "octet_texts_total counter",
       "octet_threads gauge",
       "octet_tokenize_duration_seconds histogram",
@@ -71,6 +77,7 @@ TEST(MetricsTest, NamesAndTypesAreStable) {
   };
   Metrics metrics(Options());
   metrics.RegisterModel(Mini());
+  metrics.ForShadow("mini");
   metrics.StartCall("tei.v1.Embed/Embed");
   metrics.RecordCall("tei.v1.Embed/Embed", "mini", "OK", absl::Milliseconds(1));
   std::set<std::string> actual;
@@ -153,6 +160,21 @@ TEST(MetricsTest, ModelAndBuildAreDescribed) {
   EXPECT_THAT(text, HasSubstr("octet_model_load_seconds{model=\"mini\"} 1.5"));
   EXPECT_THAT(text, HasSubstr("octet_build_info{commit=\"abc\",isa=\"avx2\",version=\"1.2.3\"} 1"));
   EXPECT_THAT(text, HasSubstr("octet_threads 2"));
+}
+
+TEST(MetricsTest, AShadowsSeriesExistFromTheStartAndOnce) {
+  Metrics metrics(Options());
+  metrics.RegisterModel(Mini());
+  EXPECT_THAT(metrics.Render(), Not(HasSubstr("octet_shadow")));
+  metrics.ForShadow("mini").Drop(ShadowDrop::kTooLong);
+  metrics.ForShadow("mini").Drop(ShadowDrop::kTooLong);
+  metrics.ForShadow("mini").cosine_distance->Observe(0.0015);
+  const std::string text = metrics.Render();
+  EXPECT_THAT(text, HasSubstr("octet_shadow_dropped_total{model=\"mini\",reason=\"too_long\"} 2"));
+  EXPECT_THAT(text, HasSubstr("octet_shadow_dropped_total{model=\"mini\",reason=\"queue_full\"} 0"));
+  EXPECT_THAT(text, HasSubstr("octet_shadow_label_flips_total{model=\"mini\"} 0"));
+  EXPECT_THAT(text, HasSubstr("octet_shadow_cosine_distance_bucket{model=\"mini\",le=\"0.001\"} 0"));
+  EXPECT_THAT(text, HasSubstr("octet_shadow_cosine_distance_bucket{model=\"mini\",le=\"0.002\"} 1"));
 }
 
 TEST(MetricsTest, QueueIsReadWhenScraped) {

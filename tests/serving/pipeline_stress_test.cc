@@ -34,7 +34,8 @@ TEST_P(PipelineStressTest, EveryCallHasExactlyOneAnswer) {
     return absl::OkStatus();
   };
   ModelRepository repository;
-  ASSERT_TRUE(repository.Add({"mini", model, {}}).ok());
+  const ShadowOptions shadow = {.reference = std::make_shared<FakeServable>(), .share = 0.5, .max_queue_texts = 8};
+  ASSERT_TRUE(repository.Add({.name = "mini", .model = model, .load_time = {}, .shadow = shadow}).ok());
   ASSERT_TRUE(repository.Add({"other", std::make_shared<FakeServable>(), {}}).ok());
   MetricsOptions metrics_options;
   metrics_options.methods = {"Embed"};
