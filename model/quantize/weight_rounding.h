@@ -1,6 +1,6 @@
-// Rounds the weights of a linear layer to s8 one input channel after the other, spreading each rounding's error over
-// the channels not yet rounded so that the layer's outputs, not its weights, stay close. Source: GPTQ (Frantar et al.
-// 2022), algorithm 1, without lazy batches; the damping is theirs.
+// Rounds the weights of a linear layer to s8: to nearest, or one input channel after the other, spreading each
+// rounding's error over the channels not yet rounded so that the layer's outputs, not its weights, stay close. Source:
+// GPTQ (Frantar et al. 2022), algorithm 1, without lazy batches; the damping is theirs.
 #ifndef OCTET_MODEL_QUANTIZE_WEIGHT_ROUNDING_H_
 #define OCTET_MODEL_QUANTIZE_WEIGHT_ROUNDING_H_
 
@@ -16,6 +16,9 @@ struct RoundedWeights {
   std::vector<int8_t> values;  // [out_dim, in_dim]
   std::vector<float> scales;   // [out_dim]: max|w| / 127, or 1 where all are zero
 };
+
+// weights: [out_dim, in_dim], after any factors.
+RoundedWeights RoundToNearest(std::span<const float> weights, size_t in_dim);
 
 // weights: [out_dim, in_dim]. inputs: [num_rows, in_dim], what the layer multiplies them with: quantized and back.
 // `num_threads` share the output channels. Internal when the inputs' second moments cannot be factored (not finite).

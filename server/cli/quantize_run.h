@@ -6,14 +6,13 @@
 
 #include "model/quantize/mixed.h"
 #include "model/quantize/technique.h"
+#include "server/cli/calibration_file.h"
 
 namespace octet::cli {
 
 struct QuantizeOptions {
   std::string model, out;
-  std::string calibration;  // file of texts; may be empty for kDynamic and kSmooth
-  bool is_json = false;     // lines are {"text": ...}
-  size_t max_texts = 0;     // of the calibration file, the first ones; 0: all
+  CalibrationFile calibration;  // no path: none, for kDynamic and kSmooth only
   bool overwrite = false;
   model::TechniqueOptions technique;
   model::Fidelity limit;  // of Technique::kMixed
