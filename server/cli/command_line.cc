@@ -11,6 +11,7 @@
 #include "server/cli/command.h"
 #include "server/cli/evaluate/evaluate_command.h"
 #include "server/cli/exit_code.h"
+#include "server/cli/inspect/inspect_command.h"
 #include "server/cli/nearest_name.h"
 
 namespace octet::cli {
@@ -18,8 +19,8 @@ namespace {
 
 // Every command, in the order of --help. A new one is a line here and a file of its own.
 constexpr void (*kCommands[])(CLI::App&, CommandBody*) = {
-    AddServeCommand, AddEmbedCommand,  AddQuantizeCommand, AddEvaluateCommand,
-    AddBenchCommand, AddHealthCommand, AddVersionCommand,
+    AddServeCommand,    AddEmbedCommand, AddQuantizeCommand, AddInspectCommand,
+    AddEvaluateCommand, AddBenchCommand, AddHealthCommand,   AddVersionCommand,
 };
 
 // The name that the user may have meant, for a usage error: among the flags of the chosen command, or the

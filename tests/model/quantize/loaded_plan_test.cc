@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "model/quantize/calibration.h"
 #include "model/quantize/mixed.h"
 #include "model/quantize/quantized_directory.h"
@@ -84,7 +87,8 @@ TEST_F(LoadedPlanTest, StoredPlansComeBack) {
   for (const Technique technique : {Technique::kDynamic, Technique::kStatic}) {
     QuantizationPlan plan = MixedPlan(PlanFor(technique), {2, 5}, 2, LinearKind::kF32);
     // A directory that has factors has them for every layer; a layer without gets ones.
-    const bool has_factors = !plan.linears[0].input.factors.empty();
+    const bool has_factors = std::any_of(plan.linears.begin(), plan.linears.end(),
+                                         [](const LinearPlan& linear) { return !linear.input.factors.empty(); });
     const std::string path = out_.File(std::string(TechniqueName(technique)));
     const auto stage = StagedDirectory::Open(path, false);
     ASSERT_TRUE(WriteQuantizedDirectory(source_.path(), plan, "static", *stage).ok());
