@@ -11,12 +11,15 @@ namespace {
 
 constexpr double kRadius = 4, kMarkRadius = 7;  // pixels
 
+double Speed(const MixedCurvePoint& point) { return point.relative_speed(); }
+double Cosine(const MixedCurvePoint& point) { return point.cosine_mean; }
+
 // With a margin at both ends; `least` is the smallest span.
-PlotRange RangeOf(const std::vector<MixedCurvePoint>& curve, double MixedCurvePoint::*value, double least) {
-  PlotRange range{.low = curve.front().*value, .high = curve.front().*value};
+PlotRange RangeOf(const std::vector<MixedCurvePoint>& curve, double (*value)(const MixedCurvePoint&), double least) {
+  PlotRange range{.low = value(curve.front()), .high = value(curve.front())};
   for (const MixedCurvePoint& point : curve) {
-    range.low = std::min(range.low, point.*value);
-    range.high = std::max(range.high, point.*value);
+    range.low = std::min(range.low, value(point));
+    range.high = std::max(range.high, value(point));
   }
   const double margin = std::max(0.08 * range.span(), (least - range.span()) / 2);
   return {.low = range.low - margin, .high = range.high + margin};
@@ -25,8 +28,8 @@ PlotRange RangeOf(const std::vector<MixedCurvePoint>& curve, double MixedCurvePo
 void DrawLine(const std::vector<MixedCurvePoint>& curve, SvgPlot* plot) {
   std::string path;
   for (const MixedCurvePoint& point : curve) {
-    absl::StrAppendFormat(&path, "%s%.1f %.1f", path.empty() ? "M" : "L", plot->X(point.relative_time),
-                          plot->Y(point.cosine_mean));
+    absl::StrAppendFormat(&path, "%s%.1f %.1f", path.empty() ? "M" : "L", plot->X(Speed(point)),
+                          plot->Y(Cosine(point)));
   }
   plot->drawing().Path("after", path);
 }
@@ -34,13 +37,13 @@ void DrawLine(const std::vector<MixedCurvePoint>& curve, SvgPlot* plot) {
 void DrawPoint(const MixedCurvePoint& point, bool is_marked, SvgPlot* plot) {
   std::string css_class = is_marked ? "mark" : "";
   if (point.is_chosen) absl::StrAppend(&css_class, css_class.empty() ? "" : " ", "chosen");
-  const double x = plot->X(point.relative_time), y = plot->Y(point.cosine_mean);
+  const double x = plot->X(Speed(point)), y = plot->Y(Cosine(point));
   plot->drawing().Circle(css_class, x, y, is_marked ? kMarkRadius : kRadius,
-                         absl::StrFormat("%d layers in floats: cosine %.5f, time %.2f", point.num_float,
-                                         point.cosine_mean, point.relative_time));
-  // Below the point: the curve bends away above it.
+                         absl::StrFormat("%d layers in floats: cosine %.5f, speed %.2f", point.num_float,
+                                         point.cosine_mean, point.relative_speed()));
+  // Below and to the left: the curve falls to the right, faster the fewer floats there are.
   if (is_marked) {
-    plot->drawing().Text("start", x + kMarkRadius, y + 18,
+    plot->drawing().Text("end", x - kMarkRadius, y + 18,
                          absl::StrFormat("%g: %d layers in floats", kMarkedCosine, point.num_float));
   }
 }
@@ -56,8 +59,7 @@ std::optional<MixedCurvePoint> FirstPointAt(const std::vector<MixedCurvePoint>& 
 }
 
 std::string CurveSvg(const std::vector<MixedCurvePoint>& curve) {
-  SvgPlot plot(RangeOf(curve, &MixedCurvePoint::relative_time, 0.1),
-               RangeOf(curve, &MixedCurvePoint::cosine_mean, 1e-4), "time of the linear layers, all in int8 = 1",
+  SvgPlot plot(RangeOf(curve, Speed, 0.1), RangeOf(curve, Cosine, 1e-4), "speed of the linear layers, all in int8 = 1",
                "mean cosine to f32");
   DrawLine(curve, &plot);
   const std::optional<MixedCurvePoint> marked = FirstPointAt(curve, kMarkedCosine);

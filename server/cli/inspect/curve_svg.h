@@ -1,4 +1,4 @@
-// The curve of a mixed model: how close it is to f32 against what it costs, by the number of layers in floats. Pure
+// The curve of a mixed model: how close it is to f32 against its speed, by the number of layers in floats. Pure
 // functions.
 #ifndef OCTET_SERVER_CLI_INSPECT_CURVE_SVG_H_
 #define OCTET_SERVER_CLI_INSPECT_CURVE_SVG_H_
@@ -17,7 +17,7 @@ inline constexpr double kMarkedCosine = 0.9998;
 // The point with the fewest float layers whose mean cosine is at least `cosine`.
 std::optional<MixedCurvePoint> FirstPointAt(const std::vector<MixedCurvePoint>& curve, double cosine);
 
-// Mean cosine against relative time as inline SVG, a circle a point: the first at kMarkedCosine of class "mark", the one
+// Mean cosine against speed as inline SVG, a circle a point: the first at kMarkedCosine of class "mark", the one
 // that the model has of class "chosen" (both, when it is the same). `curve` is not empty.
 std::string CurveSvg(const std::vector<MixedCurvePoint>& curve);
 

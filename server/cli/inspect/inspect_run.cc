@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <new>
 #include <span>
 #include <thread>
 #include <utility>
@@ -34,6 +35,10 @@ struct Source {
   model::EncoderConfig config;
   std::shared_ptr<const model::TextModel> loaded;
 };
+
+absl::Status OutOfMemory() {
+  return absl::ResourceExhaustedError("out of memory; take fewer texts with --max-texts, or fewer --threads");
+}
 
 // What encoder layers are looked at with: one of its own for every thread.
 class LayerInspector {
@@ -217,28 +222,34 @@ class InspectRun {
     return status_;
   }
 
-  // Looks at layers until there are none left, or something failed.
+  // A thread's share of the layers; the first error of any ends the work of all.
   void Work(bool shows_progress) {
+    absl::Status status;
+    try {
+      status = InspectWhatIsLeft(shows_progress);
+    } catch (const std::bad_alloc&) {
+      status = OutOfMemory();
+    }
+    if (status.ok()) return;
+    next_layer_.store(subject_.config.num_layers);
+    const MutexLock lock(&mu_);
+    if (status_.ok()) status_ = std::move(status);
+  }
+
+  absl::Status InspectWhatIsLeft(bool shows_progress) {
     const model::TokenizedTexts* const texts = result_.calibration.has_value() ? &texts_ : nullptr;
-    const auto inspector = LayerInspector::Make(options_.isa, &subject_, floats(), texts);
-    absl::Status status = inspector.status();
+    ASSIGN_OR_RETURN(const auto inspector, LayerInspector::Make(options_.isa, &subject_, floats(), texts));
     const size_t num_layers = subject_.config.num_layers;
-    while (status.ok()) {
-      const size_t layer_idx = next_layer_.fetch_add(1);
-      if (layer_idx >= num_layers) return;
+    for (size_t layer_idx; (layer_idx = next_layer_.fetch_add(1)) < num_layers;) {
       if (shows_progress) {
         progress_.Update("inspecting", layer_idx, num_layers,
                          absl::StrCat("layer ", layer_idx + 1, " of ", num_layers));
       }
-      status =
-          (*inspector)
-              ->Inspect(
-                  layer_idx,
-                  std::span(result_.linears).subspan(layer_idx * model::kLinearsPerLayer, model::kLinearsPerLayer));
+      const size_t first = layer_idx * model::kLinearsPerLayer;
+      RETURN_IF_ERROR(
+          inspector->Inspect(layer_idx, std::span(result_.linears).subspan(first, model::kLinearsPerLayer)));
     }
-    next_layer_.store(num_layers);
-    const MutexLock lock(&mu_);
-    if (status_.ok()) status_ = status;
+    return absl::OkStatus();
   }
 
   void AddDetails() {
@@ -269,7 +280,11 @@ class InspectRun {
 }  // namespace
 
 absl::StatusOr<Inspection> RunInspect(const InspectOptions& options, Progress* progress, InspectStep* step) {
-  return InspectRun(options, progress, step).Run();
+  try {
+    return InspectRun(options, progress, step).Run();
+  } catch (const std::bad_alloc&) {
+    return OutOfMemory();
+  }
 }
 
 }  // namespace octet::cli

@@ -29,7 +29,7 @@ enum class InspectStep {
 
 // Everything of an Inspection but the build and the reports of `octet evaluate`. A directory of floats is looked at as
 // serving would quantize it. InvalidArgument for --floats that does not fit; errors of TextModel::Load and of
-// ReadCalibrationFile. `step` says where the run is, also when it fails.
+// ReadCalibrationFile; ResourceExhausted without enough memory. `step` says where the run is, also when it fails.
 absl::StatusOr<Inspection> RunInspect(const InspectOptions& options, Progress* progress, InspectStep* step);
 
 }  // namespace octet::cli

@@ -18,7 +18,7 @@ absl::StatusOr<MixedCurvePoint> PointOf(const JsonReader& reader) {
   point.num_float = static_cast<uint64_t>(num_float);
   ASSIGN_OR_RETURN(point.cosine_mean, RequiredNumber(reader, "cosine_mean", -1.000001, 1.000001));
   ASSIGN_OR_RETURN(point.cosine_min, RequiredNumber(reader, "cosine_min", -1.000001, 1.000001));
-  ASSIGN_OR_RETURN(point.relative_time, RequiredNumber(reader, "relative_time", 0, 1e6));
+  ASSIGN_OR_RETURN(point.relative_time, RequiredNumber(reader, "relative_time", 1e-6, 1e6));
   ASSIGN_OR_RETURN(point.is_chosen, reader.Bool("chosen", false));
   return point;
 }

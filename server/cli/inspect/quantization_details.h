@@ -17,8 +17,11 @@ namespace octet::cli {
 // A mixed model with so many layers in floats: model::CurvePoint.
 struct MixedCurvePoint {
   uint64_t num_float = 0;
-  double cosine_mean = 0, cosine_min = 0, relative_time = 0;
+  double cosine_mean = 0, cosine_min = 0;
+  double relative_time = 1;  // of all linear layers, to all in int8; above 0
   bool is_chosen = false;
+
+  double relative_speed() const { return 1 / relative_time; }
 };
 
 struct LayerDetails {

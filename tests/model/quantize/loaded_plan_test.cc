@@ -50,7 +50,7 @@ class LoadedPlanTest : public ::testing::Test {
     QuantizationPlan plan;
     for (size_t layer_idx = 0; layer_idx < config.num_layers; ++layer_idx) {
       auto layer = technique == Technique::kDynamic
-                       ? PlanLayerToNearest(config, layer_idx, weights.get())
+                       ? PlanLayerWithoutTexts(options, config, layer_idx, weights.get())
                        : PlanLayer(options, config, layer_idx, weights.get(), &calibration);
       EXPECT_TRUE(layer.ok()) << layer.status();
       for (LinearPlan& linear : layer->linears) plan.linears.push_back(std::move(linear));
@@ -90,7 +90,7 @@ TEST_F(LoadedPlanTest, StoredPlansComeBack) {
     const bool has_factors = std::any_of(plan.linears.begin(), plan.linears.end(),
                                          [](const LinearPlan& linear) { return !linear.input.factors.empty(); });
     const std::string path = out_.File(std::string(TechniqueName(technique)));
-    const auto stage = StagedDirectory::Open(path, false);
+    const auto stage = StagedDirectory::Open(path, source_.path(), /*overwrite=*/false);
     ASSERT_TRUE(WriteQuantizedDirectory(source_.path(), plan, "static", *stage).ok());
     ASSERT_TRUE(stage->Publish().ok());
     const auto loaded = Read(path);

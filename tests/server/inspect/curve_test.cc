@@ -26,7 +26,7 @@ TEST(CurveTest, FirstPointHasTheFewestFloatLayers) {
 
 TEST(CurveTest, DrawingMarksThePointAndTheChosenOne) {
   const std::string svg = CurveSvg(Curve());
-  EXPECT_THAT(svg, HasSubstr("<title>2 layers in floats: cosine 0.99981, time 1.50</title>"));
+  EXPECT_THAT(svg, HasSubstr("<title>2 layers in floats: cosine 0.99981, speed 0.67</title>"));
   EXPECT_THAT(svg, HasSubstr("0.9998: 2 layers in floats"));
   const size_t mark = svg.find("class=\"mark\""), chosen = svg.find("class=\"chosen\"");
   ASSERT_NE(mark, std::string::npos);
