@@ -139,7 +139,7 @@ def test_quantization_report_and_inspection_agree(floats, quantized, texts, sche
         assert len(report["curve"]) == len(made["curve"]) == (NUM_LINEARS + 1 if method == "mixed" else 0)
         for layer, said in zip(report["layers"], made["layers"]):
             assert layer["layer"] == said["layer"]
-            assert layer["smoothing_alpha"] == (said["smoothing_alpha"] if layer["precision"] == "int8" else None)
+            assert layer["smoothing_alpha"] == said.get("smoothing_alpha")
             if method == "mixed":
                 assert layer["sensitivity"] == {"value": said["sensitivity"], "source": "quantization_report"}
             if layer["precision"] == "int8":

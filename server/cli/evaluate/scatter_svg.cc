@@ -35,7 +35,10 @@ void DrawPoint(const ScatterPoint& point, double radius, SvgPlot* plot) {
   if (point.y_interval.has_value()) {
     drawing.Line("interval", x, plot->Y(point.y_interval->low), x, plot->Y(point.y_interval->high));
   }
-  drawing.Text("start", x + radius + 4, y + 4, point.label);
+}
+
+void DrawLabel(const ScatterPoint& point, double radius, SvgPlot* plot) {
+  plot->drawing().Text("start", plot->X(point.x) + radius + 4, plot->Y(point.y) + 4, point.label);
 }
 
 }  // namespace
@@ -45,9 +48,12 @@ std::string ScatterSvg(const std::vector<ScatterPoint>& points, const ScatterAxe
   // Large circles first, so that small ones stay visible.
   std::vector<ScatterPoint> sorted = points;
   std::stable_sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return a.weight > b.weight; });
-  for (const ScatterPoint& point : sorted) {
-    DrawPoint(point, kLargestRadius * std::sqrt(point.weight / sorted.front().weight), &plot);
-  }
+  const auto radius = [&](const ScatterPoint& point) {
+    return kLargestRadius * std::sqrt(point.weight / sorted.front().weight);
+  };
+  for (const ScatterPoint& point : sorted) DrawPoint(point, radius(point), &plot);
+  // On top: a label may reach the circle and the interval of its neighbour.
+  for (const ScatterPoint& point : sorted) DrawLabel(point, radius(point), &plot);
   return plot.drawing().Finish();
 }
 

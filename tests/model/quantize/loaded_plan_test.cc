@@ -90,7 +90,7 @@ TEST_F(LoadedPlanTest, StoredPlansComeBack) {
     const bool has_factors = std::any_of(plan.linears.begin(), plan.linears.end(),
                                          [](const LinearPlan& linear) { return !linear.input.factors.empty(); });
     const std::string path = out_.File(std::string(TechniqueName(technique)));
-    const auto stage = StagedDirectory::Open(path, source_.path(), /*overwrite=*/false);
+    const auto stage = *StagedDirectory::Open(path, source_.path(), /*overwrite=*/false);
     ASSERT_TRUE(WriteQuantizedDirectory(source_.path(), plan, "static", *stage).ok());
     ASSERT_TRUE(stage->Publish().ok());
     const auto loaded = Read(path);
