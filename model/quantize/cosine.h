@@ -1,4 +1,4 @@
-// The cosine of the angle between two vectors: how quantization's damage to vectors and outputs is told. Pure functions.
+// The cosine of the angle between two vectors: how quantization's damage to outputs is told. Pure functions.
 #ifndef OCTET_MODEL_QUANTIZE_COSINE_H_
 #define OCTET_MODEL_QUANTIZE_COSINE_H_
 

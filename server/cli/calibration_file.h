@@ -1,5 +1,5 @@
-// A file of texts that quantization is calibrated with, or looked at with: one a line, or JSON lines with "text", turned
-// into token ids as the model takes them. Not thread-safe.
+// A file of texts that quantization is calibrated with, or looked at with: one a line, or JSON lines with "text",
+// turned into token ids as the model takes them. Not thread-safe.
 #ifndef OCTET_SERVER_CLI_CALIBRATION_FILE_H_
 #define OCTET_SERVER_CLI_CALIBRATION_FILE_H_
 

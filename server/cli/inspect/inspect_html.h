@@ -8,8 +8,8 @@
 
 namespace octet::cli {
 
-// Facts; the sensitivity of every layer as bars; scatters of the reports; the curve of a mixed model; the table; and for
-// every layer the histograms of its weights and inputs. All text is escaped.
+// Facts; the sensitivity of every layer as bars; scatters of the reports; the curve of a mixed model; the table; and
+// for every layer the histograms of its weights and inputs. All text is escaped.
 std::string HtmlInspection(const Inspection& inspection);
 
 }  // namespace octet::cli

@@ -1,6 +1,6 @@
 // What `octet inspect` found out, apart from how it is written: inspect_table.h (terminal), inspect_json.h and
-// inspect_html.h. Values are those that a layer's product sees: weights and inputs after the input factors, if the layer
-// has any.
+// inspect_html.h. Values are those that a layer's product sees: weights and inputs after the input factors, if the
+// layer has any.
 #ifndef OCTET_SERVER_CLI_INSPECT_INSPECTION_H_
 #define OCTET_SERVER_CLI_INSPECT_INSPECTION_H_
 

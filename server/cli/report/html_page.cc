@@ -20,7 +20,7 @@ dd { margin: 0; }
 figure { margin: 1.5rem 0; max-width: 760px; overflow-x: auto; }
 figure svg { min-width: 560px; }
 figcaption, .notes { font-size: .9rem; opacity: .8; }
-svg text { font: 12px system-ui, sans-serif; fill: currentColor; paint-order: stroke; stroke: Canvas; stroke-width: 3px; }
+svg text { font: 12px system-ui, sans-serif; fill: currentColor; paint-order: stroke; stroke: Canvas; stroke-width: 3; }
 svg .grid { stroke: var(--line); stroke-width: .5; }
 svg .interval { stroke: currentColor; stroke-width: 1.5; }
 svg circle { fill: var(--dot); fill-opacity: .55; stroke: var(--dot); }
