@@ -1,19 +1,13 @@
 #include "model/quantize/fidelity.h"
 
 #include <algorithm>
-#include <cmath>
 #include <memory>
 
 #include "base/status_macros.h"
+#include "model/quantize/cosine.h"
 
 namespace octet::model {
 namespace {
-
-double Dot(std::span<const float> a, std::span<const float> b) {
-  double sum = 0;
-  for (size_t c = 0; c < a.size(); ++c) sum += static_cast<double>(a[c]) * static_cast<double>(b[c]);
-  return sum;
-}
 
 double SquaredDistance(std::span<const float> a, std::span<const float> b) {
   double sum = 0;
@@ -51,8 +45,7 @@ Fidelity CompareOutputs(Task task, std::span<const float> reference, std::span<c
     const std::span<const float> a = reference.subspan(t * dim, dim), b = outputs.subspan(t * dim, dim);
     double closeness = 0;
     if (task == Task::kEmbedding) {
-      const double norm = std::sqrt(Dot(a, a) * Dot(b, b));
-      closeness = norm > 0 ? Dot(a, b) / norm : 0;
+      closeness = Cosine(a, b);
     } else {
       closeness = mean_square > 0 ? std::max(-1.0, 1 - SquaredDistance(a, b) / (2 * mean_square)) : 0;
     }

@@ -4,6 +4,7 @@
 
 #include "base/status_macros.h"
 #include "kernels/int8_matmul.h"
+#include "model/quantize/cosine.h"
 
 namespace octet::model {
 
@@ -61,6 +62,17 @@ absl::StatusOr<double> LinearTrial::ErrorOf(const LinearWeights& weights, const 
   ASSIGN_OR_RETURN(std::vector<float> outputs, Compute(weights, input));
   for (size_t i = 0; i < outputs.size(); ++i) outputs[i] -= reference_[i];
   return MeanSquare(outputs);
+}
+
+absl::StatusOr<double> LinearTrial::MeanCosineOf(const LinearWeights& weights, const InputFormat& input) {
+  RETURN_IF_ERROR(ComputeReference());
+  ASSIGN_OR_RETURN(const std::vector<float> outputs, Compute(weights, input));
+  const size_t dim = linear_.out_dim;
+  double mean = 0;
+  for (size_t r = 0; r < rows_.size(); ++r) {
+    mean += weights_[r] * Cosine(std::span(reference_).subspan(r * dim, dim), std::span(outputs).subspan(r * dim, dim));
+  }
+  return mean;
 }
 
 absl::StatusOr<std::vector<float>> LinearTrial::MeanDifference(const LinearWeights& weights, const InputFormat& input) {

@@ -24,6 +24,8 @@ class LinearTrial {
   absl::StatusOr<double> ErrorOf(const kernels::InputFormat& input);
   // With weights that apply to the input after its factors.
   absl::StatusOr<double> ErrorOf(const kernels::LinearWeights& weights, const kernels::InputFormat& input);
+  // Mean over rows, by their weights, of the cosine of a row of outputs with f32's. A row of zeros has cosine 0.
+  absl::StatusOr<double> MeanCosineOf(const kernels::LinearWeights& weights, const kernels::InputFormat& input);
   // Mean over rows of (output - f32's), [out_dim].
   absl::StatusOr<std::vector<float>> MeanDifference(const kernels::LinearWeights& weights,
                                                     const kernels::InputFormat& input);

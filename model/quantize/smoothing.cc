@@ -24,16 +24,6 @@ std::vector<float> WithoutZeros(std::span<const float> values) {
   return result;
 }
 
-// max |values[:, c]| of [rows, dim], [dim].
-std::vector<float> ColumnMax(std::span<const float> values, size_t dim) {
-  std::vector<float> max(dim, 0);
-  for (size_t i = 0; i < values.size(); ++i) {
-    float& column = max[i % dim];
-    column = std::max(column, std::abs(values[i]));
-  }
-  return max;
-}
-
 }  // namespace
 
 std::vector<float> SmoothingFactors(std::span<const float> input_max, const OwnedLinear& linear, double alpha) {
@@ -52,6 +42,15 @@ std::vector<float> SmoothingFactors(std::span<const float> input_max, const Owne
     factors[c] = static_cast<float>(std::exp(std::clamp(logs[c] - mean, -kMaxLog, kMaxLog)));
   }
   return factors;
+}
+
+std::vector<float> ColumnMax(std::span<const float> values, size_t dim) {
+  std::vector<float> max(dim, 0);
+  for (size_t i = 0; i < values.size(); ++i) {
+    float& column = max[i % dim];
+    column = std::max(column, std::abs(values[i]));
+  }
+  return max;
 }
 
 std::vector<float> ChannelMax(const LinearInputs& inputs) { return ColumnMax(inputs.rows, inputs.dim); }

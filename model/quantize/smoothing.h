@@ -19,7 +19,9 @@ namespace octet::model {
 // input_max: [in_dim], what input channel c reaches; channels that are always zero count as the smallest other one.
 std::vector<float> SmoothingFactors(std::span<const float> input_max, const OwnedLinear& linear, double alpha);
 
-// max |x[:, c]| over the rows, [dim].
+// max |values[:, c]| over the rows, [dim]. values: [rows, dim].
+std::vector<float> ColumnMax(std::span<const float> values, size_t dim);
+// The same of inputs.
 std::vector<float> ChannelMax(const LinearInputs& inputs);
 
 // What a LayerNorm's outputs reach, as far as its parameters tell: |beta| + 3 |gamma|, three standard deviations of

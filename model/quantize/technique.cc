@@ -9,6 +9,7 @@
 #include "absl/strings/str_replace.h"
 #include "base/status_macros.h"
 #include "model/linear_load.h"
+#include "model/quantize/input_rounding.h"
 #include "model/quantize/linear_trial.h"
 #include "model/quantize/smoothing.h"
 #include "model/quantize/weight_rounding.h"
@@ -32,14 +33,9 @@ constexpr struct {
 constexpr size_t kTrialRows = 768;
 constexpr double kStrengthWithoutTexts = 0.5;
 
-// weights: [out_dim, in_dim], after any factors.
-void RoundToNearest(std::span<const float> weights, size_t in_dim, LinearPlan* plan) {
-  plan->weights.resize(weights.size());
-  plan->scales.resize(weights.size() / in_dim);
-  for (size_t j = 0; j < plan->scales.size(); ++j) {
-    plan->scales[j] =
-        kernels::QuantizeChannelS8(weights.subspan(j * in_dim, in_dim), plan->weights.data() + j * in_dim);
-  }
+void TakeWeights(RoundedWeights rounded, LinearPlan* plan) {
+  plan->weights = std::move(rounded.values);
+  plan->scales = std::move(rounded.scales);
 }
 
 // One linear layer's way from floats to its plan.
@@ -98,27 +94,20 @@ class LinearPlanner {
           RoundedWeights rounded,
           RoundWithCompensation(weights, linear_.in_dim, QuantizedInputs(plan->input),
                                 {.num_threads = options_.num_threads, .clipping_search = options_.clipping_search}));
-      plan->weights = std::move(rounded.values);
-      plan->scales = std::move(rounded.scales);
+      TakeWeights(std::move(rounded), plan);
       return absl::OkStatus();
     }
-    RoundToNearest(weights, linear_.in_dim, plan);
+    TakeWeights(RoundToNearest(weights, linear_.in_dim), plan);
     return absl::OkStatus();
   }
 
   // The inputs as the layer's product will see them, quantized and back, each row times the root of its weight: so
   // that second moments are weighted.
   std::vector<float> QuantizedInputs(const InputFormat& format) const {
-    const kernels::KernelTable& kernels = kernels::KernelsFor(options_.isa);
-    std::vector<uint8_t> q(linear_.in_dim);
     std::vector<float> values(inputs_.rows.size());
     for (size_t r = 0; r < inputs_.num_rows(); ++r) {
-      const kernels::RowQuantization row =
-          kernels.quantize_row_u8(inputs_.row(r).data(), format.quantizer(), linear_.in_dim, q.data());
-      const float scale = row.scale * std::sqrt(inputs_.weights[r]);
-      for (size_t c = 0; c < q.size(); ++c) {
-        values[r * linear_.in_dim + c] = scale * static_cast<float>(int32_t{q[c]} - row.zero_point);
-      }
+      RoundInputRow(options_.isa, format, inputs_.row(r), std::sqrt(inputs_.weights[r]),
+                    std::span(values).subspan(r * linear_.in_dim, linear_.in_dim));
     }
     return values;
   }
@@ -188,7 +177,7 @@ absl::StatusOr<PlannedLayer> PlanLayerWithoutTexts(const TechniqueOptions& optio
       layer.reports[slot].alpha = kStrengthWithoutTexts;
     }
     plan.bias.assign(linear.bias.span().begin(), linear.bias.span().end());
-    RoundToNearest(linear.weights.span(), linear.in_dim, &plan);
+    TakeWeights(RoundToNearest(linear.weights.span(), linear.in_dim), &plan);
   }
   return layer;
 }

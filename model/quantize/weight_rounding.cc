@@ -136,6 +136,16 @@ absl::StatusOr<std::vector<double>> InverseFactor(std::vector<double> moments, s
   return upper;
 }
 
+RoundedWeights RoundToNearest(std::span<const float> weights, size_t in_dim) {
+  RoundedWeights rounded{.values = std::vector<int8_t>(weights.size()),
+                         .scales = std::vector<float>(weights.size() / in_dim)};
+  for (size_t j = 0; j < rounded.scales.size(); ++j) {
+    rounded.scales[j] =
+        kernels::QuantizeChannelS8(weights.subspan(j * in_dim, in_dim), rounded.values.data() + j * in_dim);
+  }
+  return rounded;
+}
+
 absl::StatusOr<RoundedWeights> RoundWithCompensation(std::span<const float> weights, size_t in_dim,
                                                      std::span<const float> inputs, const RoundingOptions& options) {
   ASSIGN_OR_RETURN(const std::vector<double> factor, InverseFactor(SecondMoments(inputs, in_dim), in_dim));

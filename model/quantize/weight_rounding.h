@@ -1,6 +1,7 @@
-// Rounds the weights of a linear layer to s8 one input channel after the other, spreading each rounding's error over
-// the channels not yet rounded so that the layer's outputs, not its weights, stay close. Source: GPTQ (Frantar et al.
-// 2022), algorithm 1, without lazy batches; the damping is theirs. Scales are searched for by the same measure.
+// Rounds the weights of a linear layer to s8: to nearest, or one input channel after the other, spreading each
+// rounding's error over the channels not yet rounded so that the layer's outputs, not its weights, stay close. Source:
+// GPTQ (Frantar et al. 2022), algorithm 1, without lazy batches; the damping is theirs. Scales are searched for by the
+// same measure.
 #ifndef OCTET_MODEL_QUANTIZE_WEIGHT_ROUNDING_H_
 #define OCTET_MODEL_QUANTIZE_WEIGHT_ROUNDING_H_
 
@@ -22,6 +23,9 @@ struct RoundingOptions {
   // Tries scales that clip the largest weights too, and takes for each output channel what does the least damage.
   bool clipping_search = false;
 };
+
+// weights: [out_dim, in_dim], after any factors.
+RoundedWeights RoundToNearest(std::span<const float> weights, size_t in_dim);
 
 // weights: [out_dim, in_dim]. inputs: [num_rows, in_dim], what the layer multiplies them with: quantized and back.
 // Internal when the inputs' second moments cannot be factored (not finite).

@@ -12,6 +12,7 @@
 #include "server/cli/command.h"
 #include "server/cli/evaluate/evaluate_command.h"
 #include "server/cli/exit_code.h"
+#include "server/cli/inspect/inspect_command.h"
 #include "server/cli/nearest_name.h"
 
 namespace octet::cli {
@@ -19,7 +20,7 @@ namespace {
 
 // Every command, in the order of --help. A new one is a line here and a file of its own.
 constexpr void (*kCommands[])(CLI::App&, CommandBody*) = {
-    AddServeCommand,  AddEmbedCommand, AddQuantizeCommand, AddEvaluateCommand,
+    AddServeCommand,  AddEmbedCommand, AddQuantizeCommand, AddInspectCommand, AddEvaluateCommand,
     AddAdviseCommand, AddBenchCommand, AddHealthCommand,   AddVersionCommand,
 };
 

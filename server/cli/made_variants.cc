@@ -7,7 +7,6 @@
 #include <system_error>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "server/cli/command.h"
@@ -57,8 +56,7 @@ int MadeVariants::Make(std::vector<std::string>* names) {
     const QuantizeOptions quantize{
         .model = options_.model,
         .out = absl::StrCat(folder_, "/", name),
-        .calibration = options_.calibration,
-        .is_json = absl::EndsWith(options_.calibration, ".jsonl"),
+        .calibration = {.path = options_.calibration, .is_json = IsJsonLines("auto", options_.calibration)},
         .technique = {.technique = *technique, .num_threads = options_.num_threads, .isa = options_.isa}};
     if (const int exit_code = RunQuantize(quantize); exit_code != kExitOk) return exit_code;
     name = quantize.out;

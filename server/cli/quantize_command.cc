@@ -2,7 +2,6 @@
 #include <memory>
 #include <string>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/container_limits.h"
 #include "base/status_macros.h"
@@ -26,11 +25,10 @@ absl::Status Settle(QuantizeFlags* flags) {
   ASSIGN_OR_RETURN(technique.technique, model::ParseTechnique(flags->method));
   ASSIGN_OR_RETURN(technique.observer, model::ParseRangeObserver(flags->observer));
   technique.num_threads = flags->threads > 0 ? flags->threads : ContainerLimits::Detect().NumThreads();
-  options.is_json = flags->input_format == "jsonl" ||
-                    (flags->input_format == "auto" && absl::EndsWith(options.calibration, ".jsonl"));
+  options.calibration.is_json = IsJsonLines(flags->input_format, options.calibration.path);
   const bool needs_texts =
       technique.technique == model::Technique::kStatic || technique.technique == model::Technique::kMixed;
-  if (needs_texts && options.calibration.empty()) {
+  if (needs_texts && options.calibration.path.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "--method ", flags->method, " needs --calibration FILE, about 100 texts of the kind to be served"));
   }
@@ -65,11 +63,11 @@ void AddQuantizeCommand(CLI::App& app, CommandBody* chosen) {
                    "besides; mixed: the most sensitive layers in floats")
       ->check(CLI::IsMember({"dynamic", "smooth", "static", "mixed"}))
       ->capture_default_str();
-  command->add_option("--calibration", options.calibration, "File of texts, one a line; every eighth is held out");
+  command->add_option("--calibration", options.calibration.path, "File of texts, one a line; every eighth is held out");
   command
       ->add_option("--input-format", flags->input_format, "text, jsonl ({\"text\": ...}) or auto: jsonl by file name")
       ->check(CLI::IsMember({"auto", "text", "jsonl"}));
-  command->add_option("--max-texts", options.max_texts, "Use the first so many texts; default all");
+  command->add_option("--max-texts", options.calibration.max_texts, "Use the first so many texts; default all");
   command->add_option("--observer", flags->observer, "How --method static chooses ranges")
       ->check(CLI::IsMember({"min_max", "moving_average", "percentile", "entropy", "mse"}))
       ->capture_default_str();

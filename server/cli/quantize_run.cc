@@ -1,6 +1,5 @@
 #include "server/cli/quantize_run.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,7 +24,6 @@
 #include "model/text_model.h"
 #include "server/cli/build_info.h"
 #include "server/cli/command.h"
-#include "server/cli/embed_input.h"
 #include "server/cli/exit_code.h"
 #include "server/cli/progress.h"
 
@@ -44,8 +42,7 @@ constexpr size_t kFewTexts = 32;
 
 struct CalibrationTexts {
   model::TokenizedTexts deciding, choosing, held_out;
-  std::string sha256;
-  uint64_t num_texts = 0, num_tokens = 0, num_truncated = 0;
+  CalibrationSummary summary;
 };
 
 // Of what the layers see, whatever file and format it was read from.
@@ -60,7 +57,7 @@ class QuantizeRun {
  public:
   explicit QuantizeRun(const QuantizeOptions& options)
       : options_(options),
-        has_texts_(!options.calibration.empty()),
+        has_texts_(!options.calibration.path.empty()),
         progress_(STDERR_FILENO, {.is_terminal = StderrIsTerminal()}, &SteadyClock::Get()) {}
 
   // Of the last Run's error.
@@ -116,47 +113,15 @@ class QuantizeRun {
   }
 
   absl::Status ReadTexts() {
-    const int fd = open(options_.calibration.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return absl::NotFoundError(absl::StrCat("cannot read ", options_.calibration));
-    const absl::Status status = ReadLines(fd);
-    close(fd);
-    RETURN_IF_ERROR(status);
-    if (texts_.num_texts == 0) return absl::InvalidArgumentError(absl::StrCat(options_.calibration, ": no texts"));
-    if (texts_.num_texts < kFewTexts) {
-      std::fprintf(stderr, "octet: %s: only %d texts; at least %d are advised\n", options_.calibration.c_str(),
-                   static_cast<int>(texts_.num_texts), static_cast<int>(kFewTexts));
+    const auto add = [this](uint64_t number, std::span<const int32_t> ids) {
+      const size_t place = number % kSplit;
+      (place == 0 ? texts_.held_out : place == kSplit / 2 ? texts_.choosing : texts_.deciding).Add(ids);
+    };
+    ASSIGN_OR_RETURN(texts_.summary, ReadCalibrationFile(options_.calibration, *floats_, add));
+    if (texts_.summary.num_texts < kFewTexts) {
+      std::fprintf(stderr, "octet: %s: only %d texts; at least %d are advised\n", options_.calibration.path.c_str(),
+                   static_cast<int>(texts_.summary.num_texts), static_cast<int>(kFewTexts));
     }
-    return absl::OkStatus();
-  }
-
-  absl::Status ReadLines(int fd) {
-    LineReader reader(fd);
-    model::Sha256 digest;
-    std::string line;
-    for (;;) {
-      ASSIGN_OR_RETURN(const bool has_line, reader.Next(&line));
-      if (!has_line || (options_.max_texts != 0 && texts_.num_texts == options_.max_texts)) break;
-      digest.Update(line);
-      digest.Update("\n");
-      RETURN_IF_ERROR(AddLine(line, reader.num_lines()));
-    }
-    texts_.sha256 = digest.FinishHex();
-    return absl::OkStatus();
-  }
-
-  absl::Status AddLine(const std::string& line, uint64_t line_number) {
-    ASSIGN_OR_RETURN(const InputText input, ParseInputLine(line, options_.is_json, line_number));
-    if (input.text.empty()) return absl::OkStatus();
-    auto encoding = floats_->Tokenize(input.text, {.truncate = true, .prompt_name = {}});
-    if (!encoding.ok()) {
-      return absl::Status(encoding.status().code(), absl::StrCat(options_.calibration, ": line ", line_number, ": ",
-                                                                 encoding.status().message()));
-    }
-    ++texts_.num_texts;
-    texts_.num_tokens += encoding->ids.size();
-    texts_.num_truncated += encoding->truncated();
-    const size_t place = texts_.num_texts % kSplit;
-    (place == 0 ? texts_.held_out : place == kSplit / 2 ? texts_.choosing : texts_.deciding).Add(encoding->ids);
     return absl::OkStatus();
   }
 
@@ -217,8 +182,8 @@ class QuantizeRun {
 
   absl::Status Mix() {
     if (texts_.choosing.num_texts() == 0) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(options_.calibration, ": ", texts_.num_texts, " texts, --method mixed needs at least ", kSplit));
+      return absl::InvalidArgumentError(absl::StrCat(options_.calibration.path, ": ", texts_.summary.num_texts,
+                                                     " texts, --method mixed needs at least ", kSplit));
     }
     model::MixedOptions options{
         .floats = floats_.get(),
@@ -258,10 +223,10 @@ class QuantizeRun {
     const absl::string_view method = model::TechniqueName(options_.technique.technique);
     report_.method = std::string(method.data(), method.size());
     report_.options = OptionsJson();
-    report_.calibration_sha256 = texts_.sha256;
-    report_.calibration_texts = texts_.num_texts;
-    report_.calibration_tokens = texts_.num_tokens;
-    report_.calibration_truncated = texts_.num_truncated;
+    report_.calibration_sha256 = texts_.summary.sha256;
+    report_.calibration_texts = texts_.summary.num_texts;
+    report_.calibration_tokens = texts_.summary.num_tokens;
+    report_.calibration_truncated = texts_.summary.num_truncated;
     report_.held_out_texts = texts_.held_out.num_texts();
     if (report_.held_out_texts > 0) {
       ASSIGN_OR_RETURN(const auto reference, model::ComputeTexts(*floats_, texts_.held_out));

@@ -6,6 +6,7 @@
 
 #include "model/quantize/mixed.h"
 #include "model/quantize/technique.h"
+#include "server/cli/calibration_file.h"
 
 namespace octet::cli {
 
@@ -14,9 +15,7 @@ inline constexpr model::Fidelity kDefaultMixedLimit = {.cosine_mean = 0.9995, .c
 
 struct QuantizeOptions {
   std::string model, out;
-  std::string calibration;  // file of texts; may be empty for kDynamic and kSmooth
-  bool is_json = false;     // lines are {"text": ...}
-  size_t max_texts = 0;     // of the calibration file, the first ones; 0: all
+  CalibrationFile calibration;  // no path: none, for kDynamic and kSmooth only
   bool overwrite = false;
   model::TechniqueOptions technique;
   model::Fidelity limit = kDefaultMixedLimit;  // of Technique::kMixed

@@ -1,6 +1,5 @@
 """`octet evaluate`: what it measures against values computed here from the committed reference vectors, its reports,
 its refusals, and STS-B where the data set is present."""
-import html.parser
 import json
 import os
 import re
@@ -15,10 +14,10 @@ import pytest
 import octet_server
 from cpu import precisions, supported_levels
 from octet_server import environment, run_octet
+from pages import Elements, check_stands_alone, probe_page
 from stubs import ROOT
 
 HAS_BF16 = "bf16" in precisions(supported_levels()[-1])
-BROWSERS = ["chromium", "chromium-headless-shell", "chromium-browser", "google-chrome"]
 
 
 def evaluate(*args, **options):
@@ -263,18 +262,6 @@ def test_an_interrupted_run_leaves_nothing(sentences, tmp_path):
     assert os.listdir(reports) == []
 
 
-class Elements(html.parser.HTMLParser):
-    """Counts of the elements of a page."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.counts = {}
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        self.counts[tag] = self.counts.get(tag, 0) + 1
-
-
 @pytest.fixture(scope="module")
 def reports(pairs, tmp_path_factory):
     """Markdown, HTML and the terminal's text of one run."""
@@ -301,31 +288,12 @@ def test_the_page_stands_alone(reports):
     text = reports[1].read_text(encoding="utf-8")
     counts = Elements(text).counts
     assert counts["table"] == counts["svg"] == 1 and counts["circle"] == 2 and counts["tr"] == 3
-    assert not {"script", "link", "img", "iframe"} & set(counts)
-    assert not re.search(r"https?:|url\(|@import", text)
-
-
-# What a browser has laid out, put where --dump-dom shows it.
-PROBE = """<script>
-const box = e => { const r = e.getBoundingClientRect(); return [r.left, r.top, r.right, r.bottom]; };
-const all = s => [...document.querySelectorAll(s)].map(box);
-document.body.dataset.probe = JSON.stringify({table: all("table"), cells: all("td"), svg: all("svg"),
-  circles: all("circle"), dot: getComputedStyle(document.querySelector("circle")).fill});
-</script>"""
+    check_stands_alone(text)
 
 
 def test_a_browser_renders_the_page(reports, tmp_path):
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None:
-        pytest.skip(f"SKIPPED: none of {', '.join(BROWSERS)} is installed")
-    probed = tmp_path / "page.html"
-    probed.write_text(reports[1].read_text(encoding="utf-8").replace("</body>", PROBE + "</body>"), encoding="utf-8")
-    done = subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile",
-                           "--window-size=1200,1000", "--dump-dom", f"file://{probed}"], stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=300)
-    match = re.search(r'data-probe="([^"]*)"', done.stdout)
-    assert match, done.stdout[-2000:] + done.stderr[-2000:]
-    probe = json.loads(match[1].replace("&quot;", '"'))
+    probe = probe_page(reports[1], """{table: all("table"), cells: all("td"), svg: all("svg"), circles: all("circle"),
+        dot: getComputedStyle(document.querySelector("circle")).fill}""", tmp_path)
     assert len(probe["table"]) == len(probe["svg"]) == 1 and len(probe["circles"]) == 2 and len(probe["cells"]) > 20
     assert all(right - left > 5 and bottom - top > 5 for left, top, right, bottom in probe["cells"] + probe["circles"])
     left, top, right, bottom = probe["svg"][0]

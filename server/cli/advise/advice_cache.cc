@@ -11,7 +11,7 @@
 #include "base/status_macros.h"
 #include "model/strict_json.h"
 #include "server/cli/build_info.h"
-#include "server/cli/evaluate/report_file.h"
+#include "server/cli/report/report_file.h"
 
 namespace octet::cli {
 namespace {

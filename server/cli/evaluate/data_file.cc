@@ -9,7 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "model/sha256.h"
-#include "server/cli/evaluate/path_name.h"
+#include "server/cli/report/path_name.h"
 #include "text/utf8.h"
 
 namespace octet::cli {

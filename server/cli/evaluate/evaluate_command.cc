@@ -18,14 +18,14 @@
 #include "server/cli/build_info.h"
 #include "server/cli/evaluate/evaluation.h"
 #include "server/cli/evaluate/load_variant.h"
-#include "server/cli/evaluate/path_name.h"
-#include "server/cli/evaluate/report_file.h"
 #include "server/cli/evaluate/report_html.h"
 #include "server/cli/evaluate/report_json.h"
 #include "server/cli/evaluate/report_table.h"
 #include "server/cli/exit_code.h"
 #include "server/cli/made_variants.h"
 #include "server/cli/progress.h"
+#include "server/cli/report/path_name.h"
+#include "server/cli/report/report_file.h"
 
 namespace octet::cli {
 namespace {

@@ -10,8 +10,8 @@
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
 #include "model/quote.h"
-#include "server/cli/evaluate/path_name.h"
 #include "server/cli/nearest_name.h"
+#include "server/cli/report/path_name.h"
 
 namespace octet::cli {
 namespace {

@@ -8,9 +8,12 @@
 
 namespace octet::cli {
 
-// Facts, the table, and a scatter of the main metric against texts/s with resident bytes as area. A line through a
-// variant's circle is f32's value plus the interval of the paired difference: where it crosses f32's height, the data
-// do not tell the two apart. All text is escaped.
+// A figure: the main metric against texts/s with resident bytes as area. A line through a variant's circle is f32's
+// value plus the interval of the paired difference: where it crosses f32's height, the data do not tell the two apart.
+// All text is escaped. "" when no variant was measured.
+std::string ScatterFigure(const Report& report);
+
+// Facts, the table, and the scatter. All text is escaped.
 std::string HtmlReport(const Report& report);
 
 }  // namespace octet::cli

@@ -73,26 +73,6 @@ std::vector<Column> ColumnsOf(const Report& report, const Measurement& first) {
   return columns;
 }
 
-// `width` counts bytes, which are columns for the ASCII that all cells but some directory names are.
-std::string Padded(const std::string& cell, size_t width, bool left) {
-  const std::string space(width > cell.size() ? width - cell.size() : 0, ' ');
-  return left ? cell + space : space + cell;
-}
-
-// Names of files may hold line ends and terminal codes.
-std::string Printable(const std::string& text) {
-  std::string printable;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7F) {
-      absl::StrAppendFormat(&printable, "\\x%02x", byte);
-    } else {
-      printable.push_back(c);
-    }
-  }
-  return printable;
-}
-
 // Everything that means something in Markdown or the HTML within it.
 std::string EscapeMarkdown(const std::string& text) {
   std::string escaped;
@@ -121,8 +101,8 @@ std::string MetricTitle(absl::string_view name) {
   return std::string(it == std::end(kTitles) ? name : it->second);
 }
 
-ReportTable TableOf(const Report& report) {
-  ReportTable table;
+TextTable TableOf(const Report& report) {
+  TextTable table;
   const auto ran = std::find_if(report.variants.begin(), report.variants.end(),
                                 [](const VariantResult& v) { return v.measurement.has_value(); });
   const std::vector<Column> columns =
@@ -176,33 +156,10 @@ std::vector<std::pair<std::string, std::string>> FactsOf(const Report& report) {
   return facts;
 }
 
-std::string TerminalReport(const Report& report) {
-  const ReportTable table = TableOf(report);
-  std::vector<std::vector<std::string>> rows = table.rows;
-  rows.insert(rows.begin(), table.header);
-  std::vector<size_t> widths(table.header.size());
-  for (std::vector<std::string>& row : rows) {
-    for (size_t i = 0; i < row.size(); ++i) {
-      row[i] = Printable(row[i]);
-      widths[i] = std::max(widths[i], row[i].size());
-    }
-  }
-  std::string out;
-  for (const auto& [label, value] : FactsOf(report)) absl::StrAppend(&out, label, ": ", Printable(value), "\n");
-  out += "\n";
-  for (const std::vector<std::string>& row : rows) {
-    for (size_t i = 0; i < row.size(); ++i) {
-      absl::StrAppend(&out, i == 0 ? "" : "  ", Padded(row[i], widths[i], /*left=*/i == 0));
-    }
-    out += "\n";
-  }
-  out += "\n";
-  for (const std::string& note : table.notes) absl::StrAppend(&out, Printable(note), "\n");
-  return out;
-}
+std::string TerminalReport(const Report& report) { return TerminalText(FactsOf(report), TableOf(report)); }
 
 std::string MarkdownReport(const Report& report) {
-  const ReportTable table = TableOf(report);
+  const TextTable table = TableOf(report);
   std::string out = "# octet evaluate\n\n";
   for (const auto& [label, value] : FactsOf(report)) {
     absl::StrAppend(&out, "- ", EscapeMarkdown(label), ": ", EscapeMarkdown(value), "\n");

@@ -8,16 +8,12 @@
 
 #include "absl/strings/string_view.h"
 #include "server/cli/evaluate/report.h"
+#include "server/cli/report/text_table.h"
 
 namespace octet::cli {
 
-// Metrics times 100 with two decimals; "-" where there is nothing to say. Cells are not escaped.
-struct ReportTable {
-  std::vector<std::string> header;
-  std::vector<std::vector<std::string>> rows;  // one a variant, as long as the header
-  std::vector<std::string> notes;              // sentences: variants that did not run, what the columns mean
-};
-ReportTable TableOf(const Report& report);
+// A row for each variant. Metrics times 100 with two decimals; "-" where there is nothing to say.
+TextTable TableOf(const Report& report);
 
 // What was measured, on what and with what: label and value, not escaped.
 std::vector<std::pair<std::string, std::string>> FactsOf(const Report& report);

@@ -1,5 +1,4 @@
-// A scatter plot as inline SVG: one circle a point, its area in proportion to a weight. No script, no outside
-// resources; colours come from the page's style sheet by class. Pure function.
+// A scatter plot as inline SVG: one circle a point, its area in proportion to a weight. Pure function.
 #ifndef OCTET_SERVER_CLI_EVALUATE_SCATTER_SVG_H_
 #define OCTET_SERVER_CLI_EVALUATE_SCATTER_SVG_H_
 
@@ -7,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/string_view.h"
 #include "server/cli/evaluate/bootstrap.h"
 
 namespace octet::cli {
@@ -26,13 +24,6 @@ struct ScatterAxes {
 
 // The x axis begins at 0. `points` is not empty.
 std::string ScatterSvg(const std::vector<ScatterPoint>& points, const ScatterAxes& axes);
-
-// The distance between axis marks: 1, 2 or 5 times a power of ten, so that `span` has 3 to 8 of them.
-double TickStep(double span);
-
-// "&", "<", ">", quotes: so that `text` is text in an element or an attribute. Control characters, which HTML and XML
-// forbid, become U+FFFD.
-std::string EscapeHtml(absl::string_view text);
 
 }  // namespace octet::cli
 

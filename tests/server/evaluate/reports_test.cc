@@ -11,11 +11,12 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
-#include "server/cli/evaluate/report_file.h"
 #include "server/cli/evaluate/report_html.h"
 #include "server/cli/evaluate/report_json.h"
 #include "server/cli/evaluate/report_table.h"
 #include "server/cli/evaluate/scatter_svg.h"
+#include "server/cli/report/report_file.h"
+#include "server/cli/report/svg_plot.h"
 
 namespace octet::cli {
 namespace {
@@ -71,7 +72,7 @@ Report SampleReport() {
 }
 
 TEST(ReportTableTest, HasARowForEveryVariantAndNothingInvented) {
-  const ReportTable table = TableOf(SampleReport());
+  const TextTable table = TableOf(SampleReport());
   ASSERT_EQ(table.rows.size(), 3u);
   for (const auto& row : table.rows) ASSERT_EQ(row.size(), table.header.size());
   const auto cell = [&](size_t row, const std::string& title) {
@@ -173,7 +174,7 @@ TEST(ScatterSvgTest, AreaFollowsWeightAndHeightFollowsValue) {
   EXPECT_THAT(svg, HasSubstr("class=\"interval\""));
 }
 
-TEST(ScatterSvgTest, TicksAreRoundAndFew) {
+TEST(SvgPlotTest, TicksAreRoundAndFew) {
   EXPECT_DOUBLE_EQ(TickStep(1), 0.2);
   EXPECT_DOUBLE_EQ(TickStep(1.7), 0.5);
   EXPECT_DOUBLE_EQ(TickStep(9), 2);

@@ -1,4 +1,4 @@
-#include "server/cli/evaluate/report_file.h"
+#include "server/cli/report/report_file.h"
 
 #include <fcntl.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 // Report files that are whole or not there: written under another name beside the file, then renamed.
-#ifndef OCTET_SERVER_CLI_EVALUATE_REPORT_FILE_H_
-#define OCTET_SERVER_CLI_EVALUATE_REPORT_FILE_H_
+#ifndef OCTET_SERVER_CLI_REPORT_REPORT_FILE_H_
+#define OCTET_SERVER_CLI_REPORT_REPORT_FILE_H_
 
 #include <string>
 
@@ -18,4 +18,4 @@ absl::Status WriteReportFile(const std::string& path, absl::string_view content)
 
 }  // namespace octet::cli
 
-#endif  // OCTET_SERVER_CLI_EVALUATE_REPORT_FILE_H_
+#endif  // OCTET_SERVER_CLI_REPORT_REPORT_FILE_H_

@@ -1,6 +1,6 @@
 // What reports call a file or folder: its own name, without the folders above it, which are the machine's own.
-#ifndef OCTET_SERVER_CLI_EVALUATE_PATH_NAME_H_
-#define OCTET_SERVER_CLI_EVALUATE_PATH_NAME_H_
+#ifndef OCTET_SERVER_CLI_REPORT_PATH_NAME_H_
+#define OCTET_SERVER_CLI_REPORT_PATH_NAME_H_
 
 #include <filesystem>
 #include <string>
@@ -19,4 +19,4 @@ inline std::string PathName(const std::string& path) {
 
 }  // namespace octet::cli
 
-#endif  // OCTET_SERVER_CLI_EVALUATE_PATH_NAME_H_
+#endif  // OCTET_SERVER_CLI_REPORT_PATH_NAME_H_
