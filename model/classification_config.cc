@@ -107,13 +107,15 @@ absl::StatusOr<Task> ReadTask(const ModelDirectory& directory, absl::string_view
   }
   const Family* const family = FindFamilyOrNull(family_name);
   OCTET_CHECK(family != nullptr);
-  if (std::find(names->begin(), names->end(), family->classification_architecture) == names->end()) {
-    return Task::kEmbedding;
+  const std::pair<const std::string&, Task> classes[] = {
+      {family->classification_architecture, Task::kClassification},
+      {family->token_classification_architecture, Task::kTokenClassification}};
+  for (const auto& [name, task] : classes) {
+    if (std::find(names->begin(), names->end(), name) == names->end()) continue;
+    if (names->size() != 1) return json.Error("architectures", absl::StrCat(Quote(name), " alone"));
+    return task;
   }
-  if (names->size() != 1) {
-    return json.Error("architectures", absl::StrCat(Quote(family->classification_architecture), " alone"));
-  }
-  return Task::kClassification;
+  return Task::kEmbedding;
 }
 
 absl::StatusOr<ClassificationConfig> ReadClassificationConfig(const ModelDirectory& directory) {

@@ -1,5 +1,5 @@
-// What config.json says about a classification head: that there is one, its labels, and how logits become
-// scores. Read strictly, like the encoder's shape; knows nothing of weights. Thread-safe functions, no state.
+// What config.json says about a classification head, of texts or of tokens: that there is one, its labels, and how logits
+// become scores. Read strictly, like the encoder's shape; knows nothing of weights. Thread-safe functions, no state.
 #ifndef OCTET_MODEL_CLASSIFICATION_CONFIG_H_
 #define OCTET_MODEL_CLASSIFICATION_CONFIG_H_
 
@@ -23,9 +23,9 @@ struct ClassificationConfig {
   ScoreActivation activation = ScoreActivation::kSoftmax;
 };
 
-// The task that `architectures` names: classification for the family's sequence classification class alone,
+// The task that `architectures` names: classification or token classification for the family's class of that task alone,
 // embedding for any other class (whose encoder is used without its head), none and null. InvalidArgument when
-// the value is not a list of names, or lists another class beside that one. `family`: an EncoderConfig::family.
+// the value is not a list of names, or lists another class beside one of those. `family`: an EncoderConfig::family.
 absl::StatusOr<Task> ReadTask(const ModelDirectory& directory, absl::string_view family);
 
 // num_labels, id2label, label2id and problem_type of config.json. InvalidArgument naming key and value for

@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <string>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "base/aligned_buffer.h"
 #include "base/status_macros.h"
+#include "model/head_linear.h"
 
 namespace octet::model {
 namespace {
@@ -35,16 +34,6 @@ struct Workspace final : public HeadWorkspace {
   AlignedBuffer<float> row;  // [hidden_dim]
 };
 
-absl::StatusOr<std::unique_ptr<Linear>> LoadLinear(const std::string& name, uint64_t in_dim, uint64_t out_dim,
-                                                   LinearFactory* factory, Weights* weights) {
-  AlignedBuffer<float> weight(in_dim * out_dim), bias(out_dim);
-  const uint64_t weight_shape[] = {out_dim, in_dim}, bias_shape[] = {out_dim};
-  RETURN_IF_ERROR(weights->ReadF32(absl::StrCat(name, ".weight"), weight_shape, weight.span()));
-  RETURN_IF_ERROR(weights->ReadF32(absl::StrCat(name, ".bias"), bias_shape, bias.span()));
-  return factory->MakeLinear({.in_dim = in_dim, .out_dim = out_dim, .bias = bias.span(), .f32 = weight.span()},
-                             {.kind = LinearKind::kF32});
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ClassificationHead>> ClassificationHead::Load(const EncoderConfig& config,
@@ -53,9 +42,9 @@ absl::StatusOr<std::unique_ptr<ClassificationHead>> ClassificationHead::Load(con
   std::unique_ptr<ClassificationHead> head(new ClassificationHead(std::make_unique<LinearFactory>(isa)));
   const TensorNames& names = TensorNamesOf(config.family);
   ASSIGN_OR_RETURN(head->pooler_,
-                   LoadLinear(names.pooler, config.hidden_dim, config.hidden_dim, head->factory_.get(), weights));
+                   LoadHeadLinear(names.pooler, config.hidden_dim, config.hidden_dim, head->factory_.get(), weights));
   ASSIGN_OR_RETURN(head->classifier_,
-                   LoadLinear(names.classifier, config.hidden_dim, num_labels, head->factory_.get(), weights));
+                   LoadHeadLinear(names.classifier, config.hidden_dim, num_labels, head->factory_.get(), weights));
   return head;
 }
 

@@ -49,7 +49,7 @@ struct TensorNames {
   std::string embedding_norm;  // ".weight" and ".bias" are appended here and below
   std::string query, key, value, attention_output, attention_norm;
   std::string intermediate, output, output_norm;
-  std::string pooler, classifier;  // of the classification head
+  std::string pooler, classifier;  // of the classification heads
   // Endings of old files and what they are called now: {"LayerNorm.gamma", "LayerNorm.weight"}.
   std::vector<std::pair<std::string, std::string>> suffix_aliases;
   // Beginnings of tensors that ordinary files hold and an encoder does not need; no warning for them.

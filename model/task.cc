@@ -8,6 +8,8 @@ absl::string_view TaskName(Task task) {
       return "embedding";
     case Task::kClassification:
       return "classification";
+    case Task::kTokenClassification:
+      return "token classification";
   }
   return "";
 }

@@ -7,11 +7,12 @@
 namespace octet::model {
 
 enum class Task {
-  kEmbedding,       // a vector of hidden_dim values per text
-  kClassification,  // a logit per label for each text or pair
+  kEmbedding,            // a vector of hidden_dim values per text
+  kClassification,       // a logit per label for each text or pair
+  kTokenClassification,  // a logit per label for each token of a text
 };
 
-// "embedding", "classification".
+// "embedding", "classification", "token classification".
 absl::string_view TaskName(Task task);
 
 // How logits become scores.

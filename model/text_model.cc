@@ -15,6 +15,7 @@
 #include "model/quote.h"
 #include "model/sha256.h"
 #include "model/strict_json.h"
+#include "model/token_classification_head.h"
 #include "model/weights.h"
 
 namespace octet::model {
@@ -71,7 +72,7 @@ void WarnOfUnused(const Weights& weights, const TensorNames& names, std::vector<
 }
 
 text::EncodeOptions EncodeOptionsOf(const TokenizeOptions& options, uint32_t max_tokens) {
-  return {.max_tokens = options.truncate ? max_tokens : 0, .side = options.side};
+  return {.max_tokens = options.truncate ? max_tokens : 0, .side = options.side, .with_offsets = options.with_offsets};
 }
 
 // Same ids for both cases of a letter. Without one in the vocabulary both are unknown, which is as equal.
@@ -205,6 +206,11 @@ absl::Status TextModel::LoadHead(const TextModelConfig& config, Weights* weights
     case Task::kClassification: {
       ASSIGN_OR_RETURN(
           head_, ClassificationHead::Load(config.encoder, config.classification.labels.size(), options.isa, weights));
+      break;
+    }
+    case Task::kTokenClassification: {
+      ASSIGN_OR_RETURN(head_, TokenClassificationHead::Load(config.encoder, config.classification.labels.size(),
+                                                            options.isa, weights));
       break;
     }
   }

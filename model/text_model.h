@@ -77,7 +77,7 @@ struct ModelInfo {
   bool normalize = false;  // what the model directory says
   std::vector<std::string> prompt_names;
   std::optional<std::string> default_prompt_name;
-  // Of a classification model: by index, and what its scores are unless a caller wants other ones.
+  // Of a model that classifies texts or tokens: by index, and what its scores are unless a caller wants other ones.
   std::vector<std::string> labels;
   ScoreActivation activation = ScoreActivation::kSoftmax;
 };
@@ -88,6 +88,7 @@ struct TokenizeOptions {
   text::TruncationSide side = text::TruncationSide::kRight;
   // Absent: the model's default prompt, if it has one. "" = no prompt.
   std::optional<std::string> prompt_name;
+  bool with_offsets = false;  // fills Encoding::offsets; those of a prompted text count its prompt
 };
 
 class TextModel {

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "model/classification_head.h"
+#include "model/token_classification_head.h"
 #include "model/tokenizer_config.h"
 
 namespace octet::model {
@@ -40,7 +41,8 @@ absl::Status ReadClassification(const ModelDirectory& directory, TextModelConfig
   config->max_tokens =
       MaxTokens("tokenizer_config.json", "model_max_length", limit, config->encoder.max_tokens(), &config->warnings);
   if (directory.Exists("modules.json")) {
-    config->warnings.push_back("modules.json: not used: config.json names a classification model");
+    config->warnings.push_back(
+        absl::StrCat("modules.json: not used: config.json names a ", TaskName(config->task), " model"));
   }
   return absl::OkStatus();
 }
@@ -58,6 +60,7 @@ absl::StatusOr<TextModelConfig> ReadTextModelConfig(const ModelDirectory& direct
       RETURN_IF_ERROR(ReadEmbedding(directory, &config));
       break;
     case Task::kClassification:
+    case Task::kTokenClassification:
       RETURN_IF_ERROR(ReadClassification(directory, &config));
       break;
   }
@@ -69,11 +72,19 @@ absl::StatusOr<MemoryUse> EstimateMemory(const TextModelConfig& config, const En
   MemoryUse use = {.weight_bytes = encoder.weight_bytes,
                    .embedding_bytes = encoder.embedding_bytes,
                    .arena_bytes = encoder.arena_bytes};
-  if (config.task == Task::kClassification) {
-    // No overflow: both sizes are bounded (encoder_config.cc, kMaxLabels), and the encoder's sum was checked.
-    const uint64_t num_labels = config.classification.labels.size();
-    use.weight_bytes += ClassificationHead::WeightBytes(config.encoder.hidden_dim, num_labels, options.isa);
-    use.arena_bytes += ClassificationHead::WorkspaceBytes(config.encoder.hidden_dim, num_labels);
+  // No overflow: both sizes are bounded (encoder_config.cc, kMaxLabels), and the encoder's sum was checked.
+  const uint64_t hidden_dim = config.encoder.hidden_dim, num_labels = config.classification.labels.size();
+  switch (config.task) {
+    case Task::kEmbedding:
+      break;
+    case Task::kClassification:
+      use.weight_bytes += ClassificationHead::WeightBytes(hidden_dim, num_labels, options.isa);
+      use.arena_bytes += ClassificationHead::WorkspaceBytes(hidden_dim, num_labels);
+      break;
+    case Task::kTokenClassification:
+      use.weight_bytes += TokenClassificationHead::WeightBytes(hidden_dim, num_labels, options.isa);
+      use.arena_bytes += TokenClassificationHead::WorkspaceBytes(hidden_dim, num_labels);
+      break;
   }
   return use;
 }

@@ -22,13 +22,13 @@ struct TextModelConfig {
   EncoderConfig encoder;
   Task task = Task::kEmbedding;
   SentenceConfig sentence;              // of an embedding model
-  ClassificationConfig classification;  // of a classification model
+  ClassificationConfig classification;  // of a model that classifies texts or tokens
   uint32_t max_tokens = 0;              // of a text or pair, special tokens included
   std::vector<std::string> warnings;    // what is not followed to the letter, one line each
 };
 
 // Reads config.json and, for the length limit, the sentence-transformers files of an embedding model or the
-// tokenizer_config.json of a classification model, cut to the position table. InvalidArgument naming file and
+// tokenizer_config.json of a model that classifies, cut to the position table. InvalidArgument naming file and
 // key; NotFound for a missing config.json. `encoder_only`: config.json's shape alone, as an embedding model.
 absl::StatusOr<TextModelConfig> ReadTextModelConfig(const ModelDirectory& directory, bool encoder_only = false);
 

@@ -8,6 +8,7 @@ Family BertFamily() {
   return {
       .model_type = "bert",
       .classification_architecture = "BertForSequenceClassification",
+      .token_classification_architecture = "BertForTokenClassification",
       .num_layers = {"num_hidden_layers", {}},
       .hidden_dim = {"hidden_size", {}},
       .num_heads = {"num_attention_heads", {}},

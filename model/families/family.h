@@ -23,6 +23,8 @@ struct Family {
   std::string model_type;  // config.json's, and EncoderConfig::family
   // The class in `architectures` whose head gives a logit per label: classifier(tanh(pooler(first token))).
   std::string classification_architecture;
+  // The one whose head gives every token a logit per label: classifier(token).
+  std::string token_classification_architecture;
   ConfigKey num_layers, hidden_dim, num_heads, intermediate_dim;
   ConfigKey vocab_size, num_positions, num_token_types;
   const char* activation_key;

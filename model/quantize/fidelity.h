@@ -13,8 +13,8 @@
 
 namespace octet::model {
 
-// Text by text; 1 is equal. Embeddings: the cosine. Logits, which differ in size as well as direction, and may be one
-// only: 1 - |difference|^2 / (2 m), m the mean over texts of f32's |logits|^2; for outputs of one length that is the
+// Text by text, where every token has outputs of its own token by token; 1 is equal. Embeddings: the cosine. Logits, which differ in size as well as direction, and may be one
+// only: 1 - |difference|^2 / (2 m), m the mean of f32's |logits|^2; for outputs of one length that is the
 // cosine, too.
 struct Fidelity {
   double cosine_mean = 1, cosine_min = 1;
@@ -24,10 +24,11 @@ struct Fidelity {
   }
 };
 
-// What the model's head gives for each text, [num_texts, values of a text]: vectors, not normalized, or logits.
+// What the model's head gives, texts end to end: vectors, not normalized, or logits; [num_rows, head().OutputSize(1)],
+// a row for each text, or each token where every token has outputs of its own.
 absl::StatusOr<std::vector<float>> ComputeTexts(const TextModel& model, const TokenizedTexts& texts);
 
-// Both: [num_texts, dim], at least one text. A zero vector has cosine 0.
+// Both: [num_rows, dim] as of ComputeTexts, at least one row. A zero vector has cosine 0.
 Fidelity CompareOutputs(Task task, std::span<const float> reference, std::span<const float> outputs, size_t dim);
 
 }  // namespace octet::model

@@ -7,9 +7,8 @@ namespace octet::cli {
 BatchRunner::BatchRunner(const model::TextModel* model, kernels::ThreadTeam* team)
     : model_(model), workspace_(model->NewWorkspace(team)), head_workspace_(model->head().NewWorkspace()) {}
 
-absl::Status BatchRunner::Run(const model::PackedBatch& batch, MatrixView<float> answers) {
-  return model_->Compute(batch, workspace_.get(), head_workspace_.get(),
-                         {answers.data(), answers.rows() * answers.cols()});
+absl::Status BatchRunner::Run(const model::PackedBatch& batch, std::span<float> answers) {
+  return model_->Compute(batch, workspace_.get(), head_workspace_.get(), answers);
 }
 
 absl::Status BatchRunner::Finish(std::span<float> answer) const {

@@ -1,5 +1,5 @@
 // What a worker of the command line computes with: a model, its scratch, and the one place that says what the model
-// answers for a text: the embedding that is served, or logits. One per worker, not thread-safe.
+// answers for a text: the embedding that is served, or logits, of the text or of each of its tokens. One per worker, not thread-safe.
 #ifndef OCTET_SERVER_CLI_BATCH_RUNNER_H_
 #define OCTET_SERVER_CLI_BATCH_RUNNER_H_
 
@@ -8,7 +8,6 @@
 #include <span>
 
 #include "absl/status/status.h"
-#include "base/matrix_view.h"
 #include "kernels/thread_team.h"
 #include "model/text_model.h"
 
@@ -19,13 +18,10 @@ class BatchRunner {
   // Both must outlive it.
   BatchRunner(const model::TextModel* model, kernels::ThreadTeam* team);
 
-  // Values that the model answers for a text.
-  static size_t Width(const model::TextModel& model) { return model.head().OutputSize(1); }
+  // answers: those of the batch's texts end to end, as Head::Run; not finished. Errors as TextModel::Compute.
+  absl::Status Run(const model::PackedBatch& batch, std::span<float> answers);
 
-  // answers: [batch.num_texts(), Width], not finished. Errors as TextModel::Compute.
-  absl::Status Run(const model::PackedBatch& batch, MatrixView<float> answers);
-
-  // Makes a row of Run what is served. Internal "non-finite output" when it holds NaN or infinity.
+  // Makes a text's answer of Run what is served. Internal "non-finite output" when it holds NaN or infinity.
   absl::Status Finish(std::span<float> answer) const;
 
  private:

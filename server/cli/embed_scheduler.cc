@@ -92,6 +92,7 @@ void EmbedScheduler::RunWorker() {
 void EmbedScheduler::Tokenize(const Task& task) {
   model::TokenizeOptions tokenize_options;
   tokenize_options.truncate = options_.truncate;
+  tokenize_options.with_offsets = options_.with_offsets;
   for (size_t i = task.begin; i < task.end; ++i) {
     EmbedItem& item = task.window->items[i];
     tokenize_options.prompt_name = item.prompt_name;
@@ -148,23 +149,24 @@ void EmbedScheduler::Compute(const Task& task, BatchRunner* runner) {
   const std::vector<size_t>& batch = window.batches[task.begin];
   std::vector<int32_t> ids, type_ids;
   std::vector<uint32_t> starts = {0};
+  std::vector<size_t> answer_starts = {0};
   for (const size_t i : batch) {
     text::Encoding& encoding = window.items[i].encoding;
+    answer_starts.push_back(answer_starts.back() + model_->head().OutputSize(encoding.ids.size()));
     ids.insert(ids.end(), encoding.ids.begin(), encoding.ids.end());
     type_ids.insert(type_ids.end(), encoding.type_ids.begin(), encoding.type_ids.end());
     starts.push_back(static_cast<uint32_t>(ids.size()));
+    window.items[i].offsets = std::move(encoding.offsets);
     encoding = {};
   }
-  const size_t width = BatchRunner::Width(*model_);
-  std::vector<float> answers(batch.size() * width);
-  const absl::Status status =
-      runner->Run({.ids = ids, .type_ids = type_ids, .starts = starts}, {answers.data(), batch.size(), width});
+  std::vector<float> answers(answer_starts.back());
+  const absl::Status status = runner->Run({.ids = ids, .type_ids = type_ids, .starts = starts}, answers);
   for (size_t row = 0; row < batch.size(); ++row) {
     EmbedItem& item = window.items[batch[row]];
-    const std::span<float> embedding(answers.data() + row * width, width);
-    item.status = status.ok() ? runner->Finish(embedding) : status;
+    const auto answer = std::span(answers).subspan(answer_starts[row], answer_starts[row + 1] - answer_starts[row]);
+    item.status = status.ok() ? runner->Finish(answer) : status;
     if (!item.status.ok()) continue;
-    options_.deliver(&item, embedding);
+    options_.deliver(&item, answer);
   }
   bool is_last = false;
   {

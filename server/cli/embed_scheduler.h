@@ -42,6 +42,7 @@ struct EmbedItem {
   absl::Status status;
   bool truncated = false;
   size_t num_tokens = 0;
+  std::vector<text::TokenOffset> offsets;  // of its tokens, if asked for; there when it is delivered
 };
 
 struct EmbedWindow {
@@ -61,9 +62,10 @@ struct SchedulerOptions {
   int num_threads = 1;
   size_t max_batch_tokens = 2048;
   bool truncate = true;
-  // Takes what the model serves for a text, [hidden_dim], as soon as it is computed: on a worker thread, for many items
-  // at the same time, in any order.
-  std::function<void(EmbedItem* item, std::span<const float> embedding)> deliver;
+  bool with_offsets = false;
+  // Takes what the model answers for a text (BatchRunner::Finish) as soon as it is computed: on a worker thread, for
+  // many items at the same time, in any order.
+  std::function<void(EmbedItem* item, std::span<const float> answer)> deliver;
 };
 
 class EmbedScheduler {

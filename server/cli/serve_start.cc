@@ -41,6 +41,11 @@ absl::StatusOr<PlannedModel> PlanModel(const config::v1::Model& model, const mod
   planned.directory = model.directory();
   ASSIGN_OR_RETURN(const auto directory, model::ModelDirectory::Open(model.directory()));
   ASSIGN_OR_RETURN(const model::TextModelConfig read, model::ReadTextModelConfig(*directory));
+  if (read.task == model::Task::kTokenClassification) {
+    return absl::FailedPreconditionError(absl::StrCat("its task is ", model::TaskName(read.task),
+                                                      ", which no method serves; octet evaluate --task tokens and "
+                                                      "octet quantize take it"));
+  }
   planned.output_dim =
       read.task == model::Task::kEmbedding ? read.encoder.hidden_dim : read.classification.labels.size();
   planned.task = read.task;

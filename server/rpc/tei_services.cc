@@ -67,6 +67,8 @@ void RerankStream(const ServiceContext& context, Call call) {
     case model::Task::kClassification:
       // As text-embeddings-inference tells them apart.
       return info.labels.size() == 1 ? ::tei::v1::MODEL_TYPE_RERANKER : ::tei::v1::MODEL_TYPE_CLASSIFIER;
+    case model::Task::kTokenClassification:
+      break;  // refused at start; the contract has no word for it
   }
   return ::tei::v1::MODEL_TYPE_EMBEDDING;
 }

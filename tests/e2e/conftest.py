@@ -38,12 +38,13 @@ def server():
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory):
-    """tiny_model(n): directory of a tiny model with random weights; a classification model of n labels if n > 0."""
+    """tiny_model(n): directory of a tiny model with random weights; a classification model of n labels if n > 0.
+    tiny_model("O,B-PER"): one that classifies tokens."""
     writer = os.environ.get("OCTET_TINY_MODEL_WRITER", os.path.join(ROOT, "build", "tests", "model", "write_tiny_model"))
 
-    def write(num_labels):
-        directory = tmp_path_factory.mktemp(f"tiny{num_labels}")
-        subprocess.run([writer, str(directory), str(num_labels)], check=True)
+    def write(labels):
+        directory = tmp_path_factory.mktemp("tiny")
+        subprocess.run([writer, str(directory), str(labels)], check=True)
         return str(directory)
     return write
 

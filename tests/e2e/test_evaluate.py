@@ -226,7 +226,7 @@ def test_tasks_that_the_model_cannot_do_are_refused(pairs, tmp_path):
     done = evaluate("--task", "classification", "--data", path)
     assert done.returncode == 2 and ":1: label \"joy\": unknown" in done.stderr
     done = evaluate("--task", "tokens", "--data", path)
-    assert done.returncode == 2 and "no token classification models yet" in done.stderr
+    assert done.returncode == 3 and "--task tokens: the model's task is embedding, not token classification" in done.stderr
 
 
 @pytest.mark.skipif(HAS_BF16, reason="this CPU has BF16")

@@ -111,7 +111,7 @@ TEST(ClassificationConfigTest, RefusesTooManyLabelsAndLabelsThatAreNotUtf8) {
   EXPECT_FALSE(ReadClassificationConfig(**ModelDirectory::Open(dir.path())).ok());
 }
 
-TEST(ReadTaskTest, OnlyTheSequenceClassificationClassIsClassification) {
+TEST(ReadTaskTest, OnlyTheTasksOwnClassesAreClassification) {
   const struct {
     json architectures;
     Task task;
@@ -119,7 +119,8 @@ TEST(ReadTaskTest, OnlyTheSequenceClassificationClassIsClassification) {
       {json::array({"BertForSequenceClassification"}), Task::kClassification},
       {json::array({"BertModel"}), Task::kEmbedding},
       {json::array({"BertForMaskedLM", "BertModel"}), Task::kEmbedding},
-      {json::array({"BertForTokenClassification"}), Task::kEmbedding},
+      {json::array({"BertForTokenClassification"}), Task::kTokenClassification},
+      {json::array({"BertForMultipleChoice"}), Task::kEmbedding},
       {json::array({"RobertaForSequenceClassification"}), Task::kEmbedding},
       {json::array(), Task::kEmbedding},
       {nullptr, Task::kEmbedding},
@@ -134,7 +135,8 @@ TEST(ReadTaskTest, OnlyTheSequenceClassificationClassIsClassification) {
 
 TEST(ReadTaskTest, RefusesListsThatNameNoOneClass) {
   for (const json& architectures : {json("BertForSequenceClassification"), json::array({1}),
-                                    json::array({"BertForSequenceClassification", "BertModel"})}) {
+                                    json::array({"BertForSequenceClassification", "BertModel"}),
+                                    json::array({"BertForMaskedLM", "BertForTokenClassification"})}) {
     const TempDir dir;
     const auto task = ReadTask(*WithKeys(dir, {{"architectures", architectures}}), "bert");
     ASSERT_FALSE(task.ok()) << architectures;

@@ -105,7 +105,7 @@ TEST_F(ClassificationTest, AHeadThatOctetDoesNotRunIsAnEmbeddingModelWithAWarnin
   const TempDir dir;
   WriteTinyModel(dir.path(), {.num_labels = 3});
   auto config = nlohmann::json::parse(ReadFile(dir.File("config.json")));
-  config["architectures"] = {"BertForTokenClassification"};
+  config["architectures"] = {"BertForMultipleChoice"};
   WriteFile(dir.File("config.json"), config.dump());
   const auto model = Load(dir.path(), Options());
   EXPECT_EQ(model->info().task, Task::kEmbedding);

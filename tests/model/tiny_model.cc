@@ -46,6 +46,14 @@ uint16_t ToF16(float value) {
   return static_cast<uint16_t>(sign | std::bit_cast<uint32_t>(magnitude) >> 13);
 }
 
+// Of the head; empty without one.
+std::vector<std::string> LabelsOf(const TinyModelOptions& options) {
+  if (!options.token_labels.empty()) return options.token_labels;
+  std::vector<std::string> labels;
+  for (uint32_t i = 0; i < options.num_labels; ++i) labels.push_back("label " + std::to_string(i));
+  return labels;
+}
+
 // "bert.encoder.layer.0.output.dense" gets a .weight and a .bias.
 void AddPair(const TinyModelOptions& options, const std::string& name, const std::vector<uint64_t>& shape, float center,
              float scale, Random* random, RawTensors* tensors) {
@@ -155,10 +163,10 @@ RawTensors TinyTensors(const TinyModelOptions& options) {
     add_norm(layer + "output.LayerNorm");
   }
   // What ordinary files hold as well and an encoder without a head does not read.
-  add("pooler.dense", {hidden, hidden});
-  if (options.num_labels > 0) {
+  if (options.token_labels.empty()) add("pooler.dense", {hidden, hidden});
+  if (const uint64_t num_labels = LabelsOf(options).size(); num_labels > 0) {
     // Wide enough that the logits of different texts are far apart.
-    AddPair(options, "classifier", {options.num_labels, hidden}, 0.0f, 1.0f, &random, &tensors);
+    AddPair(options, "classifier", {num_labels, hidden}, 0.0f, 1.0f, &random, &tensors);
   }
   RawTensor ids{"I64", {1, options.num_positions}, {}};
   for (int64_t i = 0; i < options.num_positions; ++i) Append(&ids.bytes, i);
@@ -178,11 +186,14 @@ std::string TinyConfig(const TinyModelOptions& options) {
                {"hidden_act", "gelu"},
                {"layer_norm_eps", 1e-12},
                {"position_embedding_type", "absolute"}});
-  if (options.num_labels > 0) config["architectures"] = {"BertForSequenceClassification"};
-  for (uint32_t i = 0; i < options.num_labels; ++i) {
-    const std::string label = "label " + std::to_string(i);
-    config["id2label"][std::to_string(i)] = label;
-    config["label2id"][label] = i;
+  const std::vector<std::string> labels = LabelsOf(options);
+  if (!labels.empty()) {
+    config["architectures"] = {options.token_labels.empty() ? "BertForSequenceClassification"
+                                                            : "BertForTokenClassification"};
+  }
+  for (size_t i = 0; i < labels.size(); ++i) {
+    config["id2label"][std::to_string(i)] = labels[i];
+    config["label2id"][labels[i]] = i;
   }
   if (!options.problem_type.empty()) config["problem_type"] = options.problem_type;
   return config.dump(1);
@@ -269,7 +280,7 @@ void WriteTinyModel(const std::string& directory, const TinyModelOptions& option
   WriteWeights(directory, TinyTensors(options), options.num_shards);
   if (!options.with_text_files) return;
   WriteFile(directory + "/tokenizer.json", TinyTokenizer(options.vocab_size));
-  if (options.num_labels > 0) {
+  if (!LabelsOf(options).empty()) {
     WriteFile(directory + "/tokenizer_config.json", options.max_seq_length == 0
                                                         ? R"({"model_max_length": 1000000000000000019884624838656})"
                                                         : json{{"model_max_length", options.max_seq_length}}.dump());

@@ -62,6 +62,8 @@ struct TinyModelOptions {
   // instead of the sentence-transformers files.
   uint32_t num_labels = 0;
   std::string problem_type{};  // "" = not said
+  // Not empty: a BertForTokenClassification with these labels, which has no pooler; num_labels is not read.
+  std::vector<std::string> token_labels{};
 };
 
 // Every tensor of the model, names with prefix.

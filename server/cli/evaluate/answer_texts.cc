@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <span>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "kernels/thread_team.h"
 #include "server/cli/batch_runner.h"
 #include "server/cli/embed_scheduler.h"
+#include "text/split_words.h"
 
 namespace octet::cli {
 namespace {
@@ -58,6 +60,25 @@ absl::Status RunPass(const std::vector<TaskText>& texts, size_t num_texts, Embed
   return absl::OkStatus();
 }
 
+bool AnswersWords(const model::TextModel& model) { return model.info().task == model::Task::kTokenClassification; }
+
+// Where the rows of each text's answer begin, and how many there are in all: [num_texts + 1].
+std::vector<size_t> RowStarts(const std::vector<TaskText>& texts, bool answers_words) {
+  std::vector<size_t> starts = {0};
+  for (const TaskText& text : texts) starts.push_back(starts.back() + (answers_words ? text.words.size() : 1));
+  return starts;
+}
+
+// Of the answers for all tokens, [num_tokens, width], those for each word's first one; words without one are left as
+// they are. rows: [words.size(), width].
+void TakeWords(std::span<const float> answer, std::span<const text::TokenOffset> tokens,
+               std::span<const text::TokenOffset> words, size_t width, float* rows) {
+  const std::vector<std::optional<size_t>> first = text::FirstTokensOfWords(tokens, words);
+  for (size_t i = 0; i < words.size(); ++i) {
+    if (first[i].has_value()) std::copy_n(answer.data() + *first[i] * width, width, rows + i * width);
+  }
+}
+
 // The value at the nearest rank: the smallest that is at least as large as `share` of all.
 double Percentile(const std::vector<double>& sorted, double share) {
   const auto rank = static_cast<size_t>(std::ceil(share * static_cast<double>(sorted.size())));
@@ -69,16 +90,23 @@ double Percentile(const std::vector<double>& sorted, double share) {
 absl::StatusOr<Answers> AnswerTexts(const EmbedModel& model, const std::vector<TaskText>& texts,
                                     const AnswerOptions& options) {
   Answers answers;
-  answers.width = BatchRunner::Width(*model.model);
-  answers.values.resize(texts.size() * answers.width);
+  const bool answers_words = AnswersWords(*model.model);
+  const std::vector<size_t> row_starts = RowStarts(texts, answers_words);
+  answers.width = model.model->head().OutputSize(1);
+  answers.num_rows = row_starts.back();
+  answers.values.assign(answers.num_rows * answers.width, std::numeric_limits<float>::quiet_NaN());
   EmbedScheduler scheduler(model.model.get(),
                            {.num_threads = options.num_threads,
                             .max_batch_tokens = model.max_batch_tokens,
                             .truncate = true,
-                            .deliver = [&answers](EmbedItem* item, std::span<const float> embedding) {
-                              std::copy(
-                                  embedding.begin(), embedding.end(),
-                                  answers.values.begin() + static_cast<std::ptrdiff_t>(item->number * answers.width));
+                            .with_offsets = answers_words,
+                            .deliver = [&](EmbedItem* item, std::span<const float> answer) {
+                              float* const rows = answers.values.data() + row_starts[item->number] * answers.width;
+                              if (answers_words) {
+                                TakeWords(answer, item->offsets, texts[item->number].words, answers.width, rows);
+                              } else {
+                                std::copy(answer.begin(), answer.end(), rows);
+                              }
                             }});
   RETURN_IF_ERROR(RunPass(texts, std::min(texts.size(), kWarmUpTexts), &scheduler, options, &answers));
   absl::Duration elapsed;
@@ -97,16 +125,18 @@ absl::StatusOr<Answers> AnswerTexts(const EmbedModel& model, const std::vector<T
 
 absl::StatusOr<Latency> MeasureLatency(const EmbedModel& model, const std::vector<TaskText>& texts, int num_threads) {
   const model::TextModel& text_model = *model.model;
+  const bool with_offsets = AnswersWords(text_model);
   kernels::ThreadTeam team(num_threads);
   BatchRunner runner(&text_model, &team);
-  std::vector<float> row(BatchRunner::Width(text_model));
+  std::vector<float> values;
   const auto answer = [&](const TaskText& text) -> absl::Status {
     ASSIGN_OR_RETURN(const text::Encoding encoding,
-                     text_model.Tokenize(text.text, {.truncate = true, .prompt_name = text.prompt_name}));
+                     text_model.Tokenize(
+                         text.text, {.truncate = true, .prompt_name = text.prompt_name, .with_offsets = with_offsets}));
     const uint32_t starts[] = {0, static_cast<uint32_t>(encoding.ids.size())};
-    RETURN_IF_ERROR(runner.Run({.ids = encoding.ids, .type_ids = encoding.type_ids, .starts = starts},
-                               {row.data(), 1, row.size()}));
-    return runner.Finish(row);
+    values.resize(text_model.head().OutputSize(encoding.ids.size()));
+    RETURN_IF_ERROR(runner.Run({.ids = encoding.ids, .type_ids = encoding.type_ids, .starts = starts}, values));
+    return runner.Finish(values);
   };
   const size_t num_texts = std::min(kLatencyTexts, texts.size());
   for (size_t i = 0; i < kWarmUpCalls; ++i) RETURN_IF_ERROR(answer(texts[i % texts.size()]));

@@ -23,13 +23,13 @@ struct AnswerOptions {
 };
 
 struct Answers {
-  std::vector<float> values;  // [num_texts, width]
-  size_t width = 0;
+  std::vector<float> values;  // [num_rows, width]: as Task::Score takes them
+  size_t num_rows = 0, width = 0;
   uint64_t num_texts = 0, num_tokens = 0;
   uint64_t num_clipped = 0;  // texts cut to the model's limit
   double seconds_per_pass = 0;
 
-  MatrixView<const float> view() const { return {values.data(), num_texts, width}; }
+  MatrixView<const float> view() const { return {values.data(), num_rows, width}; }
 };
 
 // Longer texts are cut, as `octet embed` does. Time is from the first text handed in to the last answer, after a

@@ -49,7 +49,11 @@ absl::Status ClosenessTask::Calibrate(MatrixView<const float> dev_answers) {
   return absl::OkStatus();
 }
 
-absl::Status ClosenessTask::CheckModel(const model::TextModel&) const { return absl::OkStatus(); }
+absl::Status ClosenessTask::CheckModel(const model::TextModel& model) {
+  if (model.info().task != model::Task::kTokenClassification) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "--task closeness: the model answers every token, not texts; take --task tokens with labelled sentences");
+}
 
 absl::StatusOr<Scores> ClosenessTask::Score(MatrixView<const float> answers) const {
   if (answers.cols() != width_) {

@@ -21,8 +21,8 @@ class ClosenessTask final : public Task {
   // f32's answers, to compare with.
   const std::vector<TaskText>& dev_texts() const override { return texts_; }
   absl::Status Calibrate(MatrixView<const float> dev_answers) override;
-  // Any model: embeddings and logits have cosines alike.
-  absl::Status CheckModel(const model::TextModel& model) const override;
+  // Any model with one answer a text: embeddings and logits have cosines alike.
+  absl::Status CheckModel(const model::TextModel& model) override;
   absl::StatusOr<Scores> Score(MatrixView<const float> answers) const override;
 
  private:

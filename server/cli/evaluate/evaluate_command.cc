@@ -37,9 +37,12 @@ are plain characters in them; otherwise comma-separated with quotes as in RFC 41
   classification  columns text, label; without a header the first two. Labels are indices, or names with --labels;
                   several are separated by commas
   retrieval       a folder in BEIR's layout: queries.jsonl, corpus.jsonl, qrels/SPLIT.tsv
+  tokens          a word a line, its label in the last column, an empty line between sentences (CoNLL); or JSON lines
+                  with tokens and labels (or ner_tags: indices into the names of --labels)
   closeness       texts without labels, one a line or JSON lines with "text": the cosine to f32's answers
 Metrics: similarity: Spearman, Pearson of the cosine with the score. classification: accuracy, micro and macro F1.
-retrieval: nDCG@10, recall@10, MRR@10. See docs/quantization.md.
+retrieval: nDCG@10, recall@10, MRR@10. tokens: micro F1, precision and recall of entities, accuracy of words.
+See docs/quantization.md.
 
 )";
 
@@ -163,9 +166,13 @@ int RunEvaluate(EvaluateFlags flags) {
 }
 
 void AddTaskOptions(CLI::App* command, TaskOptions* task) {
-  command->add_option("--task", task->task, "similarity, classification, retrieval or closeness (texts without labels)")->required();
+  command
+      ->add_option("--task", task->task,
+                   "similarity, classification, retrieval, tokens or closeness (texts without labels)")
+      ->required();
   command->add_option("--data", task->data, "File of labelled examples; for retrieval a folder")->required();
-  command->add_option("--labels", task->labels, "Classification: file of label names, one a line, in index order");
+  command->add_option("--labels", task->labels,
+                      "Classification, tokens: file of label names, one a line, in index order");
   command->add_option("--dev", task->dev,
                       "Classification with several labels a text: file to take f32's threshold from");
   command
@@ -178,7 +185,7 @@ void AddTaskOptions(CLI::App* command, TaskOptions* task) {
   command->add_option("--split", task->split, "Retrieval: which of the qrels files")->capture_default_str();
   command->add_option("--query-prompt", task->query_prompt, "Retrieval: the model's prompt for queries, by name");
   command->add_option("--document-prompt", task->document_prompt, "Retrieval: the model's prompt for documents");
-  command->add_option("--limit", task->limit, "Only the first N examples (pairs, texts, queries)")
+  command->add_option("--limit", task->limit, "Only the first N examples (pairs, texts, queries, sentences)")
       ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 32));
 }
 

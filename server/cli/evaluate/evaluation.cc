@@ -1,6 +1,8 @@
 #include "server/cli/evaluate/evaluation.h"
 
 #include <algorithm>
+#include <cmath>
+#include <span>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -22,12 +24,17 @@ struct Baseline {
 void CompareAnswers(const Answers& answers, const Answers& baseline, Comparison* comparison) {
   if (answers.width != baseline.width) return;
   double sum = 0, smallest = 1;
-  for (size_t i = 0; i < answers.num_texts; ++i) {
-    const double cosine = Cosine(answers.view().Row(i), baseline.view().Row(i));
+  size_t num_compared = 0;
+  for (size_t i = 0; i < answers.num_rows; ++i) {
+    const std::span<const float> a = answers.view().Row(i), b = baseline.view().Row(i);
+    if (std::isnan(a[0]) || std::isnan(b[0])) continue;  // words without an answer
+    const double cosine = Cosine(a, b);
     sum += cosine;
     smallest = std::min(smallest, cosine);
+    ++num_compared;
   }
-  comparison->cosine_mean = sum / static_cast<double>(answers.num_texts);
+  if (num_compared == 0) return;
+  comparison->cosine_mean = sum / static_cast<double>(num_compared);
   comparison->cosine_min = smallest;
 }
 
@@ -98,6 +105,7 @@ class Evaluation {
     measurement.num_texts = answers.num_texts;
     measurement.num_tokens = answers.num_tokens;
     measurement.num_clipped = answers.num_clipped;
+    measurement.num_clipped_words = scores.num_clipped_words;
     measurement.seconds = answers.seconds_per_pass;
     ASSIGN_OR_RETURN(measurement.latency, MeasureLatency(variant.loaded, task_->texts(), num_threads_));
     measurement.weight_bytes = model.memory().weight_bytes + model.memory().embedding_bytes;

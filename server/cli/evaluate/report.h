@@ -20,7 +20,7 @@ namespace octet::cli {
 struct Comparison {
   double difference = 0;  // of the main metric
   std::optional<Interval> difference_interval;
-  // Of the same text's answers; nothing when the two variants' have different widths.
+  // Of the same text's (or word's) answers; nothing when the two variants' have different widths.
   std::optional<double> cosine_mean, cosine_min;
   std::optional<uint64_t> num_flips;  // nothing when the task decides nothing
 };
@@ -32,7 +32,8 @@ struct Measurement {
   std::optional<Interval> interval;
   std::optional<Comparison> comparison;  // nothing for f32 itself, or when it did not run
   uint64_t num_texts = 0, num_tokens = 0, num_clipped = 0;
-  double seconds = 0;  // of one pass over the texts
+  std::optional<uint64_t> num_clipped_words;  // Scores'
+  double seconds = 0;                         // of one pass over the texts
   Latency latency;
   uint64_t weight_bytes = 0;  // resident: weights and embedding tables
   uint64_t file_bytes = 0;

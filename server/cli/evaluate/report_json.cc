@@ -53,6 +53,7 @@ json VariantJson(const VariantResult& variant) {
           {"texts", m.num_texts},
           {"tokens", m.num_tokens},
           {"clipped_texts", m.num_clipped},
+          {"clipped_words", OrNull(m.num_clipped_words)},
           {"speed",
            {{"seconds", m.seconds},
             {"texts_per_second", m.texts_per_second()},

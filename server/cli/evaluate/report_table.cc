@@ -64,6 +64,9 @@ std::vector<Column> ColumnsOf(const Report& report, const Measurement& first) {
     columns.push_back({title, cell});
   };
   add("clipped", [](const Measurement& m) { return absl::StrCat(m.num_clipped); });
+  if (first.num_clipped_words.has_value()) {
+    add("clipped words", [](const Measurement& m) { return absl::StrCat(m.num_clipped_words.value_or(0)); });
+  }
   add("texts/s", [](const Measurement& m) { return absl::StrFormat("%.0f", m.texts_per_second()); });
   add("tokens/s", [](const Measurement& m) { return absl::StrFormat("%.0f", m.tokens_per_second()); });
   add("p50 ms", [](const Measurement& m) { return absl::StrFormat("%.2f", m.latency.p50_ms); });
@@ -95,7 +98,7 @@ std::string MarkdownRow(const std::vector<std::string>& cells) {
 std::string MetricTitle(absl::string_view name) {
   constexpr std::pair<absl::string_view, absl::string_view> kTitles[] = {
       {"spearman", "Spearman"},  {"pearson", "Pearson"},        {"micro_f1", "micro F1"}, {"macro_f1", "macro F1"},
-      {"ndcg_at_10", "nDCG@10"}, {"recall_at_10", "recall@10"}, {"mrr_at_10", "MRR@10"},
+      {"ndcg_at_10", "nDCG@10"}, {"recall_at_10", "recall@10"}, {"mrr_at_10", "MRR@10"},  {"entity_f1", "entity F1"},
   };
   const auto it = std::find_if(std::begin(kTitles), std::end(kTitles), [&](const auto& t) { return t.first == name; });
   return std::string(it == std::end(kTitles) ? name : it->second);
@@ -123,7 +126,10 @@ TextTable TableOf(const Report& report) {
                                      report.task.example_noun, ", ", report.bootstrap.num_resamples,
                                      " resamples, seed ", report.bootstrap.seed,
                                      "; of the difference to f32 on the same resamples."));
-  table.notes.push_back("Cosine: of a text's answer to f32's. clipped: texts cut to the model's limit.");
+  const bool has_words = ran != report.variants.end() && ran->measurement->num_clipped_words.has_value();
+  table.notes.push_back(absl::StrCat("Cosine: of a ", has_words ? "word" : "text",
+                                     "'s answer to f32's. clipped: texts cut to the model's limit",
+                                     has_words ? ", and the words without an answer, which count as wrong." : "."));
   if (!report.task.flip_noun.empty()) table.notes.push_back(absl::StrCat("flips: ", report.task.flip_noun, "."));
   table.notes.push_back(
       "Speed: all texts on all threads; p50 and p99: one text at a time. weights: resident in memory.");

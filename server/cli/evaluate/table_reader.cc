@@ -10,6 +10,7 @@
 #include "base/status_macros.h"
 #include "model/quote.h"
 #include "nlohmann/json.hpp"
+#include "server/cli/evaluate/quoted_list.h"
 #include "server/cli/evaluate/record_scanner.h"
 
 namespace octet::cli {
@@ -28,14 +29,6 @@ absl::StatusOr<std::optional<Where>> ParseWhere(const std::string& text) {
     return absl::InvalidArgumentError(absl::StrCat("--where: ", model::Quote(text), ": want COLUMN=VALUE"));
   }
   return std::optional<Where>(Where{.column = text.substr(0, equals), .value = text.substr(equals + 1)});
-}
-
-std::string QuotedList(const std::vector<std::string>& names) {
-  constexpr size_t kMaxNamed = 16;
-  const auto end = names.begin() + static_cast<std::ptrdiff_t>(std::min(names.size(), kMaxNamed));
-  const std::string list = absl::StrJoin(names.begin(), end, ", ",
-                                         [](std::string* out, const std::string& name) { *out += model::Quote(name); });
-  return names.size() > kMaxNamed ? list + ", ..." : list;
 }
 
 std::optional<size_t> PositionOf(const std::string& column) {

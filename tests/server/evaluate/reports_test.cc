@@ -94,6 +94,24 @@ TEST(ReportTableTest, HasARowForEveryVariantAndNothingInvented) {
   EXPECT_THAT(table.notes, testing::Contains("bf16 did not run: needs avx512_bf16, this is avx2"));
 }
 
+TEST(ReportTableTest, WordsWithoutAnAnswerAreTheirOwnColumn) {
+  Report report = SampleReport();
+  for (VariantResult& variant : report.variants) {
+    if (variant.measurement.has_value()) variant.measurement->num_clipped_words = 17;
+  }
+  const ReportTable table = TableOf(report);
+  const auto at = std::find(table.header.begin(), table.header.end(), "clipped words") - table.header.begin();
+  ASSERT_LT(static_cast<size_t>(at), table.header.size());
+  EXPECT_EQ(table.rows[0][at], "17");
+  EXPECT_EQ(table.rows[1][at], "-");
+  EXPECT_THAT(table.notes, testing::Contains(HasSubstr("words without an answer, which count as wrong")));
+  EXPECT_EQ(nlohmann::json::parse(JsonReport(report))["variants"][0]["clipped_words"], 17);
+  const Report texts = SampleReport();
+  EXPECT_TRUE(nlohmann::json::parse(JsonReport(texts))["variants"][0]["clipped_words"].is_null());
+  const ReportTable plain = TableOf(texts);
+  EXPECT_EQ(std::count(plain.header.begin(), plain.header.end(), "clipped words"), 0);
+}
+
 TEST(ReportTableTest, TerminalShowsNoControlCharacters) {
   const std::string out = TerminalReport(SampleReport());
   EXPECT_THAT(out, Not(HasSubstr("\x1b")));

@@ -172,10 +172,10 @@ TEST_F(TasksTest, RetrievalNamesWhatDoesNotFit) {
 
 TEST_F(TasksTest, RefusesTasksAndFlagsThatDoNotFit) {
   const std::string pairs = Write("pairs.tsv", "a\tb\t1\na\tb\t2\n");
-  EXPECT_THAT(ErrorOf("tokens", pairs), HasSubstr("tokens: octet serves no token classification models yet"));
-  EXPECT_THAT(ErrorOf("ranking", pairs), HasSubstr("\"ranking\": want similarity, classification or retrieval"));
+  EXPECT_THAT(ErrorOf("ranking", pairs),
+              HasSubstr("\"ranking\": want similarity, classification, retrieval or tokens"));
   options_.labels = pairs;
-  EXPECT_EQ(ErrorOf("similarity", pairs), "--labels: only for --task classification");
+  EXPECT_EQ(ErrorOf("similarity", pairs), "--labels: only for --task classification and tokens");
   options_ = {};
   options_.split = "dev";
   EXPECT_EQ(ErrorOf("similarity", pairs), "--split: only for --task retrieval");
