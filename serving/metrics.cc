@@ -185,7 +185,11 @@ void Metrics::RegisterModel(const ModelLabels& labels) {
   MakeModel(count, labels.name);
   const prometheus::Labels model = {{"model", labels.name}};
   model_info_
-      ->Add({{"model", labels.name}, {"version", labels.version}, {"precision", labels.precision}, {"isa", labels.isa}})
+      ->Add({{"model", labels.name},
+             {"version", labels.version},
+             {"precision", labels.precision},
+             {"quantization", labels.quantization},
+             {"isa", labels.isa}})
       .Set(1);
   model_loaded_->Add(model).Set(1);
   model_load_seconds_->Add(model).Set(absl::ToDoubleSeconds(labels.load_time));

@@ -70,6 +70,7 @@ struct ModelMetrics {
 struct ModelLabels {
   std::string name, version, precision, isa;
   absl::Duration load_time;
+  std::string quantization = {};  // model::ModelInfo's
 };
 
 struct MetricsOptions {

@@ -127,7 +127,8 @@ absl::Status Pipeline::State::Start() {
                             .version = info.version,
                             .precision = std::string(precision.data(), precision.size()),
                             .isa = std::string(isa.data(), isa.size()),
-                            .load_time = served->load_time});
+                            .load_time = served->load_time,
+                            .quantization = info.quantization});
   }
   RETURN_IF_ERROR(worker.Start(models));
   tokenize_stage.Start(options.num_tokenizer_threads, &heartbeats);

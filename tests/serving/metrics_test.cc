@@ -29,7 +29,7 @@ MetricsOptions Options() {
   return options;
 }
 
-ModelLabels Mini() { return {"mini", "v1", "int8", "avx2", absl::Milliseconds(1500)}; }
+ModelLabels Mini() { return {"mini", "v1", "int8", "avx2", absl::Milliseconds(1500), "smooth"}; }
 
 // Dashboards and alerts are written against these names: a change here is a change for every operator.
 TEST(MetricsTest, NamesAndTypesAreStable) {
@@ -155,7 +155,7 @@ TEST(MetricsTest, ModelAndBuildAreDescribed) {
   metrics.RegisterModel({"mini", "other", "f32", "scalar", {}});  // a second time changes nothing
   const std::string text = metrics.Render();
   EXPECT_THAT(text, HasSubstr("octet_model_info{isa=\"avx2\",model=\"mini\",precision=\"int8\","
-                              "version=\"v1\"} 1"));
+                              "quantization=\"smooth\",version=\"v1\"} 1"));
   EXPECT_THAT(text, Not(HasSubstr("precision=\"f32\"")));
   EXPECT_THAT(text, HasSubstr("octet_model_load_seconds{model=\"mini\"} 1.5"));
   EXPECT_THAT(text, HasSubstr("octet_build_info{commit=\"abc\",isa=\"avx2\",version=\"1.2.3\"} 1"));
