@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <memory>
 
+#include "base/cosine.h"
 #include "base/status_macros.h"
-#include "model/quantize/cosine.h"
 
 namespace octet::model {
 namespace {

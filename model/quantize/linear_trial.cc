@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
+#include "base/cosine.h"
 #include "base/status_macros.h"
 #include "kernels/int8_matmul.h"
-#include "model/quantize/cosine.h"
 
 namespace octet::model {
 

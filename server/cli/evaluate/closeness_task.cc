@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/cosine.h"
 #include "base/status_macros.h"
 #include "server/cli/embed_input.h"
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/cosine.h"
 #include "base/status_macros.h"
 #include "server/cli/evaluate/load_variant.h"
 

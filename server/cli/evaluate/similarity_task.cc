@@ -6,6 +6,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "base/cosine.h"
 #include "base/status_macros.h"
 #include "model/quote.h"
 #include "server/cli/evaluate/correlation.h"

@@ -1,8 +1,5 @@
 #include "server/cli/evaluate/task.h"
 
-#include <algorithm>
-#include <cmath>
-
 #include "absl/strings/str_cat.h"
 #include "model/quote.h"
 #include "server/cli/evaluate/classification_task.h"
@@ -80,17 +77,6 @@ absl::StatusOr<std::unique_ptr<Task>> MakeTask(const TaskOptions& options) {
   if (options.task == "closeness") return LoadTask<ClosenessTask>(options);
   return Refuse("--task", absl::StrCat(model::Quote(options.task),
                                        ": want similarity, classification, retrieval, tokens or closeness"));
-}
-
-double Cosine(std::span<const float> a, std::span<const float> b) {
-  double ab = 0, aa = 0, bb = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    const double x = a[i], y = b[i];
-    ab += x * y;
-    aa += x * x;
-    bb += y * y;
-  }
-  return aa == 0 || bb == 0 ? 0 : std::clamp(ab / (std::sqrt(aa) * std::sqrt(bb)), -1.0, 1.0);
 }
 
 }  // namespace octet::cli

@@ -98,9 +98,6 @@ class Task {
 // Reads the data. InvalidArgument or NotFound: the options or the files, one line.
 absl::StatusOr<std::unique_ptr<Task>> MakeTask(const TaskOptions& options);
 
-// Cosine of two rows, in double; 0 when either is a zero vector.
-double Cosine(std::span<const float> a, std::span<const float> b);
-
 }  // namespace octet::cli
 
 #endif  // OCTET_SERVER_CLI_EVALUATE_TASK_H_

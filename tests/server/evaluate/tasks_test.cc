@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/cosine.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/cli/evaluate/correlation.h"

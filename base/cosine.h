@@ -1,12 +1,13 @@
 // The cosine of the angle between two vectors: how quantization's damage to outputs is told. Pure functions.
-#ifndef OCTET_MODEL_QUANTIZE_COSINE_H_
-#define OCTET_MODEL_QUANTIZE_COSINE_H_
+#ifndef OCTET_BASE_COSINE_H_
+#define OCTET_BASE_COSINE_H_
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <span>
 
-namespace octet::model {
+namespace octet {
 
 // a, b: [dim]. Sum in double.
 inline double Dot(std::span<const float> a, std::span<const float> b) {
@@ -15,12 +16,12 @@ inline double Dot(std::span<const float> a, std::span<const float> b) {
   return sum;
 }
 
-// a, b: [dim]. 0 when one of them is all zeros.
+// a, b: [dim]. In [-1, 1]; 0 when one of them is all zeros.
 inline double Cosine(std::span<const float> a, std::span<const float> b) {
-  const double norm = std::sqrt(Dot(a, a) * Dot(b, b));
-  return norm > 0 ? Dot(a, b) / norm : 0;
+  const double norm = std::sqrt(Dot(a, a)) * std::sqrt(Dot(b, b));
+  return norm > 0 ? std::clamp(Dot(a, b) / norm, -1.0, 1.0) : 0;
 }
 
-}  // namespace octet::model
+}  // namespace octet
 
-#endif  // OCTET_MODEL_QUANTIZE_COSINE_H_
+#endif  // OCTET_BASE_COSINE_H_
