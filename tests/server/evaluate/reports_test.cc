@@ -17,6 +17,7 @@
 #include "server/cli/evaluate/scatter_svg.h"
 #include "server/cli/report/report_file.h"
 #include "server/cli/report/svg_plot.h"
+#include "server/cli/report/text_table.h"
 
 namespace octet::cli {
 namespace {
@@ -99,7 +100,7 @@ TEST(ReportTableTest, WordsWithoutAnAnswerAreTheirOwnColumn) {
   for (VariantResult& variant : report.variants) {
     if (variant.measurement.has_value()) variant.measurement->num_clipped_words = 17;
   }
-  const ReportTable table = TableOf(report);
+  const TextTable table = TableOf(report);
   const auto at = std::find(table.header.begin(), table.header.end(), "clipped words") - table.header.begin();
   ASSERT_LT(static_cast<size_t>(at), table.header.size());
   EXPECT_EQ(table.rows[0][at], "17");
@@ -108,7 +109,7 @@ TEST(ReportTableTest, WordsWithoutAnAnswerAreTheirOwnColumn) {
   EXPECT_EQ(nlohmann::json::parse(JsonReport(report))["variants"][0]["clipped_words"], 17);
   const Report texts = SampleReport();
   EXPECT_TRUE(nlohmann::json::parse(JsonReport(texts))["variants"][0]["clipped_words"].is_null());
-  const ReportTable plain = TableOf(texts);
+  const TextTable plain = TableOf(texts);
   EXPECT_EQ(std::count(plain.header.begin(), plain.header.end(), "clipped words"), 0);
 }
 

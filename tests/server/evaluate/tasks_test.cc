@@ -174,7 +174,7 @@ TEST_F(TasksTest, RetrievalNamesWhatDoesNotFit) {
 TEST_F(TasksTest, RefusesTasksAndFlagsThatDoNotFit) {
   const std::string pairs = Write("pairs.tsv", "a\tb\t1\na\tb\t2\n");
   EXPECT_THAT(ErrorOf("ranking", pairs),
-              HasSubstr("\"ranking\": want similarity, classification, retrieval or tokens"));
+              HasSubstr("\"ranking\": want similarity, classification, retrieval, tokens or closeness"));
   options_.labels = pairs;
   EXPECT_EQ(ErrorOf("similarity", pairs), "--labels: only for --task classification and tokens");
   options_ = {};
@@ -187,8 +187,8 @@ TEST_F(TasksTest, RefusesTasksAndFlagsThatDoNotFit) {
 
 TEST_F(TasksTest, VariantNamesAreCheckedBeforeAnythingIsLoaded) {
   EXPECT_TRUE(CheckVariantNames({"f32", "dynamic", folder_}).ok());
-  EXPECT_THAT(CheckVariantNames({"f32", "dynamc"}).message(), HasSubstr("\"dynamc\": want f32, bf16, dynamic or the "
-                                                                        "directory of a model; nearest is dynamic"));
+  EXPECT_THAT(CheckVariantNames({"f32", "dynamc"}).message(), HasSubstr("smooth, static, mixed or the directory of a "
+                                                                        "model; nearest is dynamic"));
   EXPECT_THAT(CheckVariantNames({folder_, folder_ + "/"}).message(), HasSubstr("two are called"));
   EXPECT_EQ(VariantLabel("f32"), "f32");
   EXPECT_EQ(VariantLabel("/some/where/smooth/"), "smooth");
