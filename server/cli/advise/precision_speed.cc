@@ -1,5 +1,7 @@
 #include "server/cli/advise/precision_speed.h"
 
+#include <algorithm>
+
 #include "base/status_macros.h"
 #include "server/cli/bench_case.h"
 #include "server/cli/bench_engine.h"
