@@ -15,11 +15,6 @@
 #include "server/cli/quantize_run.h"
 
 namespace octet::cli {
-namespace {
-
-namespace fs = std::filesystem;
-
-}  // namespace
 
 bool IsMadeVariant(const std::string& name) {
   return std::find(std::begin(kMadeVariants), std::end(kMadeVariants), name) != std::end(kMadeVariants);
@@ -28,7 +23,7 @@ bool IsMadeVariant(const std::string& name) {
 MadeVariants::~MadeVariants() {
   if (folder_.empty()) return;
   std::error_code ignored;  // a folder that was taken away is as gone
-  fs::remove_all(folder_, ignored);
+  std::filesystem::remove_all(folder_, ignored);
 }
 
 absl::Status MadeVariants::Check(const std::vector<std::string>& names) const {
@@ -45,7 +40,7 @@ int MadeVariants::Make(std::vector<std::string>* names) {
     if (!IsMadeVariant(name)) continue;
     if (folder_.empty()) {
       std::error_code error;
-      std::string pattern = (fs::temp_directory_path(error) / "octet-variants-XXXXXX").string();
+      std::string pattern = (std::filesystem::temp_directory_path(error) / "octet-variants-XXXXXX").string();
       if (error || mkdtemp(pattern.data()) == nullptr) {
         PrintError("cannot make a temporary folder; set TMPDIR to one that is writable");
         return kExitFailure;

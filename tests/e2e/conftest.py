@@ -50,6 +50,18 @@ def tiny_model(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def golden_texts_file(tmp_path_factory):
+    """golden_texts_file(n): a file of the golden sentences that are not empty, one a line; the first n, or all."""
+    def write(limit=None):
+        path = tmp_path_factory.mktemp("texts") / "texts.txt"
+        with open(os.path.join(GOLDEN_DIR, "sentences.jsonl"), encoding="utf-8") as f:
+            lines = [json.loads(line)["text"].replace("\n", " ") for line in f]
+        path.write_text("\n".join([line for line in lines if line][:limit]) + "\n", encoding="utf-8")
+        return path
+    return write
+
+
+@pytest.fixture(scope="session")
 def goldens():
     """(texts, token ids, [n, 384] f32 vectors, what the recorder says)."""
     with open(os.path.join(GOLDEN_DIR, "sentences.jsonl"), encoding="utf-8") as f:

@@ -8,17 +8,12 @@ import subprocess
 import pytest
 
 import octet_server
-from conftest import GOLDEN_DIR
 from octet_server import BINARY, OctetServer, environment, run_octet
 
 
 @pytest.fixture(scope="module")
-def texts(tmp_path_factory):
-    path = tmp_path_factory.mktemp("texts") / "texts.txt"
-    with open(os.path.join(GOLDEN_DIR, "sentences.jsonl"), encoding="utf-8") as f:
-        lines = [json.loads(line)["text"].replace("\n", " ") for line in f]
-    path.write_text("\n".join([line for line in lines if line][:64]) + "\n", encoding="utf-8")
-    return path
+def texts(golden_texts_file):
+    return golden_texts_file(64)
 
 
 @pytest.fixture(scope="module")

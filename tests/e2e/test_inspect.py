@@ -7,7 +7,6 @@ import fastjsonschema
 import numpy as np
 import pytest
 
-from conftest import GOLDEN_DIR
 from octet_server import run_octet
 from pages import Elements, check_stands_alone, probe_page
 from stubs import ROOT
@@ -45,12 +44,8 @@ def floats(tiny_model):
 
 
 @pytest.fixture(scope="module")
-def texts(tmp_path_factory):
-    path = tmp_path_factory.mktemp("texts") / "texts.txt"
-    with open(os.path.join(GOLDEN_DIR, "sentences.jsonl"), encoding="utf-8") as f:
-        lines = [json.loads(line)["text"].replace("\n", " ") for line in f]
-    path.write_text("\n".join(line for line in lines if line) + "\n", encoding="utf-8")
-    return path
+def texts(golden_texts_file):
+    return golden_texts_file()
 
 
 @pytest.fixture(scope="module")

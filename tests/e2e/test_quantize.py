@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import octet_server
-from conftest import GOLDEN_DIR
 from octet_server import BINARY, OctetServer, environment, run_octet
 from stubs import octet_pb2
 from vectors import array_of
@@ -25,12 +24,8 @@ def floats(tiny_model):
 
 
 @pytest.fixture(scope="module")
-def texts(tmp_path_factory):
-    path = tmp_path_factory.mktemp("texts") / "texts.txt"
-    with open(os.path.join(GOLDEN_DIR, "sentences.jsonl"), encoding="utf-8") as f:
-        lines = [json.loads(line)["text"].replace("\n", " ") for line in f]
-    path.write_text("\n".join(line for line in lines if line) + "\n", encoding="utf-8")
-    return path
+def texts(golden_texts_file):
+    return golden_texts_file()
 
 
 def quantize(model, out, *args):

@@ -125,16 +125,14 @@ int RunEvaluate(EvaluateFlags flags) {
   if (const absl::Status status = CheckFlags(flags); !status.ok()) return Fail(status, kExitConfig);
   const auto isa = IsaFromEnvironment();
   if (!isa.ok()) return Fail(isa.status(), kExitConfig);
-  MadeVariants made({.model = flags.model,
-                     .calibration = flags.calibration,
-                     .isa = *isa,
-                     .num_threads = flags.threads > 0 ? flags.threads : ContainerLimits::Detect().NumThreads()});
-  if (const absl::Status status = made.Check(flags.variants); !status.ok()) return Fail(status, kExitConfig);
   EvaluationOptions options{.model_directory = flags.model,
                             .variants = flags.variants,
                             .isa = *isa,
                             .num_threads = flags.threads > 0 ? flags.threads : ContainerLimits::Detect().NumThreads()};
   flags.task.num_threads = options.num_threads;
+  MadeVariants made(
+      {.model = flags.model, .calibration = flags.calibration, .isa = *isa, .num_threads = options.num_threads});
+  if (const absl::Status status = made.Check(flags.variants); !status.ok()) return Fail(status, kExitConfig);
   const auto task = MakeTask(flags.task);
   if (!task.ok()) return Fail(task.status(), kExitConfig);
   if (const int exit_code = made.Make(&options.variants); exit_code != kExitOk) return exit_code;
