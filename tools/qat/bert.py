@@ -70,6 +70,7 @@ class SelfAttention(nn.Module):
         self.query = nn.Linear(hidden, hidden)
         self.key = nn.Linear(hidden, hidden)
         self.value = nn.Linear(hidden, hidden)
+        self.attend = F.scaled_dot_product_attention  # checks put octet's own arithmetic here
 
     def forward(self, x, batch):
         hidden = x.shape[1]
@@ -79,7 +80,7 @@ class SelfAttention(nn.Module):
             padded = rows.new_zeros(batch.num_texts * batch.max_tokens, hidden).index_copy(0, batch.slots, rows)
             return padded.view(batch.num_texts, batch.max_tokens, self.num_heads, -1).transpose(1, 2)
 
-        out = F.scaled_dot_product_attention(
+        out = self.attend(
             heads(self.query(x)), heads(self.key(x)), heads(self.value(x)), attn_mask=batch.key_mask,
             dropout_p=self.dropout_p if self.training else 0.0)
         return out.transpose(1, 2).reshape(-1, hidden).index_select(0, batch.slots)
@@ -105,10 +106,11 @@ class Layer(nn.Module):
                                         "output": ResidualOutput(config, config["hidden_size"])})
         self.intermediate = nn.ModuleDict({"dense": nn.Linear(config["hidden_size"], config["intermediate_size"])})
         self.output = ResidualOutput(config, config["intermediate_size"])
+        self.activate = F.gelu  # as above
 
     def forward(self, x, batch):
         x = self.attention["output"](self.attention["self"](x, batch), x)
-        return self.output(F.gelu(self.intermediate["dense"](x)), x)
+        return self.output(self.activate(self.intermediate["dense"](x)), x)
 
 
 class Bert(nn.Module):

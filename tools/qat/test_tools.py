@@ -11,6 +11,7 @@ import torch
 import bert
 import fake_quant
 import goemotions
+import served_floats
 import training
 
 TINY = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48, "vocab_size": 60,
@@ -32,6 +33,32 @@ def tiny_split(num_texts, seed):
     lengths = torch.randint(3, 12, (num_texts,), generator=generator).tolist()
     return training.Split([torch.randint(0, 60, (n,), generator=generator).tolist() for n in lengths],
                           (torch.rand(num_texts, 3, generator=generator) < 0.3).float())
+
+
+class ServedFloatsTest(unittest.TestCase):
+    """Close to torch's own; that the bits are octet's is what check_arithmetic.py shows."""
+
+    def check(self, got, want, limit):
+        self.assertLess((got - want).abs().max().item(), limit)
+
+    def test_layer_norm(self):
+        for cols in (1, 15, 16, 24, 384):
+            x, weight, bias = random(5, cols), random(cols, seed=2), random(cols, seed=3)
+            self.check(served_floats.layer_norm(x, weight, bias, 1e-6),
+                       torch.nn.functional.layer_norm(x, (cols,), weight, bias, 1e-6), 1e-5)
+
+    def test_gelu_and_exponential(self):
+        x = 8 * random(5000)
+        self.check(served_floats.gelu_erf(x), torch.nn.functional.gelu(x), 3e-6)
+        self.check(served_floats.exp2(-x.abs()), torch.exp2(-x.abs()), 3e-7)
+
+    def test_a_model_stays_the_same_model(self):
+        model = tiny_classifier().eval()
+        batch = bert.PackedBatch.of([[1, 2, 3, 4, 5, 6, 7]])
+        with torch.inference_mode():
+            want = model(batch)
+            served_floats.use_served_floats_(model)
+            self.check(model(batch), want, 1e-5)
 
 
 class FusedMultiplyAddTest(unittest.TestCase):

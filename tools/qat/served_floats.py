@@ -1,0 +1,118 @@
+"""The f32 steps between octet's int8 linear layers, bit for bit, in PyTorch: LayerNorm, softmax, attention, GELU.
+
+PyTorch takes the same sums in another order and has other polynomials. That moves last bits only, but a value at the
+edge between two integers then falls to the other side, and after a few layers most roundings differ
+(docs/quantization.md). `use_served_floats_` gives a model of bert.py octet's orders and polynomials
+(kernels/row_kernels_simd.cc, kernels/gemm_f32_simd.cc; the same at every vector level), for checks: slow, one text
+a batch, no gradients.
+"""
+import torch
+from torch import nn
+
+import bert
+from fake_quant import fused_multiply_add_f64
+
+SUM_LANES = 16  # running sums of a row: lane l has elements l, l + 16, l + 32, ...
+ROUNDING_BIAS = 1.5 * 2.0**23  # added to |x| < 2^22, it leaves x rounded to the nearest integer
+LOG2_E = 1.44269504
+# 2^r = 1 + r P(r), |r| <= 1/2; highest power first.
+EXP2_COEFFICIENTS = (0.0013264727, 0.009671513, 0.055507336, 0.24022242, 0.693147, 1.0)
+# erf(x / sqrt 2) = x P(u), u = 2 x^2 / 25 - 1, for |x| <= 5; lowest power first.
+ERF_COEFFICIENTS = (
+    0.28272756934165955, -0.14059330523014069, 0.1030428409576416, -0.08086589723825455, 0.06285246461629868,
+    -0.04667345806956291, 0.03299529105424881, -0.02194647304713726, 0.012330901809036732, -0.00583133939653635,
+    0.004003686364740133, -0.0030283089727163315, 0.0009859491838142276)
+
+
+def multiply_add(a, b, c):
+    """fma(a, b, c), rounded once; numbers and shapes are broadcast to the largest."""
+    a, b, c = torch.broadcast_tensors(*(torch.as_tensor(value, dtype=torch.float32) for value in (a, b, c)))
+    return fused_multiply_add_f64(a.contiguous(), b, c)
+
+
+def sum_rows(rows, add=torch.add):
+    """[..., cols] -> [..., 1]. `add(sums, elements)` takes each sixteen elements into the running sums, which are folded
+    half onto half at the end. Zeros fill the last sixteen: they change no sum."""
+    padded = nn.functional.pad(rows, (0, -rows.shape[-1] % SUM_LANES))
+    sums = torch.zeros_like(padded[..., :SUM_LANES])
+    for begin in range(0, padded.shape[-1], SUM_LANES):
+        sums = add(sums, padded[..., begin:begin + SUM_LANES])
+    while sums.shape[-1] > 1:
+        half = sums.shape[-1] // 2
+        sums = sums[..., :half] + sums[..., half:]
+    return sums
+
+
+def square_root(x):
+    """Correctly rounded, which torch's f32 root is not: one in f64 has more than twice the digits, so that rounding
+    it again is harmless (Figueroa 1995)."""
+    return x.double().sqrt().float()
+
+
+def layer_norm(x, weight, bias, epsilon):
+    """x: [rows, cols]; weight, bias: [cols]."""
+    cols = torch.full((), float(x.shape[-1]))
+    centred = x - sum_rows(x) / cols
+    variance = sum_rows(centred, lambda sums, h: multiply_add(h, h, sums)) / cols
+    factor = torch.ones(()) / square_root(variance + torch.tensor(epsilon, dtype=torch.float32))
+    return multiply_add(centred * factor, weight, bias)
+
+
+def gelu_erf(x):
+    u = multiply_add(torch.clamp(x * x, max=25.0), 2.0 / 25.0, -1.0)
+    u2 = u * u
+    u4 = u2 * u2
+    u8 = u4 * u4
+
+    def pair(i):
+        return multiply_add(ERF_COEFFICIENTS[i + 1], u, ERF_COEFFICIENTS[i])
+
+    def quad(i):
+        return multiply_add(pair(i + 2), u2, pair(i))
+
+    high = multiply_add(ERF_COEFFICIENTS[12], u4, quad(8))
+    p = multiply_add(high, u8, multiply_add(quad(4), u4, quad(0)))
+    half_x = 0.5 * x
+    return multiply_add(half_x, (x * p).clamp(-1.0, 1.0), half_x)
+
+
+def exp2(x):
+    """2^x for x <= 0; below -125 it is taken there."""
+    x = x.clamp(min=-125.0)
+    whole = (x + ROUNDING_BIAS) - ROUNDING_BIAS
+    r = x - whole
+    p = torch.full_like(r, EXP2_COEFFICIENTS[0])
+    for coefficient in EXP2_COEFFICIENTS[1:]:
+        p = multiply_add(p, r, coefficient)
+    return p * ((whole.to(torch.int32) + 127) << 23).view(torch.float32)
+
+
+def matrix_product(a, b):
+    """[..., rows, depth] by [..., depth, cols]: each element one chain of fused multiply-adds."""
+    total = a.new_zeros(*a.shape[:-1], b.shape[-1])
+    for k in range(a.shape[-1]):
+        total = multiply_add(a[..., k:k + 1], b[..., k:k + 1, :], total)
+    return total
+
+
+def attend(query, key, value, attn_mask=None, dropout_p=0.0):
+    """As scaled_dot_product_attention, over tokens of one text: [1, num_heads, tokens, head_dim] each."""
+    assert attn_mask is None and dropout_p == 0.0, "one text a batch, in eval mode"
+    scale = torch.ones(()) / square_root(torch.tensor(float(query.shape[-1])))
+    scores = matrix_product(query, key.transpose(-1, -2))
+    weights = exp2((scores - scores.amax(-1, keepdim=True)) * (scale * torch.tensor(LOG2_E, dtype=torch.float32)))
+    return matrix_product(weights, value) * (torch.ones(()) / sum_rows(weights))
+
+
+def use_served_floats_(model):
+    """Gives a model of bert.py, in place, the arithmetic of this file."""
+    for module in model.modules():
+        if isinstance(module, bert.SelfAttention):
+            module.attend = attend
+        elif isinstance(module, bert.Layer):
+            module.activate = gelu_erf
+        elif isinstance(module, nn.LayerNorm):
+            def forward(x, norm=module):
+                return layer_norm(x, norm.weight, norm.bias, norm.eps)
+
+            module.forward = forward
