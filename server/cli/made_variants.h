@@ -3,11 +3,13 @@
 #ifndef OCTET_SERVER_CLI_MADE_VARIANTS_H_
 #define OCTET_SERVER_CLI_MADE_VARIANTS_H_
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "base/cpu_isa.h"
+#include "server/cli/temporary_folder.h"
 
 namespace octet::cli {
 
@@ -23,9 +25,6 @@ class MadeVariants {
     int num_threads = 1;
   };
   explicit MadeVariants(Options options) : options_(std::move(options)) {}
-  ~MadeVariants();  // removes what was made
-  MadeVariants(const MadeVariants&) = delete;
-  MadeVariants& operator=(const MadeVariants&) = delete;
 
   // InvalidArgument "--variants: ..." for names that need texts when there are none; makes nothing.
   absl::Status Check(const std::vector<std::string>& names) const;
@@ -36,7 +35,7 @@ class MadeVariants {
 
  private:
   const Options options_;
-  std::string folder_;  // empty until something is made
+  std::unique_ptr<TemporaryFolder> folder_;  // null until something is made
 };
 
 }  // namespace octet::cli

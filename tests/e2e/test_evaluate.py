@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 
 import fastjsonschema
 import numpy as np
@@ -142,6 +143,20 @@ def test_variants_by_name(pairs, sentences, schema, tmp_path):
     cosines = {name: variant_of(report, name)["comparison"]["cosine_mean"] for name in names[1:]}
     assert all(cosine > 0.98 for cosine in cosines.values()) and len(set(cosines.values())) == len(cosines)
     assert not [name for name in os.listdir(tmp_path) if name.startswith("octet-variants")]
+
+
+def test_made_variants_go_when_a_signal_ends_the_run(pairs, sentences, tmp_path):
+    calibration = tmp_path / "texts.txt"
+    calibration.write_text("\n".join(sentences[0][:64]) + "\n", encoding="utf-8")
+    process = subprocess.Popen(
+        [octet_server.BINARY, "evaluate", octet_server.MODEL, "--task", "similarity", "--data", pairs[0],
+         "--variants", "f32,smooth", "--calibration", calibration], env=environment(TMPDIR=tmp_path),
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None and not list(tmp_path.glob("octet-variants-*/smooth.partial/checkpoint_layer_0*")):
+        time.sleep(0.02)
+    process.terminate()
+    assert process.wait() == -signal.SIGTERM
+    assert not list(tmp_path.glob("octet-variants-*"))
 
 
 @pytest.mark.parametrize("variants, message", [
