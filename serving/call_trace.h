@@ -34,9 +34,9 @@ struct TokenizePhase {
 
 struct CallPhases {
   size_t num_texts = 0, num_tokens = 0;  // tokens: after truncation, once they are known
-  std::optional<TokenizePhase> tokenize;
-  std::vector<BatchPhase> batches;  // the first CallTrace::kMaxBatches
-  size_t num_batches = 0;           // all of them
+  std::optional<TokenizePhase> tokenize = {};
+  std::vector<BatchPhase> batches = {};  // the first CallTrace::kMaxBatches
+  size_t num_batches = 0;                // all of them
 };
 
 class CallTrace {

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "server/cli/otel_environment.h"
@@ -155,10 +156,9 @@ TEST_F(TracingSettingsTest, TheResourceSaysWhoItIs) {
   EXPECT_FALSE(resource["service.version"].empty());
   EXPECT_THAT(resource["service.instance.id"],
               ::testing::MatchesRegex("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"));
-  EXPECT_NE(resource["service.instance.id"], [&] {
-    const auto other = On().otlp.resource;
-    return std::map<std::string, std::string>(other.begin(), other.end())["service.instance.id"];
-  }());
+  const auto other = On().otlp.resource;
+  const std::map<std::string, std::string> again(other.begin(), other.end());
+  EXPECT_NE(resource["service.instance.id"], again.at("service.instance.id"));
   EXPECT_THAT(settings.otlp.headers, ElementsAre(std::pair<std::string, std::string>("api-key", "a=b")));
 }
 
