@@ -1,5 +1,5 @@
-"""Traces of a real server at a real OTLP receiver: names, parents, links, the caller's context, what a collector that is
-away costs, and that nothing a client sends ends up in spans or log lines."""
+"""Traces of a real server at a real OTLP receiver: names, parents, links, the caller's context, what a collector that
+is away costs, and that nothing a client sends ends up in spans or log lines."""
 import json
 import threading
 
@@ -234,11 +234,12 @@ def test_log_lines_of_calls_carry_the_trace(tmp_path):
 
 
 def test_lines_about_failed_calls_are_bounded(tmp_path):
-    config = "  max_call_lines_per_second: 2\nlimits:\n  max_queue_tokens: 8192\n  max_pending_bytes: 65536\n"
+    config = "  max_call_lines_per_second: 2\nlimits:\n  max_batch_tokens: 2048\n  max_queue_tokens: 2048\n"
     with serve(tmp_path, "", log=config) as server:
         with server.channel() as channel:
             stub = octet_grpc.TextEncoderStub(channel)
-            request = octet_pb2.EmbedRequest(texts=["word " * 200] * 30)  # 6,000 tokens: a second one has no place
+            # 2,020 tokens: beside one that waits no other has a place.
+            request = octet_pb2.EmbedRequest(texts=["word " * 200] * 10)
             calls = [stub.Embed.future(request, timeout=60) for _ in range(40)]
             refused = sum(call.code() == grpc.StatusCode.RESOURCE_EXHAUSTED for call in calls)
         assert refused > 10
