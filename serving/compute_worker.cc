@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "model/embedding_head.h"
 #include "model/text_model.h"
+#include "serving/batch_trace.h"
 
 namespace octet::serving {
 namespace {
@@ -141,8 +142,9 @@ void ComputeWorker::Process(const std::vector<BatchText>& texts, MonotonicTime b
   const MonotonicTime start = parts_.clock->Now();
   const absl::Status status = Compute(station, texts);
   const absl::Duration compute_time = parts_.clock->Now() - start;
-  parts_.admission->RecordBatch(ids_.size(), compute_time);
-  first.metrics()->batch_tokens->Observe(static_cast<double>(ids_.size()));
+  const size_t num_tokens = ids_.size();
+  parts_.admission->RecordBatch(num_tokens, compute_time);
+  first.metrics()->batch_tokens->Observe(static_cast<double>(num_tokens));
   first.metrics()->batch_texts->Observe(static_cast<double>(texts.size()));
   delivered_.clear();
   if (status.ok()) {
@@ -151,6 +153,14 @@ void ComputeWorker::Process(const std::vector<BatchText>& texts, MonotonicTime b
     parts_.metrics->worker_faults->Increment();
     ComputeOneByOne(station, texts, start);
     delivered_.clear();  // each text's outputs have overwritten those of the one before
+  }
+  if (IsTraced(texts)) {  // before an answer ends a trace
+    const MonotonicTime end = parts_.clock->Now();
+    TraceBatch(texts, {.begin = batch_start,
+                       .compute_begin = start,
+                       .compute_end = status.ok() ? start + compute_time : end,
+                       .end = end,
+                       .num_tokens = num_tokens});
   }
   SendAnswers();
   for (const DeliveredText& done : delivered_) {

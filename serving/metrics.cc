@@ -86,6 +86,12 @@ absl::string_view RejectReasonName(RejectReason reason) {
   return kNames[static_cast<size_t>(reason)];
 }
 
+absl::string_view SpanResultName(SpanResult result) {
+  static constexpr absl::string_view kNames[] = {"exported", "dropped", "failed"};
+  static_assert(std::size(kNames) == kNumSpanResults);
+  return kNames[static_cast<size_t>(result)];
+}
+
 // The declaration of all metrics; long because it is a list.
 Metrics::Metrics(MetricsOptions options)
     : container_limits_(std::move(options.container_limits)),
@@ -119,6 +125,11 @@ Metrics::Metrics(MetricsOptions options)
   for (size_t i = 0; i < kNumRejectReasons; ++i) {
     const absl::string_view name = RejectReasonName(static_cast<RejectReason>(i));
     rejected_[i] = &rejected->Add({{"reason", std::string(name.data(), name.size())}});
+  }
+  auto* spans = Counters(r, "octet_trace_spans_total", "Spans of sampled calls, by what became of them.");
+  for (size_t i = 0; i < kNumSpanResults; ++i) {
+    const absl::string_view name = SpanResultName(static_cast<SpanResult>(i));
+    spans_[i] = &spans->Add({{"result", std::string(name.data(), name.size())}});
   }
   inflight_ = &Gauges(r, "octet_inflight_requests", "Calls that have arrived and are not answered.")->Add({});
   queue_texts_ = &Gauges(r, "octet_queue_depth", "Texts waiting for a worker.")->Add({});

@@ -45,6 +45,15 @@ enum class RejectReason {
 inline constexpr size_t kNumRejectReasons = 8;
 absl::string_view RejectReasonName(RejectReason reason);  // "queue_full", ...
 
+// What became of spans; the label `result` of octet_trace_spans_total.
+enum class SpanResult {
+  kExported,  // the collector took them
+  kDropped,   // never sent: the queue was full, or the end of the process came first
+  kFailed,    // sent in vain, or refused
+};
+inline constexpr size_t kNumSpanResults = 3;
+absl::string_view SpanResultName(SpanResult result);  // "exported", ...
+
 // What the queue looks like at one moment.
 struct QueueSnapshot {
   size_t texts = 0, tokens = 0;  // tokenized, waiting for a worker
@@ -105,6 +114,10 @@ struct Metrics final : public prometheus::Collectable {
                   absl::Duration duration);
   void RecordRejected(RejectReason reason) { rejected_[static_cast<size_t>(reason)]->Increment(); }
 
+  void RecordSpans(SpanResult result, size_t num_spans) {
+    spans_[static_cast<size_t>(result)]->Increment(static_cast<double>(num_spans));
+  }
+
   // `probe` is called on every scrape until it is replaced or cleared with nullptr; when this returns, the
   // earlier probe is not running any more.
   void SetQueueProbe(std::function<QueueSnapshot()> probe);
@@ -119,6 +132,7 @@ struct Metrics final : public prometheus::Collectable {
   double TotalStarted() const;
   double TotalRecorded() const;
   double Rejected(RejectReason reason) const { return rejected_[static_cast<size_t>(reason)]->Value(); }
+  double Spans(SpanResult result) const { return spans_[static_cast<size_t>(result)]->Value(); }
 
  private:
   static constexpr size_t kNumCodes = 17;
@@ -151,6 +165,7 @@ struct Metrics final : public prometheus::Collectable {
   // Children fixed at construction.
   std::vector<prometheus::Counter*> started_;  // by method
   std::array<prometheus::Counter*, kNumRejectReasons> rejected_;
+  std::array<prometheus::Counter*, kNumSpanResults> spans_;
   prometheus::Gauge* inflight_;
   prometheus::Gauge* queue_texts_;
   prometheus::Gauge* queue_tokens_;

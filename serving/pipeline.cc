@@ -147,6 +147,7 @@ Pipeline::State::~State() {
 
 void Pipeline::State::Submit(Request request, RequestDone done) {
   const MonotonicTime now = clock->Now();
+  if (request.trace != nullptr) request.trace->SetNumTexts(request.texts.size());
   const auto refuse = [&](const absl::Status& status) {
     CountRefusal(status, metrics);
     std::move(done)(status);
@@ -178,13 +179,18 @@ void Pipeline::State::Enter(const std::shared_ptr<Call>& call) {
 
 void Pipeline::State::OnTokenized(std::shared_ptr<Call> call) {
   if (call->finished()) return;
-  if (absl::Status error = call->TokenizeError(); !error.ok()) {
+  const MonotonicTime tokenized_at = clock->Now();
+  absl::Status error = call->TokenizeError();
+  if (CallTrace* const trace = call->trace(); trace != nullptr) {
+    trace->SetTokenized({.begin = call->tokenize_start, .end = tokenized_at, .failed = !error.ok()});
+  }
+  if (!error.ok()) {
     call->Finish(std::move(error));
     return;
   }
   // L12: running out of memory here costs this call only.
   try {
-    call->PrepareForCompute(clock->Now());
+    call->PrepareForCompute(tokenized_at);
     auto ticket = admission.AdmitTokens(call->total_tokens(), call->num_texts());
     if (!ticket.ok()) {
       call->Finish(ticket.status());

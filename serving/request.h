@@ -18,6 +18,7 @@
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "model/task.h"
+#include "serving/call_trace.h"
 #include "text/tokenizer.h"
 
 namespace octet::serving {
@@ -53,6 +54,7 @@ struct Request {
   MonotonicTime deadline = absl::InfiniteDuration();  // on the pipeline's clock
   // Set by the transport when the client has gone. May be null.
   std::shared_ptr<const std::atomic<bool>> cancelled;
+  std::shared_ptr<CallTrace> trace;  // takes the times of the phases; null: nobody wants them
 };
 
 struct Response {

@@ -4,11 +4,15 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <string>
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "nlohmann/json.hpp"
@@ -23,9 +27,12 @@ constexpr size_t kQueueLines = 4096;
 // Within PIPE_BUF: after poll has said that a pipe is writable, a write of this size does not block.
 constexpr size_t kMaxLineBytes = 4096;
 constexpr int kStallMilliseconds = 100;
+// So that a JSON line with its other members stays whole within kMaxLineBytes.
+constexpr size_t kMaxMessageBytes = 3072;
 
 std::atomic<uint64_t> sink_drops{0};
 std::atomic<spdlog::level::level_enum> configured_level{spdlog::level::info};
+std::atomic<bool> writes_json{false};
 
 // Runs on spdlog's one thread. Once stderr has been full for kStallMilliseconds, lines are dropped without
 // waiting until it takes data again, so that the end of the process is not held up either.
@@ -65,6 +72,39 @@ absl::string_view LevelName(spdlog::level::level_enum level) {
   }
 }
 
+// Escaped, and cut so that it stays within the bound: escaping makes up to six bytes of one.
+std::string BoundedEscaped(std::string text) {
+  if (text.size() > kMaxMessageBytes) text.resize(kMaxMessageBytes);
+  std::string escaped = JsonEscaped(text);
+  while (escaped.size() > kMaxMessageBytes) {
+    text.resize(text.size() / 2);
+    escaped = JsonEscaped(text);
+  }
+  return escaped;
+}
+
+void ReplaceLineBreaks(std::string* text) {
+  for (char& c : *text) {
+    if (c == '\n' || c == '\r') c = ' ';  // one event, one line
+  }
+}
+
+// A word as it is; anything else quoted.
+std::string TextValue(const std::string& value) {
+  const auto is_plain = [](char c) {
+    return absl::ascii_isalnum(c) || absl::string_view("._/-:").find(c) != std::string::npos;
+  };
+  if (!value.empty() && std::all_of(value.begin(), value.end(), is_plain)) return value;
+  return absl::StrCat("\"", JsonEscaped(value), "\"");
+}
+
+std::string FieldValue(bool json, const LogField& field) {
+  if (const auto* number = std::get_if<int64_t>(&field.value)) return absl::StrCat(*number);
+  if (const auto* number = std::get_if<double>(&field.value)) return absl::StrFormat("%.3f", *number);
+  const auto& text = std::get<std::string>(field.value);
+  return json ? absl::StrCat("\"", JsonEscaped(text), "\"") : TextValue(text);
+}
+
 class LineFormatter final : public spdlog::formatter {
  public:
   explicit LineFormatter(bool json) : json_(json) {}
@@ -74,15 +114,15 @@ class LineFormatter final : public spdlog::formatter {
         absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::FromChrono(message.time), absl::UTCTimeZone());
     const absl::string_view level = LevelName(message.level);
     std::string payload(message.payload.data(), message.payload.size());
+    // Only LogEvent writes to that logger, and what it writes is in this form already.
+    const bool is_event = message.logger_name == kEventLogger;
     std::string text;
     if (json_) {
-      text = "{\"time\":\"" + time + "\",\"level\":\"" + std::string(level) + "\",\"message\":\"" +
-             JsonEscaped(payload) + "\"}\n";
+      if (!is_event) payload = absl::StrCat("\"message\":\"", BoundedEscaped(std::move(payload)), "\"");
+      text = absl::StrCat("{\"time\":\"", time, "\",\"level\":\"", level, "\",", payload, "}\n");
     } else {
-      for (char& c : payload) {
-        if (c == '\n' || c == '\r') c = ' ';  // one event, one line
-      }
-      text = time + " " + std::string(level) + " " + payload + "\n";
+      ReplaceLineBreaks(&payload);
+      text = absl::StrCat(time, " ", level, " ", payload, "\n");
     }
     line.append(text.data(), text.data() + text.size());
   }
@@ -107,11 +147,30 @@ void StartLogging(const std::string& level, bool json) {
   spdlog::init_thread_pool(kQueueLines, 1);
   auto sink = std::make_shared<StderrSink>();
   sink->set_formatter(MakeLogFormatter(json));
-  auto logger = std::make_shared<spdlog::async_logger>("octet", std::move(sink), spdlog::thread_pool(),
-                                                       spdlog::async_overflow_policy::overrun_oldest);
-  spdlog::set_default_logger(std::move(logger));
+  const auto make_logger = [&](const char* name) {
+    return std::make_shared<spdlog::async_logger>(name, sink, spdlog::thread_pool(),
+                                                  spdlog::async_overflow_policy::overrun_oldest);
+  };
+  writes_json = json;
+  spdlog::register_logger(make_logger(kEventLogger));
+  spdlog::set_default_logger(make_logger("octet"));
   configured_level = spdlog::level::from_str(level == "warn" ? "warning" : level);
   spdlog::set_level(configured_level);
+}
+
+std::string FormatEvent(bool json, absl::string_view message, const std::vector<LogField>& fields) {
+  std::string text(message.data(), message.size());
+  if (json) text = absl::StrCat("\"message\":\"", BoundedEscaped(std::move(text)), "\"");
+  for (const LogField& field : fields) {
+    absl::StrAppend(&text, json ? ",\"" : " ", field.key, json ? "\":" : "=", FieldValue(json, field));
+  }
+  return text;
+}
+
+void LogEvent(spdlog::level::level_enum level, absl::string_view message, const std::vector<LogField>& fields) {
+  const auto logger = spdlog::get(kEventLogger);
+  if (logger == nullptr || !logger->should_log(level)) return;  // not started, or stopped
+  logger->log(level, "{}", FormatEvent(writes_json, message, fields));
 }
 
 void StopLogging() { spdlog::shutdown(); }

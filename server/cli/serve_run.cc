@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -12,10 +13,14 @@
 #include "server/cli/advise/advice_cache.h"
 #include "server/cli/advise/startup_advice.h"
 #include "server/cli/build_info.h"
+#include "server/cli/call_log.h"
 #include "server/cli/command.h"
 #include "server/cli/exit_code.h"
 #include "server/rpc/metrics_server.h"
 #include "server/rpc/server.h"
+#include "server/tracing/otlp_exporter.h"
+#include "server/tracing/span_processor.h"
+#include "server/tracing/tracer.h"
 #include "serving/metrics.h"
 #include "spdlog/spdlog.h"
 
@@ -121,6 +126,30 @@ void LogCachedAdvice(const Config& config, const ServePlan& plan, const serving:
   }
 }
 
+// Tracer and what exports for it; nothing when tracing is off.
+class Tracing {
+ public:
+  Tracing(const std::optional<TracingSettings>& settings, serving::Metrics* metrics) {
+    if (!settings) return;
+    const std::string collector = absl::StrCat(settings->otlp.use_tls ? "https://" : "http://", settings->otlp.target);
+    processor_.emplace(settings->processor, tracing::MakeOtlpExporter(settings->otlp), metrics, collector);
+    tracer_.emplace(settings->sampler(), &*processor_);
+    flush_timeout_ = settings->flush_timeout;
+    spdlog::info("tracing: {} with ratio {} to {}", settings->sampler_name, settings->ratio, collector);
+  }
+
+  const tracing::Tracer* tracer() const { return tracer_ ? &*tracer_ : nullptr; }
+  // Once no call can end any more.
+  void Flush() {
+    if (processor_) processor_->Stop(flush_timeout_);
+  }
+
+ private:
+  std::optional<tracing::SpanProcessor> processor_;
+  std::optional<tracing::Tracer> tracer_;
+  absl::Duration flush_timeout_;
+};
+
 // Not ready, then (after the lame duck time) no new calls, then the calls in work, then the connections.
 void Drain(const Config& config, serving::Pipeline* pipeline, rpc::GrpcServer* server) {
   server->SetServing(false);
@@ -154,11 +183,16 @@ int RunServer(const Config& config, const ServePlan& plan, const ContainerLimits
   for (const std::string& line : refusal.lines) PrintError(line);
   if (refusal.exit_code != 0) return refusal.exit_code;
   if (config.advice().mode() == "cached") LogCachedAdvice(config, plan, repository);
+  CallLog call_log({.slow_call = absl::Milliseconds(config.log().slow_call_ms()),
+                    .max_lines_per_second = config.log().max_call_lines_per_second()},
+                   &SteadyClock::Get());
+  Tracing tracing(plan.tracing, &metrics);
   auto pipeline =
       serving::Pipeline::Create(PipelineOptionsOf(config, plan), &repository, &metrics, &SteadyClock::Get());
   if (!pipeline.ok()) return Fail(pipeline.status(), kExitConfig);
-  auto server =
-      rpc::GrpcServer::Create(RpcOptionsOf(config, plan), pipeline->get(), &repository, &metrics, &SteadyClock::Get());
+  rpc::RpcOptions rpc_options = RpcOptionsOf(config, plan);
+  rpc_options.watchers = {.tracer = tracing.tracer(), .observer = &call_log};
+  auto server = rpc::GrpcServer::Create(rpc_options, pipeline->get(), &repository, &metrics, &SteadyClock::Get());
   if (!server.ok()) return Fail(server.status(), kExitConfig);  // cannot bind
   std::unique_ptr<rpc::MetricsServer> metrics_server;
   std::string metrics_address;
@@ -173,6 +207,7 @@ int RunServer(const Config& config, const ServePlan& plan, const ContainerLimits
   PrintReady(config, plan, WithPort(config.grpc().address(), (*server)->port()), metrics_address);
   signals->WaitForStop();
   Drain(config, pipeline->get(), server->get());
+  tracing.Flush();
   return kExitOk;
 }
 

@@ -15,6 +15,7 @@
 #include "model/quantize/plan_without_texts.h"
 #include "model/text_model_config.h"
 #include "server/cli/classification_settings.h"
+#include "server/cli/config_file.h"
 #include "server/cli/exit_code.h"
 #include "server/cli/progress.h"
 #include "spdlog/spdlog.h"
@@ -95,6 +96,7 @@ MemoryBudget ComputeBudget(const Config& config, const ContainerLimits& limits, 
                        config.limits().max_queue_texts() * (kQueuedTextBytes + answer_bytes) + shadow_queue_bytes;
   budget.connection_bytes = ConnectionBytes(config, limits);
   budget.process_bytes = kProcessBytes;
+  if (plan.tracing) budget.tracing_bytes = plan.tracing->MaxBytes();
   if (config.advice().mode() == "measure") {
     const uint64_t place = budget.weight_bytes + budget.embedding_bytes + budget.arena_bytes;
     for (const PlannedModel& model : plan.models) {
@@ -147,7 +149,8 @@ std::string FormatBudget(const MemoryBudget& budget) {
   return absl::StrCat("weights ", mib(budget.weight_bytes), " + embeddings ", mib(budget.embedding_bytes), " + arenas ",
                       mib(budget.arena_bytes), " + queues ", mib(budget.queue_bytes), " + connections ",
                       mib(budget.connection_bytes), " + process ", mib(budget.process_bytes),
-                      budget.advice_bytes == 0 ? "" : absl::StrCat(" + advice ", mib(budget.advice_bytes)), " = ",
+                      budget.advice_bytes == 0 ? "" : absl::StrCat(" + advice ", mib(budget.advice_bytes)),
+                      budget.tracing_bytes == 0 ? "" : absl::StrCat(" + tracing ", mib(budget.tracing_bytes)), " = ",
                       mib(budget.total()), " MiB");
 }
 
@@ -158,6 +161,12 @@ Refusal PlanServing(const Config& config, const ContainerLimits& limits, ServePl
     refusal.lines.emplace_back(line);
   };
   SettleThreads(config, limits, plan);
+  auto tracing = TracingSettingsOf(config.tracing(), ProcessEnvironment(), &plan->warnings);
+  if (!tracing.ok()) {
+    refuse(kExitConfig, tracing.status().message());
+    return refusal;
+  }
+  plan->tracing = *std::move(tracing);
   const auto isa = IsaFromEnvironment();
   if (!isa.ok()) {
     refuse(kExitConfig, isa.status().message());

@@ -20,6 +20,7 @@
 #include "server/cli/config.h"
 #include "server/cli/quantization_settings.h"
 #include "server/cli/serve_shadow.h"
+#include "server/cli/tracing_settings.h"
 #include "serving/model_repository.h"
 #include "serving/pipeline.h"
 
@@ -48,8 +49,10 @@ struct MemoryBudget {
   uint64_t process_bytes = 0;     // code, tokenizers, threads, metrics
   // What measuring for advice needs beyond the place of weights, embeddings and arenas, which is still empty then.
   uint64_t advice_bytes = 0;
+  uint64_t tracing_bytes = 0;  // spans waiting to be sent
   uint64_t total() const {
-    return weight_bytes + embedding_bytes + arena_bytes + queue_bytes + connection_bytes + process_bytes + advice_bytes;
+    return weight_bytes + embedding_bytes + arena_bytes + queue_bytes + connection_bytes + process_bytes +
+           advice_bytes + tracing_bytes;
   }
 };
 std::string FormatBudget(const MemoryBudget& budget);  // "weights 11 MiB + ... = 300 MiB"
@@ -59,6 +62,7 @@ struct ServePlan {
   Isa isa = Isa::kScalar;
   model::Precision precision = model::Precision::kInt8;
   std::vector<PlannedModel> models;
+  std::optional<TracingSettings> tracing;  // nothing: off
   MemoryBudget budget;
   std::vector<std::string> warnings;
 };

@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "base/mutex.h"
 #include "grpcpp/server_context.h"
+#include "server/rpc/call_watch.h"
 #include "server/rpc/cq_calls.h"
 #include "server/rpc/status_map.h"
 
@@ -25,9 +26,12 @@ void PostUnaryCall(const CallSource& source);
 void PostStreamCall(const CallSource& source);
 void PostClientStreamCall(const CallSource& source);
 
+// Whether each message is a request of its own.
+inline bool IsStream(MethodKind kind) { return kind == MethodKind::kStream || kind == MethodKind::kOrderedStream; }
+
 class CallBase {
  public:
-  explicit CallBase(const CallSource& source) : source_(source) {}
+  explicit CallBase(const CallSource& source) : source_(source), watch_(source.watchers) {}
 
  protected:
   ~CallBase() = default;
@@ -40,6 +44,7 @@ class CallBase {
     if (const auto it = metadata.find("octet-model"); it != metadata.end()) {
       model_metadata_.assign(it->second.data(), it->second.size());
     }
+    watch_.Begin(IsStream(source_.method().kind) ? CallKind::kStream : CallKind::kCall, context_, arrival_);
   }
 
   // A request that came at `arrival` must be done by: the client's deadline, at most the server's maximum.
@@ -58,6 +63,7 @@ class CallBase {
             .arrival = now,
             .deadline = DeadlineFor(now),
             .cancelled = cancelled_,
+            .trace = watch_.trace(),
             .reply = std::move(reply)};
   }
 
@@ -68,9 +74,18 @@ class CallBase {
     if (const auto pushback = RetryPushback(status)) {
       context_.AddTrailingMetadata("grpc-retry-pushback-ms", *pushback);
     }
-    source_.metrics->RecordCall(source_.method().name, model_label, CodeName(result.error_code()),
-                                source_.clock->Now() - arrival_);
+    const MonotonicTime now = source_.clock->Now();
+    const absl::string_view code = CodeName(result.error_code());
+    source_.metrics->RecordCall(source_.method().name, model_label, code, now - arrival_);
+    watch_.End({source_.method().name, model_label, code, status, now}, context_);
     return result;
+  }
+
+  // Of a stream.
+  MessageWatch BeginMessage(uint64_t number) { return watch_.BeginMessage(number, source_.clock->Now()); }
+  void EndMessage(const MessageWatch& message, const absl::Status& status, absl::string_view model_label) const {
+    const absl::string_view code = status.ok() ? "" : CodeName(ToGrpcStatus(status).error_code());
+    watch_.EndMessage(message, {source_.method().name, model_label, code, status, source_.clock->Now()}, context_);
   }
 
   // Once no more operations will be started.
@@ -84,6 +99,7 @@ class CallBase {
   grpc::ServerContext context_;
   MonotonicTime arrival_;
   std::string model_metadata_;
+  CallWatch watch_;
   const std::shared_ptr<std::atomic<bool>> cancelled_ = std::make_shared<std::atomic<bool>>(false);
 };
 

@@ -11,6 +11,7 @@
 #include "base/mutex.h"
 #include "grpcpp/completion_queue.h"
 #include "grpcpp/impl/service_type.h"
+#include "server/rpc/call_observer.h"
 #include "server/rpc/transport.h"
 #include "serving/metrics.h"
 
@@ -64,6 +65,7 @@ struct CallSource {
   size_t max_stream_messages = 0;
   size_t max_client_stream_messages = 0, max_client_stream_bytes = 0;
   PostGate* gate = nullptr;
+  CallWatchers watchers;
 
   const Method& method() const { return service->methods()[method_idx]; }
 };

@@ -54,10 +54,15 @@ class StreamCall final : public CallBase, public std::enable_shared_from_this<St
       number = next_number_++;
       slots_.push_back({number, std::nullopt});
     }
-    source_.method().handler(
-        MakeCall(std::exchange(message_, {}), [self = shared_from_this(), number](auto answer, auto label) {
-          self->Answer(number, std::move(answer), label);
-        }));
+    MessageWatch watch = BeginMessage(number + 1);
+    const std::shared_ptr<serving::CallTrace> trace = watch.trace;
+    Call call = MakeCall(std::exchange(message_, {}),
+                         [self = shared_from_this(), number, watch = std::move(watch)](auto answer, auto label) {
+                           self->EndMessage(watch, answer.status(), label);
+                           self->Answer(number, std::move(answer), label);
+                         });
+    call.trace = trace;
+    source_.method().handler(std::move(call));
     MutexLock lock(&mu_);
     ReadNext();
   }

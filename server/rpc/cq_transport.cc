@@ -148,7 +148,8 @@ class CqTransport final : public Transport {
                                                       .max_stream_messages = options.max_stream_messages,
                                                       .max_client_stream_messages = options.max_client_stream_messages,
                                                       .max_client_stream_bytes = options.max_client_stream_bytes,
-                                                      .gate = &gate_}));
+                                                      .gate = &gate_,
+                                                      .watchers = options.watchers}));
         }
       }
     }

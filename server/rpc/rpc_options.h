@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "server/rpc/call_observer.h"
 
 namespace octet::rpc {
 
@@ -32,6 +33,7 @@ struct RpcOptions {
   absl::Duration handshake_timeout = absl::Seconds(10);
   bool reflection = true;
   std::string server_version;  // for tei.v1.Info
+  CallWatchers watchers = {};
 };
 
 }  // namespace octet::rpc

@@ -8,6 +8,7 @@
 #include "base/mutex.h"
 #include "server/rpc/cq_transport.h"
 #include "server/rpc/services.h"
+#include "server/tracing/tracer.h"
 
 namespace octet::rpc {
 namespace {
@@ -91,6 +92,11 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Create(const RpcOptions&
   auto transport = StartCqTransport(options, MakeMethods(&state->context), metrics, clock);
   if (!transport.ok()) return transport.status();
   state->transport = *std::move(transport);
+  if (options.watchers.tracer != nullptr) {
+    const std::string host = options.address.substr(0, options.address.rfind(':'));
+    const bool is_every_interface = host.empty() || host == "0.0.0.0" || host == "[::]";
+    options.watchers.tracer->SetServerAddress({is_every_interface ? "" : host, state->transport->port()});
+  }
   state->PublishServing();
   state->PublishLiveness();  // not left to the thread: a probe may come before its first turn
   state->liveness_thread = std::thread([s = state.get()] { s->WatchLiveness(); });

@@ -35,6 +35,7 @@ void Submit(const ServiceContext& context, Call call, std::unique_ptr<Parsed> pa
   serving::Request request = std::move(parsed->request);
   request.deadline = call.deadline;
   request.cancelled = call.cancelled;
+  request.trace = std::move(call.trace);
   std::string label = LabelOf(context, request.model);
   context.pipeline->Submit(std::move(request),
                            [parsed = std::move(parsed), reply = std::move(call.reply), label = std::move(label),

@@ -17,6 +17,7 @@
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "grpcpp/support/byte_buffer.h"
+#include "serving/call_trace.h"
 
 namespace octet::rpc {
 
@@ -34,6 +35,7 @@ struct Call {
   MonotonicTime arrival;
   MonotonicTime deadline;                              // the client's or the server's maximum, whichever is earlier
   std::shared_ptr<const std::atomic<bool>> cancelled;  // true once the client has gone
+  std::shared_ptr<serving::CallTrace> trace = {};      // for the request; null: nobody wants its times
   Reply reply;
 };
 

@@ -22,8 +22,8 @@ _METRICS_ADDRESS = re.compile(r"\bmetrics\b.*?\b((?:\d+\.){3}\d+:\d+)", re.IGNOR
 
 
 def environment(**more):
-    """The caller's environment without OCTET_* settings, plus those given."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith("OCTET_")}
+    """The caller's environment without OCTET_* and OTEL_* settings, plus those given."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("OCTET_", "OTEL_"))}
     env.update({k: str(v) for k, v in more.items() if v is not None})
     return env
 

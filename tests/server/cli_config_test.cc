@@ -284,6 +284,9 @@ TEST(ConfigSampleTest, ListsEveryKeyWithItsDefault) {
       case google::protobuf::FieldDescriptor::CPPTYPE_BOOL:
         EXPECT_EQ(read->GetReflection()->GetBool(*read, field), field->default_value_bool()) << key.path;
         break;
+      case google::protobuf::FieldDescriptor::CPPTYPE_DOUBLE:
+        EXPECT_EQ(read->GetReflection()->GetDouble(*read, field), field->default_value_double()) << key.path;
+        break;
       default:
         EXPECT_EQ(read->GetReflection()->GetString(*read, field), std::string(field->default_value_string()))
             << key.path;
@@ -299,6 +302,9 @@ TEST(ConfigSchemaTest, DefaultsKeepTheirOwnRules) {
     switch (field->cpp_type()) {
       case google::protobuf::FieldDescriptor::CPPTYPE_UINT64:
         text = absl::StrCat(field->default_value_uint64());
+        break;
+      case google::protobuf::FieldDescriptor::CPPTYPE_DOUBLE:
+        text = absl::StrCat(field->default_value_double());
         break;
       case google::protobuf::FieldDescriptor::CPPTYPE_BOOL:
         text = field->default_value_bool() ? "true" : "false";

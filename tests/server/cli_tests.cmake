@@ -10,3 +10,5 @@ if(TARGET octet AND EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/cli_process_test.cc)
     DEPS octet_config nlohmann_json::nlohmann_json LABELS e2e)
   target_compile_definitions(cli_process_test PRIVATE OCTET_BINARY="$<TARGET_FILE:octet>")
 endif()
+octet_test(cli_tracing_test SOURCES call_log_test.cc tracing_settings_test.cc
+  DEPS octet_cli spdlog::spdlog nlohmann_json::nlohmann_json LABELS unit)

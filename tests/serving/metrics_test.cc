@@ -66,6 +66,7 @@ TEST(MetricsTest, NamesAndTypesAreStable) {
       "octet_threads gauge",
       "octet_tokenize_duration_seconds histogram",
       "octet_tokens_total counter",
+      "octet_trace_spans_total counter",
       "octet_truncated_total counter",
       "octet_worker_faults_total counter",
       "process_cpu_seconds_total counter",
