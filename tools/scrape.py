@@ -56,8 +56,8 @@ def main():
             cpu_s = server.metrics().sum("process_cpu_seconds_total") - cpu_before
             ordered = sorted(times)
             print(f"{args.models} models: {samples[-1]} samples, {sizes[-1] / 1024:.0f} KiB; a scrape takes "
-                  f"{1e3 * cpu_s / (args.scrapes + 1):.1f} ms of the server's CPU time, {statistics.median(times):.1f} ms "
-                  f"in all (median; shortest {ordered[0]:.1f}, longest of {args.scrapes} {ordered[-1]:.1f})")
+                  f"{1e3 * cpu_s / (args.scrapes + 1):.1f} ms of the server's CPU time, {statistics.median(times):.1f} "
+                  f"ms in all (median; shortest {ordered[0]:.1f}, longest of {args.scrapes} {ordered[-1]:.1f})")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""Dashboards: what is committed is what the builders make, keeps the lint's rules, and every query of every panel gives a
-plausible answer that follows the load, from a real Prometheus that scrapes a real octet."""
+"""Dashboards: what is committed is what the builders make, keeps the lint's rules, and every query of every panel gives
+a plausible answer that follows the load, from a real Prometheus that scrapes a real octet."""
 import copy
 import json
 import math
@@ -35,8 +35,8 @@ FIXED = {"octet_build_info", "octet_model_info", "octet_model_loaded", "octet_mo
 # What must not happen here, or needs a CPU quota.
 IDLE = {"octet_worker_faults_total", "octet_computed_after_expiry_total", "octet_non_finite_outputs_total",
         "octet_cpu_throttled_seconds_total", "octet_cpu_throttled_periods_total", "octet_cpu_periods_total"}
-# Between which values an answer in a unit is plausible. CPU time and scrape time are read one after the other, so that use
-# of the CPU may come out above its limit for a moment.
+# Between which values an answer in a unit is plausible. CPU time and scrape time are read one after the other, so that
+# use of the CPU may come out above its limit for a moment.
 BOUNDS = {"percentunit": (0, 1 + 1e-9), "s": (0, 600), "reqps": (0, 1e5), "ops": (0, 1e7), "bytes": (1e6, 1e15),
           "none": (0, 1e7)}
 CPU_BOUNDS = (0, 2)
@@ -112,7 +112,8 @@ ONE = 'namespace=~"$namespace",instance=~"$instance"'
     (_bad_expr(f"rate(octet_queue_depth{{{ONE}}}[5m])"), "rate(octet_queue_depth): it is a gauge"),
     (_bad_expr(f"increase(octet_ready{{{ONE}}}[5m])"), "increase(octet_ready): it is a gauge"),
     (_bad_expr(f"histogram_quantile(0.9, rate(octet_batch_size_bucket{{{ONE}}}[5m]))"), "want sum by (le"),
-    (_bad_expr(f"histogram_quantile(0.9, sum by (model) (rate(octet_batch_size_bucket{{{ONE}}}[5m])))"), "want sum by (le"),
+    (_bad_expr(f"histogram_quantile(0.9, sum by (model) (rate(octet_batch_size_bucket{{{ONE}}}[5m])))"),
+     "want sum by (le"),
     (_bad_expr("sum(octet_ready)"), "every metric must be narrowed by $namespace"),
     (_bad_expr('sum(octet_ready{namespace=~"$namespace"})'), "every metric must be narrowed by $instance"),
     (lambda board: board["panels"][1].update(title=""), "no title"),

@@ -19,7 +19,8 @@ def _summary():
         single("Replicas", "none", "Processes that answer scrapes. Fewer than you run: runbook OctetDown.",
                f"count({select('octet_build_info')})", red_below=1),
         single("Cores", "none", "What all replicas may use together.", total("octet_cpu_limit_cores")),
-        single("CPU in use", "percentunit", f"Of these cores. Red: over {TARGET_USE:.0%} over a long time; add replicas.",
+        single("CPU in use", "percentunit",
+               f"Of these cores. Red: over {TARGET_USE:.0%} over a long time; add replicas.",
                use, red=TARGET_USE),
         single("Cores wanted", "none", f"For the load of this moment at {TARGET_USE:.0%} use. More than there are: add "
                "replicas.", f"{rate(CPU)} / {TARGET_USE}"),
@@ -33,20 +34,22 @@ def _summary():
 
 def _load():
     return [
-        series("Tokens by replica", "ops", "The work each does. Uneven: clients hold one connection each; use round_robin "
-               "or a proxy that balances calls, or lower grpc.max_connection_age_ms.",
+        series("Tokens by replica", "ops", "The work each does. Uneven: clients hold one connection each; use "
+               "round_robin or a proxy that balances calls, or lower grpc.max_connection_age_ms.",
                _lines(rate("octet_tokens_total", by=BY_INSTANCE))),
-        series("Calls by replica", "reqps", "As above in calls. Even calls with uneven tokens: callers differ in length.",
+        series("Calls by replica", "reqps",
+               "As above in calls. Even calls with uneven tokens: callers differ in length.",
                _lines(rate(REQUESTS + "_count", by=BY_INSTANCE))),
         series("Calls that arrived, by method", "reqps", "Demand, refused calls included. Above the answered calls for "
                "long: replicas are drowning, add some.",
                [Query(rate("octet_calls_started_total", by=("method",)), "{{method}}")]),
         series("p99 by replica", "s", "One replica far above the others: its node is busy or throttled; move it.",
                _lines(quantile(0.99, REQUESTS, 'code="OK"', by=BY_INSTANCE)), red=0.1),
-        series("p99 of inference by replica", "s", "The engine alone: differences here are differences of machines or of "
-               "text lengths, not of load.", _lines(quantile(0.99, INFERENCE, by=BY_INSTANCE))),
-        series("In flight", "none", "By replica. Bounded by grpc.posted_calls for each method; a plateau there means that "
-               "more wait in the transport: add replicas.", _lines(total("octet_inflight_requests", by=BY_INSTANCE))),
+        series("p99 of inference by replica", "s", "The engine alone: differences here are differences of machines or "
+               "of text lengths, not of load.", _lines(quantile(0.99, INFERENCE, by=BY_INSTANCE))),
+        series("In flight", "none", "By replica. Bounded by grpc.posted_calls for each method; a plateau there means "
+               "that more wait in the transport: add replicas.",
+               _lines(total("octet_inflight_requests", by=BY_INSTANCE))),
     ]
 
 
@@ -56,15 +59,16 @@ def _fill(use, limit):
 
 def _saturation():
     return [
-        series("Queue fill, texts", "percentunit", "Against limits.max_queue_texts. Red: over 80 %, calls are about to be "
-               "refused; add replicas.", _fill("octet_queue_depth", "octet_queue_depth_limit"), red=0.8),
+        series("Queue fill, texts", "percentunit", "Against limits.max_queue_texts. Red: over 80 %, calls are about to "
+               "be refused; add replicas.", _fill("octet_queue_depth", "octet_queue_depth_limit"), red=0.8),
         series("Queue fill, tokens", "percentunit", "Against limits.max_queue_tokens. Red: over 80 %; long texts fill "
                "it; add replicas.", _fill("octet_queue_tokens", "octet_queue_tokens_limit"), red=0.8),
         series("Bytes before tokenizing", "percentunit", "Against limits.max_pending_bytes. Red: over 80 %, the "
                "tokenizer is behind; raise engine.tokenizer_threads or add replicas.",
                _fill("octet_queue_pending_bytes", "octet_queue_pending_limit_bytes"), red=0.8),
         series("Age of the oldest text", "s", "How long the next call will wait at least. Red: over half a second; "
-               "runbook OctetQueueSaturated.", _lines(largest("octet_queue_oldest_age_seconds", by=BY_INSTANCE)), red=0.5),
+               "runbook OctetQueueSaturated.",
+               _lines(largest("octet_queue_oldest_age_seconds", by=BY_INSTANCE)), red=0.5),
         series("Refused, queue full", "reqps", "By replica. Red: any; callers should honour the retry hint, and there "
                "should be more replicas.",
                _lines(rate("octet_rejected_total", 'reason="queue_full"', by=BY_INSTANCE)), red=0.1),
@@ -80,7 +84,8 @@ def _resources():
     # clamp_min: without a quota there are no periods, and 0 / 0 would be no number.
     periods = f"clamp_min({rate('octet_cpu_periods_total', by=BY_INSTANCE)}, 0.1)"
     return [
-        series("CPU by replica", "percentunit", "Of its limit. All near 100 %: more replicas; one of them: uneven load.",
+        series("CPU by replica", "percentunit",
+               "Of its limit. All near 100 %: more replicas; one of them: uneven load.",
                _lines(divide(rate(CPU, by=BY_INSTANCE), total("octet_cpu_limit_cores", by=BY_INSTANCE))), red=0.95),
         series("Periods throttled", "percentunit", "Quota periods that ended with the quota used up. Red: over 25 %; "
                "runbook OctetCpuThrottled.", _lines(divide(throttled, periods)), red=0.25),
@@ -88,8 +93,8 @@ def _resources():
                "replicas make them uneven.",
                [Query(total("octet_cpu_limit_cores", by=BY_INSTANCE), "{{instance}}"),
                 Query(total("octet_threads", by=BY_INSTANCE), "threads {{instance}}")]),
-        series("Resident memory", "bytes", "By replica. Settles after the first minutes; steady growth without end is a "
-               "leak: restart the replica and report it.",
+        series("Resident memory", "bytes", "By replica. Settles after the first minutes; steady growth without end is "
+               "a leak: restart the replica and report it.",
                _lines(total("process_resident_memory_bytes", by=BY_INSTANCE))),
         series("Memory limit", "bytes", "What the container may use. The start refuses a configuration that needs more "
                "than 90 % of it.", _lines(total("octet_memory_limit_bytes", by=BY_INSTANCE))),

@@ -13,10 +13,11 @@ def _summary():
                "OctetReadinessFlapping.", total("octet_ready"), red_below=1),
         single("Calls", "reqps", "Calls answered per second, whatever the outcome. If it falls to 0 while callers are "
                "busy, look at readiness and at the network.", rate(CALLS, MODEL)),
-        single("Server errors", "percentunit", "Share of calls that failed for a reason of the server's. Red: over 1 %; "
-               "see which code it is below, then runbook OctetErrorBudgetBurn.", server_error_ratio(MODEL), red=0.01),
-        single("p99", "s", "99 of 100 calls are faster. Red: over the objective of 100 ms; look in the second row which "
-               "phase has grown.", quantile(0.99, REQUESTS, MODEL, 'code="OK"'), red=0.1),
+        single("Server errors", "percentunit", "Share of calls that failed for a reason of the server's. Red: over 1 "
+               "%; see which code it is below, then runbook OctetErrorBudgetBurn.",
+               server_error_ratio(MODEL), red=0.01),
+        single("p99", "s", "99 of 100 calls are faster. Red: over the objective of 100 ms; look in the second row "
+               "which phase has grown.", quantile(0.99, REQUESTS, MODEL, 'code="OK"'), red=0.1),
         single("Oldest wait", "s", "Age of the text that has waited longest, of the worst replica. Red: over half a "
                "second; runbook OctetQueueSaturated.", largest("octet_queue_oldest_age_seconds"), red=0.5),
         single("In flight", "none", "Calls that have arrived and are not answered. Growing without end: replicas are "
@@ -31,8 +32,9 @@ def _red():
         series("Calls that failed, by code", "reqps", "INVALID_ARGUMENT, NOT_FOUND and FAILED_PRECONDITION are the "
                "callers' mistakes: tell them. RESOURCE_EXHAUSTED: add a replica. INTERNAL: see Faults below.",
                [Query(rate(CALLS, MODEL, 'code!="OK"', by=("code",)), "{{code}}")]),
-        series("Server errors by model", "percentunit", f"Share of calls that ended in one of {SERVER_CODES}. Red: over "
-               "1 %; runbook OctetErrorBudgetBurn.", [Query(server_error_ratio(MODEL, by=("model",)), "{{model}}")],
+        series("Server errors by model", "percentunit", f"Share of calls that ended in one of {SERVER_CODES}. Red: "
+               "over 1 %; runbook OctetErrorBudgetBurn.",
+               [Query(server_error_ratio(MODEL, by=("model",)), "{{model}}")],
                red=0.01),
         series("Latency", "s", "Of calls that succeeded, from arrival to answer. Red: over 100 ms; compare with the "
                "second row: a long queue wants replicas, long inference wants shorter texts or more cores.",
@@ -49,11 +51,11 @@ def _red():
 def _phases():
     phases = (("tokenize", TOKENIZE), ("queue", QUEUE), ("inference", INFERENCE))
     return [
-        series("Mean time of a call", "s", "Where the time goes. Queue largest: too much load, add a replica. Inference "
-               "largest: long texts, or too few cores. Tokenize largest: raise engine.tokenizer_threads.",
+        series("Mean time of a call", "s", "Where the time goes. Queue largest: too much load, add a replica. "
+               "Inference largest: long texts, or too few cores. Tokenize largest: raise engine.tokenizer_threads.",
                [Query(mean(h, MODEL), name) for name, h in phases], stacked=True),
-        series("p99 of each phase", "s", "The slow calls. If only queue grows, load comes in bursts: a replica more, or "
-               "callers that spread it.", [Query(quantile(0.99, h, MODEL), name) for name, h in phases]),
+        series("p99 of each phase", "s", "The slow calls. If only queue grows, load comes in bursts: a replica more, "
+               "or callers that spread it.", [Query(quantile(0.99, h, MODEL), name) for name, h in phases]),
         heat("Waiting", "s", "How long calls waited for a tokenizer and for the engine. A band that rises is the first "
              "sign of saturation: add a replica before it reaches the objective.", buckets(QUEUE, MODEL)),
     ]
@@ -62,11 +64,12 @@ def _phases():
 def _batching():
     fill = divide(mean("octet_batch_tokens", MODEL), largest("octet_batch_tokens_limit"))
     return [
-        series("Texts of a batch", "none", "Many small batches are normal at low load. Small batches under a long queue: "
-               "texts are long, see the tokens.",
-               [Query(mean("octet_batch_size", MODEL), "mean"), Query(quantile(0.95, "octet_batch_size", MODEL), "p95")]),
-        series("Tokens of a batch", "none", "What a forward pass works on. At limits.max_batch_tokens all the time: the "
-               "engine is full, add a replica.",
+        series("Texts of a batch", "none", "Many small batches are normal at low load. Small batches under a long "
+               "queue: texts are long, see the tokens.",
+               [Query(mean("octet_batch_size", MODEL), "mean"),
+                Query(quantile(0.95, "octet_batch_size", MODEL), "p95")]),
+        series("Tokens of a batch", "none", "What a forward pass works on. At limits.max_batch_tokens all the time: "
+               "the engine is full, add a replica.",
                [Query(mean("octet_batch_tokens", MODEL), "mean"),
                 Query(quantile(0.95, "octet_batch_tokens", MODEL), "p95"),
                 Query(largest("octet_batch_tokens_limit"), "limit")]),
@@ -75,8 +78,8 @@ def _batching():
         series("Texts waiting", "none", "Tokenized and waiting for the engine, over all replicas. The "
                "limit of each is limits.max_queue_texts. Steady growth: add a replica.",
                [Query(total("octet_queue_depth"), "texts"), Query(total("octet_queue_depth_limit"), "limit")]),
-        series("Tokens waiting", "none", "As above in tokens; at the limit calls get RESOURCE_EXHAUSTED. Long texts fill "
-               "it first: ask callers for truncate, or add a replica.",
+        series("Tokens waiting", "none", "As above in tokens; at the limit calls get RESOURCE_EXHAUSTED. Long texts "
+               "fill it first: ask callers for truncate, or add a replica.",
                [Query(total("octet_queue_tokens"), "tokens"), Query(total("octet_queue_tokens_limit"), "limit")]),
         series("Texts cut", "percentunit", "Share of texts that were longer than the model takes and were cut at the "
                "caller's wish. High: answers ignore what was cut, tell the callers or take a longer model.",
@@ -97,12 +100,12 @@ def _use():
                "90 %, the kernel may end the process; lower limits.max_pending_bytes or raise the limit.",
                [Query(divide(total("process_resident_memory_bytes", by=("instance",)),
                              total("octet_memory_limit_bytes", by=("instance",))), "{{instance}}")], red=0.9),
-        series("Threads that compute", "none", "Set at start from the CPU limit. More than the limit's cores: engine.threads "
-               "is too large, leave it at 0.",
+        series("Threads that compute", "none", "Set at start from the CPU limit. More than the limit's cores: "
+               "engine.threads is too large, leave it at 0.",
                [Query(total("octet_threads", by=("instance",)), "{{instance}}"),
                 Query(total("octet_cpu_limit_cores", by=("instance",)), "limit {{instance}}")]),
-        series("Open files against the limit", "percentunit", "Mostly connections. Red: over 80 %, new connections will "
-               "be refused; raise the limit (LimitNOFILE) or find the client that opens so many.",
+        series("Open files against the limit", "percentunit", "Mostly connections. Red: over 80 %, new connections "
+               "will be refused; raise the limit (LimitNOFILE) or find the client that opens so many.",
                [Query(divide(total("process_open_fds", by=("instance",)), total("process_max_fds", by=("instance",))),
                       "{{instance}}")], red=0.8),
         series("Faults, should be 0", "ops", "Batches lost to a fault, texts computed after their deadline, outputs "
@@ -120,8 +123,8 @@ def _model():
                [Query(total("octet_model_loaded", by=("instance",)), "{{instance}}")], width=12),
         series("Load time", "s", "Of the last start. Grows with the model; if it grows without that, the disk is slow.",
                [Query(largest("octet_model_load_seconds", MODEL, by=("model",)), "{{model}}")], width=12),
-        listing("Models and versions", "What each replica serves. Two versions of a model at a time are right only while "
-                "a new one is rolled out.", select("octet_model_info", MODEL)),
+        listing("Models and versions", "What each replica serves. Two versions of a model at a time are right only "
+                "while a new one is rolled out.", select("octet_model_info", MODEL)),
     ]
 
 

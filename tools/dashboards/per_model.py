@@ -1,8 +1,8 @@
 """octet / models: each model's traffic, speed and accuracy."""
 import frame
 from panels import Query, heat, listing, series, single
-from queries import (INFERENCE, MODEL, QUEUE, REQUESTS, TOKENIZE, buckets, divide, largest, mean, quantile, rate, select,
-                     server_error_ratio, total)
+from queries import (INFERENCE, MODEL, QUEUE, REQUESTS, TOKENIZE, buckets, divide, largest, mean, quantile, rate,
+                     select, server_error_ratio, total)
 
 DISTANCE = "octet_shadow_cosine_distance"
 BY_MODEL = ("model",)
@@ -17,12 +17,12 @@ def _summary():
                rate("octet_texts_total", MODEL)),
         single("Tokens", "ops", "Tokens answered per second: the unit of work. Capacity is on octet / capacity.",
                rate("octet_tokens_total", MODEL)),
-        single("Texts compared with f32", "ops", "What the accuracy panels rest on. 0: no model has shadow.share, or no "
-               "replica has time to spare.", compared),
+        single("Texts compared with f32", "ops", "What the accuracy panels rest on. 0: no model has shadow.share, or "
+               "no replica has time to spare.", compared),
         single("Mean distance to f32", "none", "Mean of 1 - cosine over the texts compared. Red: over 0.005; runbook "
                "OctetAccuracyDrift.", mean(DISTANCE, MODEL), red=0.005),
-        single("Labels that differ", "percentunit", "Share of compared texts whose labels are not f32's. Red: over 2 %; "
-               "runbook OctetAccuracyLabelFlips.", divide(rate("octet_shadow_label_flips_total", MODEL), compared),
+        single("Labels that differ", "percentunit", "Share of compared texts whose labels are not f32's. Red: over 2 "
+               "%; runbook OctetAccuracyLabelFlips.", divide(rate("octet_shadow_label_flips_total", MODEL), compared),
                red=0.02),
     ]
 
@@ -31,26 +31,28 @@ def _traffic():
     return [
         series("Calls", "reqps", "By model. unknown are calls whose model is not served: tell the caller the name.",
                [Query(rate(REQUESTS + "_count", MODEL, by=BY_MODEL), "{{model}}")], stacked=True),
-        series("Calls that failed", "reqps", "By model and code. A code on one model alone points at its callers or its "
-               "settings; on all models at the server.",
+        series("Calls that failed", "reqps", "By model and code. A code on one model alone points at its callers or "
+               "its settings; on all models at the server.",
                [Query(rate(REQUESTS + "_count", MODEL, 'code!="OK"', by=("model", "code")), "{{model}} {{code}}")]),
-        series("Server errors", "percentunit", "Share of calls that failed for a reason of the server's. Red: over 1 %; "
-               "runbook OctetErrorBudgetBurn.", [Query(server_error_ratio(MODEL, by=BY_MODEL), "{{model}}")], red=0.01),
+        series("Server errors", "percentunit", "Share of calls that failed for a reason of the server's. Red: over 1 "
+               "%; runbook OctetErrorBudgetBurn.",
+               [Query(server_error_ratio(MODEL, by=BY_MODEL), "{{model}}")], red=0.01),
         series("Texts", "ops", "Texts answered per second, by model.",
                [Query(rate("octet_texts_total", MODEL, by=BY_MODEL), "{{model}}")], stacked=True),
-        series("Tokens of a text", "none", "Mean length after cutting. A jump means other texts than before: latency and "
-               "accuracy may change with it.",
-               [Query(divide(rate("octet_tokens_total", MODEL, by=BY_MODEL), rate("octet_texts_total", MODEL, by=BY_MODEL)),
-                      "{{model}}")]),
-        series("Texts cut", "ops", "Longer than the model takes, cut at the caller's wish. Much of it: a model with more "
-               "positions, or callers that split.",
+        series("Tokens of a text", "none", "Mean length after cutting. A jump means other texts than before: latency "
+               "and accuracy may change with it.",
+               [Query(divide(rate("octet_tokens_total", MODEL, by=BY_MODEL),
+                             rate("octet_texts_total", MODEL, by=BY_MODEL)), "{{model}}")]),
+        series("Texts cut", "ops", "Longer than the model takes, cut at the caller's wish. Much of it: a model with "
+               "more positions, or callers that split.",
                [Query(rate("octet_truncated_total", MODEL, by=BY_MODEL), "{{model}}")]),
     ]
 
 
 def _speed():
     return [
-        series("p99 of calls", "s", "Of calls that succeeded. Red: over the objective of 100 ms; see which phase it is.",
+        series("p99 of calls", "s",
+               "Of calls that succeeded. Red: over the objective of 100 ms; see which phase it is.",
                [Query(quantile(0.99, REQUESTS, MODEL, 'code="OK"', by=BY_MODEL), "{{model}}")], red=0.1),
         series("p50 of calls", "s", "The usual call. If it rises with p99, the model is slower for everyone: longer "
                "texts or fewer cores.",
@@ -58,8 +60,8 @@ def _speed():
         series("p95 of inference", "s", "The forward pass alone. Grows with the tokens of a batch; lower "
                "limits.max_batch_tokens if short texts must not wait for it.",
                [Query(quantile(0.95, INFERENCE, MODEL, by=BY_MODEL), "{{model}}")]),
-        series("p95 of waiting", "s", "Models share one engine: a model that waits may suffer from another's load. Give "
-               "the heavy one its own replicas.",
+        series("p95 of waiting", "s", "Models share one engine: a model that waits may suffer from another's load. "
+               "Give the heavy one its own replicas.",
                [Query(quantile(0.95, QUEUE, MODEL, by=BY_MODEL), "{{model}}")]),
         series("p95 of tokenizing", "s", "Grows with the bytes of a call. High at low load: raise "
                "engine.tokenizer_threads.", [Query(quantile(0.95, TOKENIZE, MODEL, by=BY_MODEL), "{{model}}")]),
@@ -102,8 +104,8 @@ def _state():
     return [
         series("Load time", "s", "Of the last start, the slowest replica. Far apart between replicas: a slow disk.",
                [Query(largest("octet_model_load_seconds", MODEL, by=BY_MODEL), "{{model}}")], width=12),
-        series("Outputs that are not finite, should be 0", "ops", "Texts for which the model gave NaN or infinity; their "
-               "calls failed. Anything but 0: the weights are damaged or overflow, take f32 and report it.",
+        series("Outputs that are not finite, should be 0", "ops", "Texts for which the model gave NaN or infinity; "
+               "their calls failed. Anything but 0: the weights are damaged or overflow, take f32 and report it.",
                [Query(rate("octet_non_finite_outputs_total", MODEL, by=BY_MODEL), "{{model}}")], width=12, red=0.001),
         listing("Models and versions", "Precision, quantization and version by replica. Different versions answer with "
                 "different bits: finish the roll-out.", select("octet_model_info", MODEL)),
