@@ -16,7 +16,8 @@ FORMATTED := $(wildcard $(foreach d,base kernels text model model/families model
   tests/server/evaluate tests/server/tracing tests, $(d)/*.h $(d)/*.cc))
 
 .PHONY: help setup setup-test build serve test check asan tsan thread-safety install format lint \
-  accuracy bench bench-kernels bench-tracing overhead served peers goldens interop qat clean
+  accuracy bench bench-kernels bench-tracing overhead served scrape peers goldens interop qat metrics-page dashboards \
+  clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do \
@@ -91,6 +92,10 @@ served: build setup-test ## CPU time per token and latency under load, with a se
 	@cmake --build build --target served_load --parallel $(JOBS)
 	@$(PYTHON) tools/served.py $(ARGS)
 
+scrape: build setup-test ## what one scrape of the metrics port costs with ten models; ARGS="--models 10"
+	@cmake --build build --target write_tiny_model --parallel $(JOBS)
+	@$(PYTHON) tools/scrape.py $(ARGS)
+
 peers: build ## octet beside other engines, same weights, one interleaved run; ARGS as bench/peers/run_peers.py
 	@scripts/peers $(ARGS)
 
@@ -108,6 +113,14 @@ interop: build ## quantized directories both ways with the compressed-tensors pa
 
 qat: setup ## train a GoEmotions classifier in f32 and quantization-aware (torch, in .cache/qat; hours); ARGS="OUT"
 	@tools/qat/run $(ARGS)
+
+metrics-page: setup ## write docs/metrics.md again, from the metrics that the server declares
+	@cmake --preset release --log-level=WARNING
+	@cmake --build build --target write_metrics_page --parallel $(JOBS)
+	@build/tests/serving/write_metrics_page > docs/metrics.md
+
+dashboards: setup-test ## write deploy/grafana/*.json again, from the builders in tools/dashboards
+	@$(PYTHON) -B tools/dashboards/write_dashboards.py deploy/grafana
 
 clean: ## remove the build folder (the environments in .venv and .cache stay)
 	rm -rf build

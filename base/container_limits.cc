@@ -246,15 +246,19 @@ int ContainerLimits::NumThreads() const {
   return std::max(1, static_cast<int>(std::ceil(cpus)));
 }
 
-std::optional<absl::Duration> ContainerLimits::ThrottledTime() const {
+std::optional<CpuThrottling> ContainerLimits::Throttling() const {
   if (cpu_stat_path_.empty()) return std::nullopt;
+  CpuThrottling throttling;
   if (const auto usec = ReadField(cpu_stat_path_, "throttled_usec")) {
-    return absl::Microseconds(*usec);
+    throttling.time = absl::Microseconds(*usec);
+  } else if (const auto nsec = ReadField(cpu_stat_path_, "throttled_time")) {
+    throttling.time = absl::Nanoseconds(*nsec);
+  } else {
+    return std::nullopt;
   }
-  if (const auto nsec = ReadField(cpu_stat_path_, "throttled_time")) {
-    return absl::Nanoseconds(*nsec);
-  }
-  return std::nullopt;
+  throttling.periods = ReadField(cpu_stat_path_, "nr_periods").value_or(0);
+  throttling.throttled_periods = ReadField(cpu_stat_path_, "nr_throttled").value_or(0);
+  return throttling;
 }
 
 }  // namespace octet

@@ -14,6 +14,13 @@
 
 namespace octet {
 
+// What the CPU quota has cost a group since it was made.
+struct CpuThrottling {
+  absl::Duration time;            // that threads were held back, summed over them
+  int64_t periods = 0;            // of the quota in which the group wanted to run
+  int64_t throttled_periods = 0;  // of these, those that ended with the quota used up
+};
+
 class ContainerLimits {
  public:
   // `root` stands for "/" (tests give a folder with proc/self/cgroup, proc/self/mountinfo and groups).
@@ -32,9 +39,9 @@ class ContainerLimits {
   // Threads that can run at once: ceil(min(affinity, cpuset, quota)), at least 1.
   int NumThreads() const;
 
-  // Total time that the group's threads were held back by the quota; read anew each time. Nothing when
-  // there is no CPU controller.
-  std::optional<absl::Duration> ThrottledTime() const;
+  // Of the process's own group; read anew each time. Nothing when there is no CPU controller. Source: cpu.stat of
+  // cgroup v1 (nr_periods, nr_throttled, throttled_time in ns) or v2 (the same, throttled_usec).
+  std::optional<CpuThrottling> Throttling() const;
 
  private:
   int affinity_cpus_ = 1;

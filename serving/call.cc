@@ -85,9 +85,9 @@ void Call::Count(const absl::StatusOr<Response>& result) const {
   model_metrics_->tokens->Increment(static_cast<double>(total_tokens_));
   const auto truncated = std::count(result->truncated.begin(), result->truncated.end(), true);
   if (truncated > 0) model_metrics_->truncated->Increment(static_cast<double>(truncated));
-  model_metrics_->tokenize_seconds->Observe(absl::ToDoubleSeconds(result->tokenize_time));
-  model_metrics_->queue_seconds->Observe(absl::ToDoubleSeconds(result->queue_time));
-  model_metrics_->inference_seconds->Observe(absl::ToDoubleSeconds(result->compute_time));
+  metrics_->RecordPhases(
+      request_.method, model_metrics_->name,
+      {.tokenize = result->tokenize_time, .queue = result->queue_time, .inference = result->compute_time});
 }
 
 bool Call::CopyText(size_t text_idx, TextBuffer* buffer) {

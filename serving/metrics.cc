@@ -6,14 +6,10 @@
 
 #include "base/check.h"
 #include "prometheus/text_serializer.h"
-#include "serving/process_stats.h"
 
 namespace octet::serving {
 namespace {
 
-using prometheus::BuildCounter;
-using prometheus::BuildGauge;
-using prometheus::BuildHistogram;
 using Buckets = prometheus::Histogram::BucketBoundaries;
 
 constexpr char kUnknown[] = "unknown";
@@ -24,7 +20,7 @@ constexpr absl::string_view kCodeNames[] = {
     "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
     "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
     "DATA_LOSS", "UNAUTHENTICATED"};
-constexpr size_t kUnknownCode = 2;
+constexpr size_t kOk = 0, kUnknownCode = 2;
 
 // 18 edges, about 1-2-5 a decade; objectives are stated at 10, 20, 50 and 100 ms, so those are edges.
 const Buckets& DurationBuckets() {
@@ -49,34 +45,6 @@ Buckets PowersOfTwo(double last) {
   return buckets;
 }
 
-const Buckets& BatchTokenBuckets() {
-  static const Buckets buckets = PowersOfTwo(65536);
-  return buckets;
-}
-
-const Buckets& BatchTextBuckets() {
-  static const Buckets buckets = PowersOfTwo(1024);
-  return buckets;
-}
-
-prometheus::Family<prometheus::Counter>* Counters(prometheus::Registry& registry, const char* name, const char* help) {
-  return &BuildCounter().Name(name).Help(help).Register(registry);
-}
-
-prometheus::Family<prometheus::Gauge>* Gauges(prometheus::Registry& registry, const char* name, const char* help) {
-  return &BuildGauge().Name(name).Help(help).Register(registry);
-}
-
-prometheus::Family<prometheus::Histogram>* Histograms(prometheus::Registry& registry, const char* name,
-                                                      const char* help) {
-  return &BuildHistogram().Name(name).Help(help).Register(registry);
-}
-
-// Counters that mirror a total kept elsewhere only ever go up.
-void RaiseTo(prometheus::Counter* counter, double total) {
-  counter->Increment(std::max(0.0, total - counter->Value()));
-}
-
 }  // namespace
 
 absl::string_view RejectReasonName(RejectReason reason) {
@@ -94,82 +62,110 @@ absl::string_view SpanResultName(SpanResult result) {
 
 // The declaration of all metrics; long because it is a list.
 Metrics::Metrics(MetricsOptions options)
-    : container_limits_(std::move(options.container_limits)),
-      methods_(std::move(options.methods)),
-      calls_(new std::atomic<prometheus::Histogram*>[(kMaxMethods + 1) * (kMaxModels + 1) * kNumCodes]()) {
+    : methods_(std::move(options.methods)),
+      request_duration_(registry_.Histograms({"octet_request_duration_seconds",
+                                              "seconds",
+                                              "Time from a call's arrival to its answer, by outcome.",
+                                              {"method", "model", "code"}},
+                                             DurationBuckets())),
+      phase_durations_{
+          registry_.Histograms(
+              {"octet_tokenize_duration_seconds", "seconds", "Time of tokenizing a call's texts.", {"method", "model"}},
+              PhaseBuckets()),
+          registry_.Histograms({"octet_queue_duration_seconds",
+                                "seconds",
+                                "Time a call waited, for a tokenizer and for a worker.",
+                                {"method", "model"}},
+                               PhaseBuckets()),
+          registry_.Histograms({"octet_inference_duration_seconds",
+                                "seconds",
+                                "Time of the forward pass that a call was part of.",
+                                {"method", "model"}},
+                               PhaseBuckets())},
+      batch_tokens_(registry_.Histograms({"octet_batch_tokens", "tokens", "Tokens of a forward pass.", {"model"}},
+                                         PowersOfTwo(65536))),
+      batch_size_(registry_.Histograms({"octet_batch_size", "texts", "Texts of a forward pass.", {"model"}},
+                                       PowersOfTwo(1024))),
+      process_(&registry_, std::move(options.container_limits), options.num_threads),
+      calls_(new std::atomic<prometheus::Histogram*>[(kMaxMethods + 1) * (kMaxModels + 1) * kNumCodes]()),
+      phases_(new std::atomic<prometheus::Histogram*>[(kMaxMethods + 1) * (kMaxModels + 1) * kNumPhases]()) {
   OCTET_CHECK(methods_.size() <= kMaxMethods);
   methods_.insert(methods_.begin(), kUnknown);
-  auto& r = registry_;
+  DeclareModels();
+  DeclareCalls();
+  DeclareQueue();
+  registry_
+      .Gauges({"octet_build_info",
+               "",
+               "1; the labels describe this build and its instruction set.",
+               {"version", "commit", "isa"}})
+      ->Add({{"version", options.version}, {"commit", options.commit}, {"isa", options.isa}})
+      .Set(1);
+  ready_ = registry_.Gauge({"octet_ready", "", "1 while calls are welcome, as /readyz says."});
 
-  request_duration_ =
-      Histograms(r, "octet_request_duration_seconds", "Time from a call's arrival to its answer, by outcome.");
-  tokenize_duration_ = Histograms(r, "octet_tokenize_duration_seconds", "Time of tokenizing a call's texts.");
-  queue_duration_ =
-      Histograms(r, "octet_queue_duration_seconds", "Time a call waited, for a tokenizer and for a worker.");
-  inference_duration_ =
-      Histograms(r, "octet_inference_duration_seconds", "Time of the forward pass that a call was part of.");
-  batch_tokens_ = Histograms(r, "octet_batch_tokens", "Tokens of a forward pass.");
-  batch_size_ = Histograms(r, "octet_batch_size", "Texts of a forward pass.");
-  texts_ = Counters(r, "octet_texts_total", "Texts answered.");
-  tokens_ = Counters(r, "octet_tokens_total", "Tokens of the texts answered, after truncation.");
-  truncated_ = Counters(r, "octet_truncated_total", "Texts cut to the model's limit at the caller's wish.");
-  non_finite_ = Counters(r, "octet_non_finite_outputs_total",
-                         "Texts for which the model gave NaN or infinity; their calls failed.");
-  model_info_ = Gauges(r, "octet_model_info", "1 for each loaded model; the labels describe it.");
-  model_loaded_ = Gauges(r, "octet_model_loaded", "1 when the model is loaded.");
-  model_load_seconds_ = Gauges(r, "octet_model_load_seconds", "Time that loading the model took.");
+  MakeModel(0, kUnknown);
+  model_count_.store(1, std::memory_order_release);
+}
 
-  auto* started = Counters(r, "octet_calls_started_total", "Calls that arrived, whatever became of them.");
+void Metrics::DeclareModels() {
+  const std::vector<std::string> by_model = {"model"};
+  texts_ = registry_.Counters({"octet_texts_total", "texts", "Texts answered.", by_model});
+  tokens_ =
+      registry_.Counters({"octet_tokens_total", "tokens", "Tokens of the texts answered, after truncation.", by_model});
+  truncated_ = registry_.Counters(
+      {"octet_truncated_total", "texts", "Texts cut to the model's limit at the caller's wish.", by_model});
+  non_finite_ = registry_.Counters({"octet_non_finite_outputs_total", "texts",
+                                    "Texts for which the model gave NaN or infinity; their calls failed.", by_model});
+  model_info_ = registry_.Gauges({"octet_model_info",
+                                  "",
+                                  "1 for each loaded model; the labels describe it.",
+                                  {"model", "version", "precision", "quantization", "isa"}});
+  model_loaded_ = registry_.Gauges({"octet_model_loaded", "", "1 when the model is loaded, 0 before.", by_model});
+  model_load_seconds_ =
+      registry_.Gauges({"octet_model_load_seconds", "seconds", "Time that loading the model took.", by_model});
+}
+
+void Metrics::DeclareCalls() {
+  auto* started = registry_.Counters(
+      {"octet_calls_started_total", "calls", "Calls that arrived, whatever became of them.", {"method"}});
   for (const std::string& method : methods_) started_.push_back(&started->Add({{"method", method}}));
-  auto* rejected = Counters(r, "octet_rejected_total", "Calls turned away before compute, by reason.");
+  auto* rejected =
+      registry_.Counters({"octet_rejected_total", "calls", "Calls turned away before compute, by reason.", {"reason"}});
   for (size_t i = 0; i < kNumRejectReasons; ++i) {
     const absl::string_view name = RejectReasonName(static_cast<RejectReason>(i));
     rejected_[i] = &rejected->Add({{"reason", std::string(name.data(), name.size())}});
   }
-  auto* spans = Counters(r, "octet_trace_spans_total", "Spans of sampled calls, by what became of them.");
+  auto* spans = registry_.Counters(
+      {"octet_trace_spans_total", "spans", "Spans of sampled calls, by what became of them.", {"result"}});
   for (size_t i = 0; i < kNumSpanResults; ++i) {
     const absl::string_view name = SpanResultName(static_cast<SpanResult>(i));
     spans_[i] = &spans->Add({{"result", std::string(name.data(), name.size())}});
   }
-  inflight_ = &Gauges(r, "octet_inflight_requests", "Calls that have arrived and are not answered.")->Add({});
-  queue_texts_ = &Gauges(r, "octet_queue_depth", "Texts waiting for a worker.")->Add({});
-  queue_tokens_ = &Gauges(r, "octet_queue_tokens", "Tokens waiting for a worker.")->Add({});
-  queue_pending_bytes_ =
-      &Gauges(r, "octet_queue_pending_bytes", "Bytes of texts admitted but not tokenized yet.")->Add({});
-  queue_oldest_age_ =
-      &Gauges(r, "octet_queue_oldest_age_seconds", "Age of the text that has waited longest for a worker.")->Add({});
-  expired_in_queue =
-      &Counters(r, "octet_expired_in_queue_total", "Calls dropped because their deadline passed before compute.")
-           ->Add({});
+  inflight_ = registry_.Gauge({"octet_inflight_requests", "calls", "Calls that have arrived and are not answered."});
+  expired_in_queue = registry_.Counter(
+      {"octet_expired_in_queue_total", "calls", "Calls dropped because their deadline passed before compute."});
   cancelled_in_queue =
-      &Counters(r, "octet_cancelled_total", "Calls dropped because their client left before compute.")->Add({});
-  computed_after_expiry =
-      &Counters(r, "octet_computed_after_expiry_total", "Texts computed although their deadline had passed; stays 0.")
-           ->Add({});
-  worker_faults = &Counters(r, "octet_worker_faults_total", "Batches lost to a fault of the server.")->Add({});
+      registry_.Counter({"octet_cancelled_total", "calls", "Calls dropped because their client left before compute."});
+  computed_after_expiry = registry_.Counter(
+      {"octet_computed_after_expiry_total", "texts", "Texts computed although their deadline had passed; stays 0."});
+  worker_faults = registry_.Counter({"octet_worker_faults_total", "batches", "Batches lost to a fault of the server."});
+}
 
-  Gauges(r, "octet_build_info", "1; the labels describe this build and its instruction set.")
-      ->Add({{"version", options.version}, {"commit", options.commit}, {"isa", options.isa}})
-      .Set(1);
-  Gauges(r, "octet_threads", "Threads that compute.")->Add({}).Set(options.num_threads);
-  const double affinity_cpus = container_limits_.affinity_cpus();
-  Gauges(r, "octet_cpu_limit_cores", "CPUs that the container's quota, its CPU set and affinity allow.")
-      ->Add({})
-      .Set(
-          std::min({affinity_cpus, container_limits_.cpu_quota().value_or(affinity_cpus),
-                    static_cast<double>(container_limits_.cpuset_cpus().value_or(container_limits_.affinity_cpus()))}));
-  cpu_throttled_ = &Counters(r, "octet_cpu_throttled_seconds_total",
-                             "Time that the container's threads were held back by its CPU quota.")
-                        ->Add({});
-  process_cpu_ = &Counters(r, "process_cpu_seconds_total", "User and system CPU time.")->Add({});
-  process_resident_ = &Gauges(r, "process_resident_memory_bytes", "Resident memory.")->Add({});
-  process_virtual_ = &Gauges(r, "process_virtual_memory_bytes", "Virtual memory.")->Add({});
-  process_open_fds_ = &Gauges(r, "process_open_fds", "Open file descriptors.")->Add({});
-  process_max_fds_ = &Gauges(r, "process_max_fds", "Most file descriptors allowed.")->Add({});
-  process_start_time_ = &Gauges(r, "process_start_time_seconds", "Start of the process since the Unix epoch.")->Add({});
-
-  MakeModel(0, kUnknown);
-  model_count_.store(1, std::memory_order_release);
+void Metrics::DeclareQueue() {
+  queue_texts_ = registry_.Gauge({"octet_queue_depth", "texts", "Texts waiting for a worker."});
+  queue_tokens_ = registry_.Gauge({"octet_queue_tokens", "tokens", "Tokens waiting for a worker."});
+  queue_pending_bytes_ =
+      registry_.Gauge({"octet_queue_pending_bytes", "bytes", "Bytes of texts admitted but not tokenized yet."});
+  queue_oldest_age_ = registry_.Gauge(
+      {"octet_queue_oldest_age_seconds", "seconds", "Age of the text that has waited longest for a worker."});
+  queue_texts_limit_ =
+      registry_.Gauge({"octet_queue_depth_limit", "texts", "Where octet_queue_depth is full and calls are refused."});
+  queue_tokens_limit_ = registry_.Gauge(
+      {"octet_queue_tokens_limit", "tokens", "Where octet_queue_tokens is full and calls are refused."});
+  queue_pending_bytes_limit_ = registry_.Gauge(
+      {"octet_queue_pending_limit_bytes", "bytes", "Where octet_queue_pending_bytes is full and calls are refused."});
+  batch_tokens_limit_ =
+      registry_.Gauge({"octet_batch_tokens_limit", "tokens", "The most tokens that a forward pass may have."});
 }
 
 Metrics::~Metrics() = default;
@@ -182,19 +178,19 @@ void Metrics::MakeModel(size_t idx, const std::string& name) {
   model.tokens = &tokens_->Add(labels);
   model.truncated = &truncated_->Add(labels);
   model.non_finite = &non_finite_->Add(labels);
-  model.tokenize_seconds = &tokenize_duration_->Add(labels, PhaseBuckets());
-  model.queue_seconds = &queue_duration_->Add(labels, PhaseBuckets());
-  model.inference_seconds = &inference_duration_->Add(labels, PhaseBuckets());
-  model.batch_tokens = &batch_tokens_->Add(labels, BatchTokenBuckets());
-  model.batch_texts = &batch_size_->Add(labels, BatchTextBuckets());
+  model.batch_tokens = batch_tokens_.Add(labels);
+  model.batch_texts = batch_size_.Add(labels);
+  // A model of which every call fails has a series of success, so that its share of failures is no division by nothing.
+  CallHistogram(0, idx, kOk);
 }
 
 void Metrics::RegisterModel(const ModelLabels& labels) {
   MutexLock lock(&register_mu_);
+  const prometheus::Labels model = {{"model", labels.name}};
+  model_loaded_->Add(model).Set(1);  // also beyond the table: ExpectModel has said 0
   const size_t count = model_count_.load(std::memory_order_relaxed);
   if (ModelIdx(labels.name) != 0 || labels.name == kUnknown || count > kMaxModels) return;
   MakeModel(count, labels.name);
-  const prometheus::Labels model = {{"model", labels.name}};
   model_info_
       ->Add({{"model", labels.name},
              {"version", labels.version},
@@ -202,7 +198,6 @@ void Metrics::RegisterModel(const ModelLabels& labels) {
              {"quantization", labels.quantization},
              {"isa", labels.isa}})
       .Set(1);
-  model_loaded_->Add(model).Set(1);
   model_load_seconds_->Add(model).Set(absl::ToDoubleSeconds(labels.load_time));
   model_count_.store(count + 1, std::memory_order_release);
 }
@@ -226,10 +221,19 @@ prometheus::Histogram* Metrics::CallHistogram(size_t method, size_t model, size_
   auto& slot = calls_[(method * (kMaxModels + 1) + model) * kNumCodes + code];
   prometheus::Histogram* histogram = slot.load(std::memory_order_acquire);
   if (histogram == nullptr) {  // Add gives the same child to everyone who comes at the same time
-    histogram = &request_duration_->Add({{"method", methods_[method]},
-                                         {"model", models_[model].name},
-                                         {"code", std::string(kCodeNames[code].data(), kCodeNames[code].size())}},
-                                        DurationBuckets());
+    histogram = request_duration_.Add({{"method", methods_[method]},
+                                       {"model", models_[model].name},
+                                       {"code", std::string(kCodeNames[code].data(), kCodeNames[code].size())}});
+    slot.store(histogram, std::memory_order_release);
+  }
+  return histogram;
+}
+
+prometheus::Histogram* Metrics::PhaseHistogram(size_t method, size_t model, size_t phase) {
+  auto& slot = phases_[(method * (kMaxModels + 1) + model) * kNumPhases + phase];
+  prometheus::Histogram* histogram = slot.load(std::memory_order_acquire);
+  if (histogram == nullptr) {  // as above
+    histogram = phase_durations_[phase].Add({{"method", methods_[method]}, {"model", models_[model].name}});
     slot.store(histogram, std::memory_order_release);
   }
   return histogram;
@@ -249,6 +253,21 @@ void Metrics::RecordCall(absl::string_view method, absl::string_view model, absl
   inflight_->Decrement();
 }
 
+void Metrics::RecordPhases(absl::string_view method, absl::string_view model, const PhaseTimes& times) {
+  const size_t method_idx = MethodIdx(method), model_idx = ModelIdx(model);
+  const std::array<absl::Duration, kNumPhases> durations = {times.tokenize, times.queue, times.inference};
+  for (size_t phase = 0; phase < kNumPhases; ++phase) {
+    PhaseHistogram(method_idx, model_idx, phase)->Observe(absl::ToDoubleSeconds(durations[phase]));
+  }
+}
+
+void Metrics::SetQueueLimits(const QueueLimits& limits) {
+  queue_texts_limit_->Set(static_cast<double>(limits.texts));
+  queue_tokens_limit_->Set(static_cast<double>(limits.tokens));
+  queue_pending_bytes_limit_->Set(static_cast<double>(limits.pending_bytes));
+  batch_tokens_limit_->Set(static_cast<double>(limits.batch_tokens));
+}
+
 void Metrics::SetQueueProbe(std::function<QueueSnapshot()> probe) {
   MutexLock lock(&refresh_mu_);
   queue_probe_ = std::move(probe);
@@ -261,16 +280,7 @@ void Metrics::RefreshGauges() const {
   queue_tokens_->Set(static_cast<double>(queue.tokens));
   queue_pending_bytes_->Set(static_cast<double>(queue.pending_bytes));
   queue_oldest_age_->Set(absl::ToDoubleSeconds(queue.oldest_age));
-  const ProcessStats process = ReadProcessStats();
-  RaiseTo(process_cpu_, process.cpu_seconds);
-  process_resident_->Set(process.resident_bytes);
-  process_virtual_->Set(process.virtual_bytes);
-  process_open_fds_->Set(process.open_fds);
-  process_max_fds_->Set(process.max_fds);
-  process_start_time_->Set(process.start_time_seconds);
-  if (const auto throttled = container_limits_.ThrottledTime()) {
-    RaiseTo(cpu_throttled_, absl::ToDoubleSeconds(*throttled));
-  }
+  process_.Refresh();
 }
 
 std::vector<prometheus::MetricFamily> Metrics::Collect() const {
@@ -288,7 +298,7 @@ double Metrics::TotalStarted() const {
 
 double Metrics::TotalRecorded() const {
   double total = 0;
-  for (const auto& family : request_duration_->Collect()) {
+  for (const auto& family : request_duration_.Collect()) {
     for (const auto& metric : family.metric) total += static_cast<double>(metric.histogram.sample_count);
   }
   return total;

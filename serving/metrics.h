@@ -1,5 +1,5 @@
 // Every metric that octet exports, declared in one struct (names and help texts: metrics.cc; the table for
-// operators: docs). Recording is cheap enough for every call: children are looked up once and kept, labels
+// operators: docs/metrics.md, made from the declarations). Recording is cheap enough for every call: children are looked up once and kept, labels
 // come from sets fixed before serving, and whatever is not in the set folds into "unknown", so no caller
 // can grow the number of series. Values that are read rather than counted (queue, process, container) are
 // refreshed when the struct is collected. Thread-safe.
@@ -26,7 +26,8 @@
 #include "prometheus/gauge.h"
 #include "prometheus/histogram.h"
 #include "prometheus/metric_family.h"
-#include "prometheus/registry.h"
+#include "serving/metric_registry.h"
+#include "serving/process_metrics.h"
 #include "serving/shadow_metrics.h"
 
 namespace octet::serving {
@@ -61,16 +62,25 @@ struct QueueSnapshot {
   absl::Duration oldest_age;     // of the texts waiting for a worker; zero when there are none
 };
 
+// Where the queue is full and calls are refused, and how large a batch may be.
+struct QueueLimits {
+  size_t texts = 0, tokens = 0;
+  size_t pending_bytes = 0;
+  size_t batch_tokens = 0;
+};
+
+// Where the time of an answered call went.
+struct PhaseTimes {
+  absl::Duration tokenize, queue, inference;
+};
+
 // The children of one model. Valid as long as the Metrics.
 struct ModelMetrics {
-  std::string name;                                   // the label value
-  prometheus::Counter* texts = nullptr;               // answered
-  prometheus::Counter* tokens = nullptr;              // of answered texts, after truncation
-  prometheus::Counter* truncated = nullptr;           // texts
-  prometheus::Counter* non_finite = nullptr;          // texts
-  prometheus::Histogram* tokenize_seconds = nullptr;  // these three once per answered call
-  prometheus::Histogram* queue_seconds = nullptr;
-  prometheus::Histogram* inference_seconds = nullptr;
+  std::string name;                           // the label value
+  prometheus::Counter* texts = nullptr;       // answered
+  prometheus::Counter* tokens = nullptr;      // of answered texts, after truncation
+  prometheus::Counter* truncated = nullptr;   // texts
+  prometheus::Counter* non_finite = nullptr;  // texts
   prometheus::Histogram* batch_tokens = nullptr;
   prometheus::Histogram* batch_texts = nullptr;
 };
@@ -99,6 +109,8 @@ struct Metrics final : public prometheus::Collectable {
   Metrics(const Metrics&) = delete;
   Metrics& operator=(const Metrics&) = delete;
 
+  // A model that is to be loaded: it counts as not loaded until it is registered.
+  void ExpectModel(const std::string& name) { model_loaded_->Add({{"model", name}}).Set(0); }
   // Declares a model before its first call; a second time is ignored.
   void RegisterModel(const ModelLabels& labels);
   // The model's children, or those of "unknown".
@@ -112,6 +124,8 @@ struct Metrics final : public prometheus::Collectable {
   void StartCall(absl::string_view method);
   void RecordCall(absl::string_view method, absl::string_view model, absl::string_view code_name,
                   absl::Duration duration);
+  // Once for every call that the pipeline has answered; `method` and `model` as above.
+  void RecordPhases(absl::string_view method, absl::string_view model, const PhaseTimes& times);
   void RecordRejected(RejectReason reason) { rejected_[static_cast<size_t>(reason)]->Increment(); }
 
   void RecordSpans(SpanResult result, size_t num_spans) {
@@ -122,11 +136,18 @@ struct Metrics final : public prometheus::Collectable {
   // earlier probe is not running any more.
   void SetQueueProbe(std::function<QueueSnapshot()> probe);
 
+  void SetQueueLimits(const QueueLimits& limits);
+  // Whether calls are welcome, as /readyz says.
+  void SetReady(bool ready) { ready_->Set(ready ? 1 : 0); }
+
   // Reads queue, process and container into the gauges.
   void RefreshGauges() const;
   std::vector<prometheus::MetricFamily> Collect() const override;  // refreshes first
   // The text exposition format, version 0.0.4.
   std::string Render() const;
+
+  // Of every family, also of those that have no series yet, in the order of declaration.
+  const std::vector<MetricDescription>& descriptions() const { return registry_.descriptions(); }
 
   // Sums for checks and tests.
   double TotalStarted() const;
@@ -136,24 +157,25 @@ struct Metrics final : public prometheus::Collectable {
 
  private:
   static constexpr size_t kNumCodes = 17;
+  static constexpr size_t kNumPhases = 3;  // as PhaseTimes
 
   size_t ModelIdx(absl::string_view name) const;   // 0 = "unknown"
   size_t MethodIdx(absl::string_view name) const;  // 0 = "unknown"
+  void DeclareModels();
+  void DeclareCalls();
+  void DeclareQueue();
   void MakeModel(size_t idx, const std::string& name);
   prometheus::Histogram* CallHistogram(size_t method, size_t model, size_t code);
+  prometheus::Histogram* PhaseHistogram(size_t method, size_t model, size_t phase);
 
-  prometheus::Registry registry_;  // owns all children
-  ShadowFamilies shadow_{&registry_};
-  const ContainerLimits container_limits_;
+  MetricRegistry registry_;           // owns all children
   std::vector<std::string> methods_;  // [0] = "unknown"
 
   // Families with children made later.
-  prometheus::Family<prometheus::Histogram>* request_duration_;  // method, model, code
-  prometheus::Family<prometheus::Histogram>* tokenize_duration_;
-  prometheus::Family<prometheus::Histogram>* queue_duration_;
-  prometheus::Family<prometheus::Histogram>* inference_duration_;
-  prometheus::Family<prometheus::Histogram>* batch_tokens_;
-  prometheus::Family<prometheus::Histogram>* batch_size_;
+  const HistogramFamily request_duration_;
+  const std::array<HistogramFamily, kNumPhases> phase_durations_;
+  const HistogramFamily batch_tokens_;
+  const HistogramFamily batch_size_;
   prometheus::Family<prometheus::Counter>* texts_;
   prometheus::Family<prometheus::Counter>* tokens_;
   prometheus::Family<prometheus::Counter>* truncated_;
@@ -171,13 +193,14 @@ struct Metrics final : public prometheus::Collectable {
   prometheus::Gauge* queue_tokens_;
   prometheus::Gauge* queue_pending_bytes_;
   prometheus::Gauge* queue_oldest_age_;
-  prometheus::Gauge* process_resident_;
-  prometheus::Gauge* process_virtual_;
-  prometheus::Gauge* process_open_fds_;
-  prometheus::Gauge* process_max_fds_;
-  prometheus::Gauge* process_start_time_;
-  prometheus::Counter* process_cpu_;
-  prometheus::Counter* cpu_throttled_;
+  prometheus::Gauge* queue_texts_limit_;
+  prometheus::Gauge* queue_tokens_limit_;
+  prometheus::Gauge* queue_pending_bytes_limit_;
+  prometheus::Gauge* batch_tokens_limit_;
+  prometheus::Gauge* ready_;
+
+  ShadowFamilies shadow_{&registry_};
+  const ProcessMetrics process_;
 
  public:
   // Counted by the pipeline.
@@ -190,8 +213,9 @@ struct Metrics final : public prometheus::Collectable {
   // Published by model_count_: a slot is written once, before the count includes it.
   std::array<ModelMetrics, kMaxModels + 1> models_;
   std::atomic<size_t> model_count_{0};
-  // [method][model][code], made at the first use.
+  // [method][model][code] and [method][model][phase], made at the first use.
   std::unique_ptr<std::atomic<prometheus::Histogram*>[]> calls_;
+  std::unique_ptr<std::atomic<prometheus::Histogram*>[]> phases_;
   Mutex register_mu_;
   mutable Mutex refresh_mu_;
   std::function<QueueSnapshot()> queue_probe_ ABSL_GUARDED_BY(refresh_mu_);

@@ -133,6 +133,10 @@ absl::Status Pipeline::State::Start() {
   RETURN_IF_ERROR(worker.Start(models));
   tokenize_stage.Start(options.num_tokenizer_threads, &heartbeats);
   sweeper.Start(&heartbeats);
+  metrics->SetQueueLimits({.texts = options.max_queue_texts,
+                           .tokens = options.max_queue_tokens,
+                           .pending_bytes = options.max_pending_bytes,
+                           .batch_tokens = options.max_batch_tokens});
   metrics->SetQueueProbe([this] { return Probe(); });
   return absl::OkStatus();
 }

@@ -41,6 +41,7 @@ struct TextInput {
 };
 
 struct Request {
+  absl::string_view method;                    // what its phases are counted under; lives longer than the request
   model::Task task = model::Task::kEmbedding;  // of the model that it needs
   std::optional<size_t> num_labels;            // likewise; absent: any number
   std::string model;                           // empty: the default model

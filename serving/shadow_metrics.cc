@@ -13,10 +13,6 @@ const prometheus::Histogram::BucketBoundaries& DistanceBuckets() {
   return buckets;
 }
 
-prometheus::Family<prometheus::Counter>* Counters(prometheus::Registry* registry, const char* name, const char* help) {
-  return &prometheus::BuildCounter().Name(name).Help(help).Register(*registry);
-}
-
 }  // namespace
 
 absl::string_view ShadowDropName(ShadowDrop reason) {
@@ -25,20 +21,32 @@ absl::string_view ShadowDropName(ShadowDrop reason) {
   return kNames[static_cast<size_t>(reason)];
 }
 
-ShadowFamilies::ShadowFamilies(prometheus::Registry* registry)
-    : texts_(Counters(registry, "octet_shadow_texts_total", "Texts answered that were computed in f32 as well.")),
-      dropped_(Counters(registry, "octet_shadow_dropped_total",
-                        "Texts chosen for comparison with f32 that were not compared, by reason.")),
-      label_flips_(Counters(registry, "octet_shadow_label_flips_total",
-                            "Texts compared whose labels, as the model's settings give them, differ from f32's.")),
-      activations_(Counters(registry, "octet_shadow_activations_total",
-                            "Inputs of linear layers that met a fixed range, in texts chosen for comparison.")),
-      clipped_(Counters(registry, "octet_shadow_clipped_activations_total",
-                        "Inputs of linear layers outside their fixed range, in texts chosen for comparison.")),
-      cosine_distance_(&prometheus::BuildHistogram()
-                            .Name("octet_shadow_cosine_distance")
-                            .Help("1 - cosine between the answer to a text and f32's.")
-                            .Register(*registry)) {}
+ShadowFamilies::ShadowFamilies(MetricRegistry* registry)
+    : texts_(registry->Counters(
+          {"octet_shadow_texts_total", "texts", "Texts answered that were computed in f32 as well.", {"model"}})),
+      dropped_(registry->Counters({"octet_shadow_dropped_total",
+                                   "texts",
+                                   "Texts chosen for comparison with f32 that were not compared, by reason.",
+                                   {"model", "reason"}})),
+      label_flips_(
+          registry->Counters({"octet_shadow_label_flips_total",
+                              "texts",
+                              "Texts compared whose labels, as the model's settings give them, differ from f32's.",
+                              {"model"}})),
+      activations_(
+          registry->Counters({"octet_shadow_activations_total",
+                              "values",
+                              "Inputs of linear layers that met a fixed range, in texts chosen for comparison.",
+                              {"model"}})),
+      clipped_(registry->Counters({"octet_shadow_clipped_activations_total",
+                                   "values",
+                                   "Inputs of linear layers outside their fixed range, in texts chosen for comparison.",
+                                   {"model"}})),
+      cosine_distance_(registry->Histograms({"octet_shadow_cosine_distance",
+                                             "1 - cosine",
+                                             "1 - cosine between the answer to a text and f32's.",
+                                             {"model"}},
+                                            DistanceBuckets())) {}
 
 ShadowMetrics ShadowFamilies::ForModel(const std::string& label) {
   const prometheus::Labels labels = {{"model", label}};
@@ -47,7 +55,7 @@ ShadowMetrics ShadowFamilies::ForModel(const std::string& label) {
   metrics.label_flips = &label_flips_->Add(labels);
   metrics.activations = &activations_->Add(labels);
   metrics.clipped = &clipped_->Add(labels);
-  metrics.cosine_distance = &cosine_distance_->Add(labels, DistanceBuckets());
+  metrics.cosine_distance = cosine_distance_.Add(labels);
   for (size_t i = 0; i < kNumShadowDrops; ++i) {
     const absl::string_view reason = ShadowDropName(static_cast<ShadowDrop>(i));
     metrics.dropped[i] = &dropped_->Add({{"model", label}, {"reason", std::string(reason)}});

@@ -11,7 +11,7 @@
 #include "prometheus/counter.h"
 #include "prometheus/family.h"
 #include "prometheus/histogram.h"
-#include "prometheus/registry.h"
+#include "serving/metric_registry.h"
 
 namespace octet::serving {
 
@@ -40,7 +40,7 @@ struct ShadowMetrics {
 class ShadowFamilies {
  public:
   // `registry` must outlive it.
-  explicit ShadowFamilies(prometheus::Registry* registry);
+  explicit ShadowFamilies(MetricRegistry* registry);
 
   // The same children for the same name; valid as long as the registry.
   ShadowMetrics ForModel(const std::string& label);
@@ -51,7 +51,7 @@ class ShadowFamilies {
   prometheus::Family<prometheus::Counter>* const label_flips_;
   prometheus::Family<prometheus::Counter>* const activations_;
   prometheus::Family<prometheus::Counter>* const clipped_;
-  prometheus::Family<prometheus::Histogram>* const cosine_distance_;
+  const HistogramFamily cosine_distance_;
 };
 
 }  // namespace octet::serving

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "base/release_memory.h"
@@ -178,6 +179,16 @@ int RunServer(const Config& config, const ServePlan& plan, const ContainerLimits
                             .num_threads = plan.num_threads,
                             .container_limits = limits});
   serving::ModelRepository repository(config.default_model());
+  for (const PlannedModel& model : plan.models) metrics.ExpectModel(model.name);
+  // Before the models are loaded, so that operators can watch that as well.
+  std::unique_ptr<rpc::MetricsServer> metrics_server;
+  std::string metrics_address;
+  if (!config.metrics().address().empty()) {
+    auto created = rpc::MetricsServer::Create(config.metrics().address(), &metrics);
+    if (!created.ok()) return Fail(created.status(), kExitConfig);
+    metrics_server = *std::move(created);
+    metrics_address = WithPort(config.metrics().address(), metrics_server->port());
+  }
   if (config.advice().mode() == "measure") LogMeasuredAdvice(config, plan);
   const Refusal refusal = LoadModels(config, plan, limits, &repository);
   for (const std::string& line : refusal.lines) PrintError(line);
@@ -194,14 +205,10 @@ int RunServer(const Config& config, const ServePlan& plan, const ContainerLimits
   rpc_options.watchers = {.tracer = tracing.tracer(), .observer = &call_log};
   auto server = rpc::GrpcServer::Create(rpc_options, pipeline->get(), &repository, &metrics, &SteadyClock::Get());
   if (!server.ok()) return Fail(server.status(), kExitConfig);  // cannot bind
-  std::unique_ptr<rpc::MetricsServer> metrics_server;
-  std::string metrics_address;
-  if (!config.metrics().address().empty()) {
-    auto created = rpc::MetricsServer::Create(config.metrics().address(), &metrics, pipeline->get(), server->get());
-    if (!created.ok()) return Fail(created.status(), kExitConfig);
-    metrics_server = *std::move(created);
-    metrics_address = WithPort(config.metrics().address(), metrics_server->port());
-  }
+  if (metrics_server != nullptr) metrics_server->Watch(pipeline->get(), server->get());
+  const auto unwatch = absl::MakeCleanup([&] {
+    if (metrics_server != nullptr) metrics_server->Unwatch();
+  });
   signals->SetReady();
   (*server)->SetServing(true);
   PrintReady(config, plan, WithPort(config.grpc().address(), (*server)->port()), metrics_address);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/mutex.h"
 
 namespace octet::rpc {
 namespace {
@@ -71,40 +72,63 @@ const char* WhyNotBound(const std::string& address) {
 }  // namespace
 
 struct MetricsServer::State {
-  State(serving::Metrics* m, const serving::Pipeline* p, const GrpcServer* s) : metrics(m), pipeline(p), server(s) {}
+  explicit State(serving::Metrics* m) : metrics(m) {}
 
   serving::Metrics* const metrics;
-  const serving::Pipeline* const pipeline;
-  const GrpcServer* const server;
+  mutable Mutex mu;
+  const serving::Pipeline* pipeline ABSL_GUARDED_BY(mu) = nullptr;
+  const GrpcServer* server ABSL_GUARDED_BY(mu) = nullptr;
 
   Answer Health() const {
-    const serving::PipelineHealth health = pipeline->Health();
-    if (health.live) return {200, "ok\n"};
-    return {503, absl::StrCat(health.reason, "\n")};
+    MutexLock lock(&mu);
+    return HealthLocked();
   }
   Answer Readiness() const {
+    MutexLock lock(&mu);
+    if (server == nullptr) return {503, "loading\n"};
     if (!server->serving()) return {503, "not serving\n"};
-    const Answer health = Health();
+    const Answer health = HealthLocked();
     return health.code == 200 ? Answer{200, "ready\n"} : health;
   }
+  Answer Scrape() const {
+    metrics->SetReady(Readiness().code == 200);
+    return {200, metrics->Render()};
+  }
+  void Set(const serving::Pipeline* p, const GrpcServer* s) {
+    MutexLock lock(&mu);
+    pipeline = p;
+    server = s;
+  }
 
-  Page metrics_page{"text/plain; version=0.0.4; charset=utf-8", [this] { return Answer{200, metrics->Render()}; }};
+  Page metrics_page{"text/plain; version=0.0.4; charset=utf-8", [this] { return Scrape(); }};
   Page health_page{kPlainText, [this] { return Health(); }};
   Page ready_page{kPlainText, [this] { return Readiness(); }};
   std::unique_ptr<CivetServer> http;  // last: its threads use the pages
   int port = 0;
+
+ private:
+  Answer HealthLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    if (pipeline == nullptr) return {200, "ok\n"};
+    const serving::PipelineHealth health = pipeline->Health();
+    if (health.live) return {200, "ok\n"};
+    return {503, absl::StrCat(health.reason, "\n")};
+  }
 };
 
 MetricsServer::MetricsServer(std::unique_ptr<State> state) : state_(std::move(state)) {}
 MetricsServer::~MetricsServer() = default;
 
+void MetricsServer::Watch(const serving::Pipeline* pipeline, const GrpcServer* server) {
+  state_->Set(pipeline, server);
+}
+
+void MetricsServer::Unwatch() { state_->Set(nullptr, nullptr); }
+
 int MetricsServer::port() const { return state_->port; }
 
 absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Create(const std::string& address,
-                                                                     serving::Metrics* metrics,
-                                                                     const serving::Pipeline* pipeline,
-                                                                     const GrpcServer* server) {
-  auto state = std::make_unique<State>(metrics, pipeline, server);
+                                                                     serving::Metrics* metrics) {
+  auto state = std::make_unique<State>(metrics);
   const std::vector<std::string> options = {
       "listening_ports",
       ListeningPorts(address),

@@ -16,16 +16,19 @@ namespace octet::rpc {
 class MetricsServer {
  public:
   // `address` is HOST:PORT, or :PORT for all interfaces; port 0 takes a free one. [IPV6]:PORT needs a
-  // civetweb with IPv6, which Debian 12's is not. FailedPrecondition "cannot bind ..." when it cannot. The
-  // pointers must outlive the server.
+  // civetweb with IPv6, which Debian 12's is not. FailedPrecondition "cannot bind ..." when it cannot. `metrics`
+  // must outlive the server.
   //   /metrics  200
-  //   /healthz  200 "ok", or 503 and the reason when pipeline->Health() says that a thread is stuck
-  //   /readyz   200 "ready", or 503 when the server is not serving or not healthy
+  //   /healthz  200 "ok", or 503 and the reason when a thread of the pipeline is stuck
+  //   /readyz   200 "ready", or 503 when the server is loading, not serving or not healthy
   // HEAD is as GET without the body; other methods get 405, other paths 404.
-  static absl::StatusOr<std::unique_ptr<MetricsServer>> Create(const std::string& address, serving::Metrics* metrics,
-                                                               const serving::Pipeline* pipeline,
-                                                               const GrpcServer* server);
+  static absl::StatusOr<std::unique_ptr<MetricsServer>> Create(const std::string& address, serving::Metrics* metrics);
   ~MetricsServer();  // takes up to 2 s: civetweb looks that often whether it should stop
+
+  // Whose health and readiness the pages tell from now on, until Unwatch; both must live until then. Before and after
+  // that the process is healthy and not ready.
+  void Watch(const serving::Pipeline* pipeline, const GrpcServer* server);
+  void Unwatch();  // when this returns, no page is using them
 
   int port() const;
 

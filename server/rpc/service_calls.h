@@ -33,6 +33,7 @@ inline std::string LabelOf(const ServiceContext& context, const std::string& mod
 template <typename Parsed, typename Finish>
 void Submit(const ServiceContext& context, Call call, std::unique_ptr<Parsed> parsed, Finish finish) {
   serving::Request request = std::move(parsed->request);
+  request.method = call.method;
   request.deadline = call.deadline;
   request.cancelled = call.cancelled;
   request.trace = std::move(call.trace);

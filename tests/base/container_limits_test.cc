@@ -20,13 +20,17 @@ TEST(ContainerLimitsTest, ReadsCgroupV2AndItsAncestors) {
   WriteFile(root.File("sys/fs/cgroup/pod/app/cpu.max"), "max 100000\n");
   WriteFile(root.File("sys/fs/cgroup/pod/app/memory.max"), "max\n");
   WriteFile(root.File("sys/fs/cgroup/pod/app/cpuset.cpus.effective"), "0-2,7\n");
-  WriteFile(root.File("sys/fs/cgroup/pod/app/cpu.stat"), "usage_usec 5\nthrottled_usec 2500000\n");
+  WriteFile(root.File("sys/fs/cgroup/pod/app/cpu.stat"),
+            "usage_usec 5\nnr_periods 90\nnr_throttled 40\nthrottled_usec 2500000\n");
   const ContainerLimits limits = ContainerLimits::Detect(root.path(), 8);
   EXPECT_EQ(limits.cpu_quota(), 1.5);
   EXPECT_EQ(limits.cpuset_cpus(), 4);
   EXPECT_EQ(limits.memory_limit_bytes(), uint64_t{1} << 30);
   EXPECT_EQ(limits.NumThreads(), 2);
-  EXPECT_EQ(limits.ThrottledTime(), absl::Milliseconds(2500));
+  ASSERT_TRUE(limits.Throttling());
+  EXPECT_EQ(limits.Throttling()->time, absl::Milliseconds(2500));
+  EXPECT_EQ(limits.Throttling()->periods, 90);
+  EXPECT_EQ(limits.Throttling()->throttled_periods, 40);
 }
 
 TEST(ContainerLimitsTest, ReadsCgroupV1BelowAHostPath) {
@@ -38,7 +42,7 @@ TEST(ContainerLimitsTest, ReadsCgroupV1BelowAHostPath) {
             "32 23 0:28 / /sys/fs/cgroup/cpu\\040set rw - cgroup cgroup rw,cpuset\n");
   WriteFile(root.File("sys/fs/cgroup/cpu/cpu.cfs_quota_us"), "50000\n");
   WriteFile(root.File("sys/fs/cgroup/cpu/cpu.cfs_period_us"), "100000\n");
-  WriteFile(root.File("sys/fs/cgroup/cpu/cpu.stat"), "nr_throttled 3\nthrottled_time 1500000000\n");
+  WriteFile(root.File("sys/fs/cgroup/cpu/cpu.stat"), "nr_periods 8\nnr_throttled 3\nthrottled_time 1500000000\n");
   WriteFile(root.File("sys/fs/cgroup/memory/memory.limit_in_bytes"), "268435456\n");
   WriteFile(root.File("sys/fs/cgroup/cpu set/docker/abc/cpuset.cpus"), "3\n");
   const ContainerLimits limits = ContainerLimits::Detect(root.path(), 8);
@@ -46,7 +50,10 @@ TEST(ContainerLimitsTest, ReadsCgroupV1BelowAHostPath) {
   EXPECT_EQ(limits.cpuset_cpus(), 1);
   EXPECT_EQ(limits.memory_limit_bytes(), uint64_t{256} << 20);
   EXPECT_EQ(limits.NumThreads(), 1);
-  EXPECT_EQ(limits.ThrottledTime(), absl::Milliseconds(1500));
+  ASSERT_TRUE(limits.Throttling());
+  EXPECT_EQ(limits.Throttling()->time, absl::Milliseconds(1500));
+  EXPECT_EQ(limits.Throttling()->periods, 8);
+  EXPECT_EQ(limits.Throttling()->throttled_periods, 3);
 }
 
 TEST(ContainerLimitsTest, WithoutLimitsTakesTheAffinity) {
@@ -59,7 +66,7 @@ TEST(ContainerLimitsTest, WithoutLimitsTakesTheAffinity) {
   WriteFile(root.File("cg/mem/memory.limit_in_bytes"), "9223372036854771712\n");
   for (const std::string& path : {root.path(), root.path() + "/nothing"}) {
     const ContainerLimits limits = ContainerLimits::Detect(path, 6);
-    EXPECT_FALSE(limits.cpu_quota() || limits.memory_limit_bytes() || limits.ThrottledTime());
+    EXPECT_FALSE(limits.cpu_quota() || limits.memory_limit_bytes() || limits.Throttling());
     EXPECT_EQ(limits.NumThreads(), 6);
   }
   EXPECT_GE(ContainerLimits::Detect().affinity_cpus(), 1);  // the real machine

@@ -1,9 +1,7 @@
 """What other people's programs see: generated stubs, tei.v1 clients, grpcurl, health, reflection, Prometheus."""
 import json
-import socket
 import subprocess
 import threading
-import urllib.parse
 import urllib.request
 
 import grpc
@@ -16,6 +14,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 import octet_server
 from octet_server import OctetServer
 from programs import find_program, grpcurl
+from prometheus_server import PrometheusServer
 from stubs import octet_pb2, tei_grpc, tei_pb2
 from vectors import array_of, cosines
 
@@ -190,37 +189,10 @@ def test_http_paths(server, path, status):
     assert got == status
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 @pytest.fixture(scope="module")
 def prometheus(server, tmp_path_factory):
-    """Address of a real Prometheus that scrapes the server every 100 ms."""
-    program = find_program("prometheus")
-    tmp_path = tmp_path_factory.mktemp("prometheus")
-    config = tmp_path / "prometheus.yml"
-    config.write_text("global: {scrape_interval: 100ms, scrape_timeout: 100ms}\n"
-                      "scrape_configs:\n- job_name: octet\n  static_configs:\n"
-                      f"  - targets: ['{server.metrics_address}']\n")
-    address = f"127.0.0.1:{free_port()}"
-    with open(tmp_path / "log", "w", encoding="utf-8") as log:
-        process = subprocess.Popen([program, f"--config.file={config}", f"--web.listen-address={address}",
-                                    f"--storage.tsdb.path={tmp_path / 'data'}"], stdout=log, stderr=log)
-    yield address
-    process.terminate()
-    process.wait()
-
-
-def query(address, expression):
-    url = f"http://{address}/api/v1/query?" + urllib.parse.urlencode({"query": expression})
-    try:
-        with urllib.request.urlopen(url, timeout=10) as response:
-            return [float(r["value"][1]) for r in json.load(response)["data"]["result"]]
-    except OSError:  # still starting
-        return []
+    with PrometheusServer(server.metrics_address, tmp_path_factory.mktemp("prometheus"), "100ms") as running:
+        yield running
 
 
 @pytest.mark.parametrize("expression", [
@@ -233,10 +205,10 @@ def query(address, expression):
 ])
 def test_prometheus_answers(server, prometheus, expression):
     pause = threading.Event()
-    while not (result := query(prometheus, expression)):  # the runner's limit ends a wait for ever
+    while not (result := prometheus.query(expression)):  # the runner's limit ends a wait for ever
         server.embed(["traffic"])
         pause.wait(0.05)
-    assert np.isfinite(result).all()
+    assert np.isfinite(list(result.values())).all()
 
 
 def test_promtool_finds_nothing(server):

@@ -1,21 +1,18 @@
 """Shadows: a share of the answered texts computed in f32 as well, and what operators see of it."""
 import os
 import re
-import subprocess
 import threading
 
 import numpy as np
 
 import octet_server
 from octet_server import OctetServer, run_octet
-from programs import find_program
 from stubs import ROOT, octet_pb2
 from test_memory import ALLOWANCE_MIB, printed_budget_mib
 from vectors import array_of, cosines, embed_all
 
 EXIT_CONFIG = 2
 RULES = os.path.join(ROOT, "deploy", "prometheus", "octet-shadow.rules.yml")
-RULES_TEST = os.path.join(os.path.dirname(__file__), "octet-shadow.rules_test.yml")
 
 
 def config_of(directory, shadow, more=""):
@@ -130,13 +127,6 @@ def test_what_cannot_be_compared_is_refused_with_the_remedy(tiny_model, tmp_path
     assert "shadow: engine.precision is f32" in error
     error = start_error(tmp_path, config_of(floats, "{share: 2}"))
     assert "shadow.share 2, want 0 to 1" in error
-
-
-def test_alert_rules():
-    promtool = find_program("promtool")
-    for words in (["check", "rules", RULES], ["test", "rules", RULES_TEST]):
-        done = subprocess.run([promtool, *words], capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_alert_rules_ask_for_metrics_that_are_there(tiny_model, tmp_path):

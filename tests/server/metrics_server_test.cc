@@ -69,10 +69,11 @@ class MetricsServerTest : public ServerHarness {
  protected:
   void StartAll(const std::string& address = "127.0.0.1:0") {
     Start();
-    auto http = MetricsServer::Create(address, metrics_.get(), pipeline_.get(), server_.get());
+    auto http = MetricsServer::Create(address, metrics_.get());
     ASSERT_TRUE(http.ok()) << http.status();
     http_ = *std::move(http);
     ASSERT_GT(http_->port(), 0);
+    http_->Watch(pipeline_.get(), server_.get());
   }
 
   std::string Request(const std::string& bytes, int family = AF_INET) {
@@ -132,6 +133,21 @@ TEST_F(MetricsServerTest, ReadinessFollowsTheServer) {
   EXPECT_THAT(Ask("GET", "/healthz"), AllOf(StartsWith("HTTP/1.1 200 "), EndsWith("\r\n\r\nok\n")));
 }
 
+TEST_F(MetricsServerTest, AMetricSaysWhatReadinessSays) {
+  StartAll();
+  EXPECT_THAT(Ask("GET", "/metrics"), HasSubstr("\noctet_ready 1\n"));
+  server_->SetServing(false);
+  EXPECT_THAT(Ask("GET", "/metrics"), HasSubstr("\noctet_ready 0\n"));
+}
+
+TEST_F(MetricsServerTest, BeforeThereIsAServerItIsHealthyAndLoading) {
+  StartAll();
+  http_->Unwatch();
+  EXPECT_THAT(Ask("GET", "/healthz"), StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(Ask("GET", "/readyz"), AllOf(StartsWith("HTTP/1.1 503 "), EndsWith("\r\n\r\nloading\n")));
+  EXPECT_THAT(Ask("GET", "/metrics"), HasSubstr("\noctet_ready 0\n"));
+}
+
 TEST_F(MetricsServerTest, AStuckWorkerIsNeitherHealthyNorReadyAndSaysWhy) {
   pipeline_options_.busy_limit = absl::Milliseconds(20);
   StartAll();
@@ -182,7 +198,7 @@ TEST_F(MetricsServerTest, ListensOnAllInterfacesWithoutAHost) {
 // Whether IPv6 works is up to the system's civetweb; if it does not, the refusal must say so.
 TEST_F(MetricsServerTest, ListensOnIpv6OrSaysWhyNot) {
   Start();
-  auto http = MetricsServer::Create("[::1]:0", metrics_.get(), pipeline_.get(), server_.get());
+  auto http = MetricsServer::Create("[::1]:0", metrics_.get());
   if (!http.ok()) {
     EXPECT_EQ(http.status().code(), absl::StatusCode::kFailedPrecondition);
     EXPECT_THAT(std::string(http.status().message()), StartsWith("cannot bind [::1]:0: "));
@@ -198,7 +214,7 @@ TEST_F(MetricsServerTest, ListensOnIpv6OrSaysWhyNot) {
 TEST_F(MetricsServerTest, RefusesAnAddressInUseAndOneThatIsNone) {
   StartAll();
   for (const std::string& address : {absl::StrCat("127.0.0.1:", http_->port()), std::string("nonsense")}) {
-    const auto second = MetricsServer::Create(address, metrics_.get(), pipeline_.get(), server_.get());
+    const auto second = MetricsServer::Create(address, metrics_.get());
     EXPECT_EQ(second.status().code(), absl::StatusCode::kFailedPrecondition) << address;
     EXPECT_THAT(std::string(second.status().message()), StartsWith(absl::StrCat("cannot bind ", address)));
   }

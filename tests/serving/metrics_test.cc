@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <set>
 #include <string>
 #include <thread>
@@ -17,6 +18,7 @@ namespace {
 using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::UnorderedElementsAreArray;
 
 MetricsOptions Options() {
   MetricsOptions options;
@@ -36,24 +38,32 @@ TEST(MetricsTest, NamesAndTypesAreStable) {
   const std::set<std::string> expected = {
       "octet_batch_size histogram",
       "octet_batch_tokens histogram",
+      "octet_batch_tokens_limit gauge",
       "octet_build_info gauge",
       "octet_calls_started_total counter",
       "octet_cancelled_total counter",
       "octet_computed_after_expiry_total counter",
       "octet_cpu_limit_cores gauge",
+      "octet_cpu_periods_total counter",
+      "octet_cpu_throttled_periods_total counter",
       "octet_cpu_throttled_seconds_total counter",
       "octet_expired_in_queue_total counter",
       "octet_inference_duration_seconds histogram",
       "octet_inflight_requests gauge",
+      "octet_memory_limit_bytes gauge",
       "octet_model_info gauge",
       "octet_model_load_seconds gauge",
       "octet_model_loaded gauge",
       "octet_non_finite_outputs_total counter",
       "octet_queue_depth gauge",
+      "octet_queue_depth_limit gauge",
       "octet_queue_duration_seconds histogram",
       "octet_queue_oldest_age_seconds gauge",
       "octet_queue_pending_bytes gauge",
+      "octet_queue_pending_limit_bytes gauge",
       "octet_queue_tokens gauge",
+      "octet_queue_tokens_limit gauge",
+      "octet_ready gauge",
       "octet_rejected_total counter",
       "octet_request_duration_seconds histogram",
       "octet_shadow_activations_total counter",
@@ -81,6 +91,7 @@ TEST(MetricsTest, NamesAndTypesAreStable) {
   metrics.ForShadow("mini");
   metrics.StartCall("tei.v1.Embed/Embed");
   metrics.RecordCall("tei.v1.Embed/Embed", "mini", "OK", absl::Milliseconds(1));
+  metrics.RecordPhases("tei.v1.Embed/Embed", "mini", {});
   std::set<std::string> actual;
   for (const auto& family : metrics.Collect()) {
     EXPECT_FALSE(family.help.empty()) << family.name;
@@ -91,6 +102,35 @@ TEST(MetricsTest, NamesAndTypesAreStable) {
                                                                                     : " gauge"));
   }
   EXPECT_THAT(actual, ElementsAreArray(expected));
+}
+
+// What docs/metrics.md says of labels and buckets is what series have.
+TEST(MetricsTest, SeriesHaveTheLabelsAndBucketsThatWereDeclared) {
+  Metrics metrics(Options());
+  metrics.RegisterModel(Mini());
+  metrics.ForShadow("mini");
+  metrics.RecordCall("tei.v1.Embed/Embed", "mini", "OK", absl::Milliseconds(1));
+  metrics.RecordPhases("tei.v1.Embed/Embed", "mini", {});
+  std::map<std::string, MetricDescription> declared;
+  for (const MetricDescription& metric : metrics.descriptions()) declared[metric.spec.name] = metric;
+  size_t num_families = 0;
+  for (const auto& family : metrics.Collect()) {
+    ASSERT_EQ(declared.count(family.name), 1u) << family.name;
+    const MetricDescription& description = declared[family.name];
+    EXPECT_EQ(family.type, description.type) << family.name;
+    ASSERT_FALSE(family.metric.empty()) << family.name;
+    for (const auto& series : family.metric) {
+      std::vector<std::string> labels;
+      for (const auto& label : series.label) labels.push_back(label.name);
+      EXPECT_THAT(labels, UnorderedElementsAreArray(description.spec.labels)) << family.name;
+      std::vector<double> edges;
+      for (const auto& bucket : series.histogram.bucket) edges.push_back(bucket.upper_bound);
+      if (!edges.empty()) edges.pop_back();  // +Inf
+      EXPECT_EQ(edges, description.buckets) << family.name;
+    }
+    ++num_families;
+  }
+  EXPECT_EQ(num_families, declared.size());
 }
 
 TEST(MetricsTest, LatencyHasAnEdgeAtEveryObjective) {
@@ -119,6 +159,35 @@ TEST(MetricsTest, CallsAreCountedByMethodModelAndCode) {
   EXPECT_THAT(text, HasSubstr("octet_inflight_requests 0"));
 }
 
+// Else a share of calls that did not fail would be empty when all of them do.
+TEST(MetricsTest, EveryModelHasASeriesOfSuccessFromTheStart) {
+  Metrics metrics(Options());
+  metrics.RegisterModel(Mini());
+  for (const char* model : {"mini", "unknown"}) {
+    EXPECT_THAT(metrics.Render(),
+                HasSubstr(absl::StrCat("octet_request_duration_seconds_count{code=\"OK\",method=\"unknown\",model=\"",
+                                       model, "\"} 0")));
+  }
+}
+
+TEST(MetricsTest, PhasesAreCountedByMethodAndModel) {
+  Metrics metrics(Options());
+  metrics.RegisterModel(Mini());
+  EXPECT_THAT(metrics.Render(), Not(HasSubstr("octet_queue_duration_seconds_count")));
+  const PhaseTimes times = {
+      .tokenize = absl::Milliseconds(1), .queue = absl::Milliseconds(2), .inference = absl::Milliseconds(4)};
+  metrics.RecordPhases("tei.v1.Embed/Embed", "mini", times);
+  metrics.RecordPhases("tei.v1.Embed/Embed", "mini", times);
+  metrics.RecordPhases("other", "other", times);
+  const std::string text = metrics.Render();
+  const std::string labels = "{method=\"tei.v1.Embed/Embed\",model=\"mini\"} ";
+  EXPECT_THAT(text, HasSubstr(absl::StrCat("octet_tokenize_duration_seconds_sum", labels, "0.002")));
+  EXPECT_THAT(text, HasSubstr(absl::StrCat("octet_queue_duration_seconds_sum", labels, "0.004")));
+  EXPECT_THAT(text, HasSubstr(absl::StrCat("octet_inference_duration_seconds_sum", labels, "0.008")));
+  EXPECT_THAT(text, HasSubstr(absl::StrCat("octet_inference_duration_seconds_count", labels, "2")));
+  EXPECT_THAT(text, HasSubstr("octet_inference_duration_seconds_count{method=\"unknown\",model=\"unknown\"} 1"));
+}
+
 // R15: whatever a caller sends, the number of series is bounded by what the operator configured.
 TEST(MetricsTest, R15HostileLabelsFoldIntoUnknown) {
   Metrics metrics(Options());
@@ -131,7 +200,7 @@ TEST(MetricsTest, R15HostileLabelsFoldIntoUnknown) {
   EXPECT_THAT(metrics.Render(), Not(HasSubstr("evil")));
   for (const auto& family : metrics.Collect()) {
     if (family.name == "octet_request_duration_seconds") {
-      EXPECT_EQ(family.metric.size(), 1u);
+      EXPECT_EQ(family.metric.size(), 3u);  // and OK of each model
     }
     EXPECT_LE(family.metric.size(), 8u) << family.name;
   }
@@ -148,6 +217,21 @@ TEST(MetricsTest, ModelsBeyondTheTableShareUnknown) {
   EXPECT_EQ(metrics.ForModel(absl::StrCat("model", Metrics::kMaxModels - 1))->name,
             absl::StrCat("model", Metrics::kMaxModels - 1));
   EXPECT_EQ(metrics.ForModel(absl::StrCat("model", Metrics::kMaxModels))->name, "unknown");
+}
+
+TEST(MetricsTest, AModelIsNotLoadedUntilItIsRegistered) {
+  Metrics metrics(Options());
+  EXPECT_THAT(metrics.Render(), Not(HasSubstr("octet_model_loaded")));
+  metrics.ExpectModel("mini");
+  EXPECT_THAT(metrics.Render(), HasSubstr("octet_model_loaded{model=\"mini\"} 0"));
+  metrics.RegisterModel(Mini());
+  EXPECT_THAT(metrics.Render(), HasSubstr("octet_model_loaded{model=\"mini\"} 1"));
+  metrics.ExpectModel("late");  // with the table full
+  for (size_t i = 0; i < Metrics::kMaxModels; ++i) {
+    metrics.RegisterModel({absl::StrCat("model", i), "v", "int8", "avx2", {}});
+  }
+  metrics.RegisterModel({"late", "v", "int8", "avx2", {}});
+  EXPECT_THAT(metrics.Render(), HasSubstr("octet_model_loaded{model=\"late\"} 1"));
 }
 
 TEST(MetricsTest, ModelAndBuildAreDescribed) {
@@ -187,6 +271,12 @@ TEST(MetricsTest, QueueIsReadWhenScraped) {
   EXPECT_THAT(text, HasSubstr("octet_queue_tokens 70"));
   EXPECT_THAT(text, HasSubstr("octet_queue_pending_bytes 900"));
   EXPECT_THAT(text, HasSubstr("octet_queue_oldest_age_seconds 2"));
+  metrics.SetQueueLimits({.texts = 4096, .tokens = 65536, .pending_bytes = 1000, .batch_tokens = 8192});
+  text = metrics.Render();
+  EXPECT_THAT(text, HasSubstr("octet_queue_depth_limit 4096"));
+  EXPECT_THAT(text, HasSubstr("octet_queue_tokens_limit 65536"));
+  EXPECT_THAT(text, HasSubstr("octet_queue_pending_limit_bytes 1000"));
+  EXPECT_THAT(text, HasSubstr("octet_batch_tokens_limit 8192"));
   metrics.SetQueueProbe(nullptr);
   EXPECT_THAT(metrics.Render(), HasSubstr("octet_queue_depth 0"));
 }
@@ -195,13 +285,15 @@ TEST(MetricsTest, ProcessValuesArePlausible) {
   Metrics metrics(Options());
   std::map<std::string, double> values;
   for (const auto& family : metrics.Collect()) {
-    if (family.name.rfind("process_", 0) != 0) continue;
-    const auto& metric = family.metric.at(0);
+    if (family.metric.size() != 1) continue;
+    const auto& metric = family.metric[0];
     values[family.name] = family.type == prometheus::MetricType::Counter ? metric.counter.value : metric.gauge.value;
   }
   EXPECT_GT(values["process_cpu_seconds_total"], 0);
   EXPECT_GT(values["process_resident_memory_bytes"], 1 << 20);
   EXPECT_GT(values["process_virtual_memory_bytes"], values["process_resident_memory_bytes"]);
+  EXPECT_GE(values["octet_memory_limit_bytes"], values["process_resident_memory_bytes"]);
+  EXPECT_GE(values["octet_cpu_periods_total"], values["octet_cpu_throttled_periods_total"]);
   EXPECT_GE(values["process_open_fds"], 3);
   EXPECT_GE(values["process_max_fds"], values["process_open_fds"]);
   EXPECT_GT(values["process_start_time_seconds"], 1.6e9);
