@@ -1,5 +1,6 @@
-// The input tensors of a ModelInferRequest as inputs of the pipeline: texts or pairs borrowed from the message, or token
-// ids. Raw and typed contents; every size is checked against the shape before anything is made of it. Thread-safe.
+// The input tensors of a ModelInferRequest as inputs of the pipeline: texts or pairs borrowed from the message, or
+// token ids. Raw and typed contents; every size is checked against the shape before anything is made of it. Thread-
+// safe.
 #ifndef OCTET_SERVER_RPC_INFERENCE_INFER_INPUTS_H_
 #define OCTET_SERVER_RPC_INFERENCE_INFER_INPUTS_H_
 
@@ -13,8 +14,8 @@
 
 namespace octet::rpc {
 
-// Sets texts or encodings, and texts_name, in `request`; texts live as long as `message`. Returns the length of the rows
-// of input_ids; 0 for texts. InvalidArgument, with a reason, naming the tensor:
+// Sets texts or encodings, and texts_name, in `request`; texts live as long as `message`. Returns the length of the
+// rows of input_ids; 0 for texts. InvalidArgument, with a reason, naming the tensor:
 //   "inputs: \"foo\" is no input of the model, which takes text, input_ids, attention_mask, token_type_ids"
 //   "text: datatype \"INT64\", needed BYTES"
 //   "text: shape [2, 3], needed [n] or [n, 1]"

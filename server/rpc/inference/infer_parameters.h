@@ -1,6 +1,6 @@
-// Parameters of a ModelInferRequest: what octet offers of its own beside the tensors. A name that octet does not know is
-// refused, because a misspelled wish would otherwise change answers in silence; those of Triton's scheduler that mean
-// nothing here are taken and ignored. Thread-safe functions.
+// Parameters of a ModelInferRequest: what octet offers of its own beside the tensors. A name that octet does not know
+// is refused, because a misspelled wish would otherwise change answers in silence; those of Triton's scheduler that
+// mean nothing here are taken and ignored. Thread-safe functions.
 #ifndef OCTET_SERVER_RPC_INFERENCE_INFER_PARAMETERS_H_
 #define OCTET_SERVER_RPC_INFERENCE_INFER_PARAMETERS_H_
 

@@ -1,5 +1,5 @@
-// inference.GRPCInferenceService. ModelInfer and its stream go through the pipeline as all services' calls do; what else
-// it says is answered at once.
+// inference.GRPCInferenceService. ModelInfer and its stream go through the pipeline as all services' calls do; what
+// else it says is answered at once.
 #include <algorithm>
 #include <string>
 #include <utility>

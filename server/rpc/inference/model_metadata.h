@@ -1,4 +1,5 @@
-// What the Open Inference Protocol says about the server and its models: names, versions, tensors. Thread-safe functions.
+// What the Open Inference Protocol says about the server and its models: names, versions, tensors. Thread-safe
+// functions.
 #ifndef OCTET_SERVER_RPC_INFERENCE_MODEL_METADATA_H_
 #define OCTET_SERVER_RPC_INFERENCE_MODEL_METADATA_H_
 

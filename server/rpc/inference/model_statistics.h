@@ -1,5 +1,5 @@
-// ModelStatistics from the counters that /metrics shows: the same numbers in Triton's words, in ns since start, over all
-// services. Thread-safe functions.
+// ModelStatistics from the counters that /metrics shows: the same numbers in Triton's words, in ns since start, over
+// all services. Thread-safe functions.
 #ifndef OCTET_SERVER_RPC_INFERENCE_MODEL_STATISTICS_H_
 #define OCTET_SERVER_RPC_INFERENCE_MODEL_STATISTICS_H_
 

@@ -1,5 +1,5 @@
-// Which tensors of the Open Inference Protocol a model takes and yields: names, datatypes and shapes. What ModelMetadata
-// lists and what requests are checked against. Thread-safe functions.
+// Which tensors of the Open Inference Protocol a model takes and yields: names, datatypes and shapes. What
+// ModelMetadata lists and what requests are checked against. Thread-safe functions.
 #ifndef OCTET_SERVER_RPC_INFERENCE_TENSORS_H_
 #define OCTET_SERVER_RPC_INFERENCE_TENSORS_H_
 
@@ -45,8 +45,8 @@ const TensorSpec* FindTensorOrNull(const std::vector<TensorSpec>& tensors, absl:
 // Their names for a message: "a, b, c".
 std::string TensorNames(const std::vector<TensorSpec>& tensors);
 
-// How a name that a client has made up appears in a message: quoted if it is a short identifier, else by its size, so that
-// nothing else that it may have put there comes out in a log.
+// How a name that a client has made up appears in a message: quoted if it is a short identifier, else by its size, so
+// that nothing else that it may have put there comes out in a log.
 std::string QuoteName(absl::string_view name);
 
 }  // namespace octet::rpc
