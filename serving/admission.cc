@@ -39,6 +39,13 @@ absl::StatusOr<Admission::Ticket> Admission::AdmitTokens(size_t tokens, size_t n
   return Ticket(this, {.queue_tokens = tokens, .queue_texts = num_texts});
 }
 
+absl::StatusOr<Admission::Ticket> Admission::AdmitHiddenStates(size_t bytes) {
+  MutexLock lock(&mu_);
+  if (!Fits(use_.hidden_state_bytes, bytes, limits_.max_hidden_state_bytes)) return Refuse();
+  use_.hidden_state_bytes += bytes;
+  return Ticket(this, {.hidden_state_bytes = bytes});
+}
+
 absl::Status Admission::Refuse() const {
   return WithRetryAfter(WithReason(absl::ResourceExhaustedError("queue: full"), kReasonQueueFull), DrainTime());
 }
@@ -72,6 +79,7 @@ void Admission::GiveBack(const AdmissionUse& amount) {
   use_.pending_bytes -= amount.pending_bytes;
   use_.queue_tokens -= amount.queue_tokens;
   use_.queue_texts -= amount.queue_texts;
+  use_.hidden_state_bytes -= amount.hidden_state_bytes;
 }
 
 void Admission::Ticket::Reset() {

@@ -1,6 +1,7 @@
 // How much work the server takes in. Two stages, because tokens are known only after tokenizing: first the
 // bytes of texts waiting for or in tokenizing, then the tokens and texts waiting for a worker. Beyond
-// either, a call is refused at once and told when to come back. What was taken is held by tickets, which
+// either, a call is refused at once and told when to come back; likewise one whose answer has a vector for every
+// token, if such answers would take too much memory. What was taken is held by tickets, which
 // give it back on every path. Knows no queues and no threads. Thread-safe.
 #ifndef OCTET_SERVING_ADMISSION_H_
 #define OCTET_SERVING_ADMISSION_H_
@@ -18,10 +19,11 @@ struct AdmissionLimits {
   size_t max_pending_bytes = 0;
   size_t max_queue_tokens = 0;
   size_t max_queue_texts = 0;
+  size_t max_hidden_state_bytes = 0;
 };
 
 struct AdmissionUse {
-  size_t pending_bytes = 0, queue_tokens = 0, queue_texts = 0;
+  size_t pending_bytes = 0, queue_tokens = 0, queue_texts = 0, hidden_state_bytes = 0;
 };
 
 class Admission {
@@ -63,6 +65,7 @@ class Admission {
   // is held. Something that comes alone is always admitted, so that no call can wait for ever.
   absl::StatusOr<Ticket> AdmitBytes(size_t text_bytes, size_t num_texts);
   absl::StatusOr<Ticket> AdmitTokens(size_t tokens, size_t num_texts);
+  absl::StatusOr<Ticket> AdmitHiddenStates(size_t bytes);
 
   // Tells how fast the server works off its queue.
   void RecordBatch(size_t tokens, absl::Duration compute_time);

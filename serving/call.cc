@@ -32,7 +32,8 @@ Call::Call(Request request, RequestDone done, CallPlan plan, MonotonicTime arriv
            Metrics* metrics)
     : request_(std::move(request)),
       plan_(std::move(plan)),
-      num_texts_(request_.texts.size()),
+      num_texts_(request_.num_texts()),
+      has_token_ids_(!request_.encodings.empty()),
       arrival_(arrival),
       metrics_(metrics),
       model_metrics_(metrics->ForModel(plan_.model->name)),
@@ -41,7 +42,8 @@ Call::Call(Request request, RequestDone done, CallPlan plan, MonotonicTime arriv
       first_error_idx_(kNoError),
       error_bound_(kNoError),
       texts_to_tokenize_(num_texts_),
-      encodings_(num_texts_) {
+      encodings_(std::move(request_.encodings)) {
+  encodings_.resize(num_texts_);
   tokenize_options_.truncate = request_.truncate;
   tokenize_options_.side = request_.truncation_side;
   tokenize_options_.prompt_name = request_.prompt_name;
@@ -59,13 +61,14 @@ absl::Status Call::CheckWanted(MonotonicTime now) const {
 
 bool Call::Finish(absl::StatusOr<Response> result) {
   RequestDone done;
-  Admission::Ticket bytes;
+  Admission::Ticket bytes, hidden_state_bytes;
   {
     MutexLock lock(&mu_);
     if (finished()) return false;
     finished_.store(true, std::memory_order_release);
     done = std::move(done_);
     bytes = std::move(bytes_);
+    hidden_state_bytes = std::move(hidden_state_bytes_);  // until `done` has written them
   }
   bytes.Reset();
   Count(result);
@@ -157,6 +160,27 @@ bool Call::SetOutput(size_t text_idx, std::span<const float> output, MonotonicTi
   response_.queue_time = std::max(response_.queue_time, waited);
   response_.compute_time = std::max(response_.compute_time, compute_time);
   return --texts_to_compute_ == 0;
+}
+
+void Call::HoldHiddenStates(Admission::Ticket ticket) {
+  const size_t hidden_dim = model().info().hidden_dim;
+  size_t start = 0;
+  hidden_state_starts_.reserve(num_texts_);
+  for (const uint32_t num_tokens : response_.num_tokens) {
+    hidden_state_starts_.push_back(start);
+    start += num_tokens * hidden_dim;
+  }
+  response_.hidden_states.resize(start);
+  MutexLock lock(&mu_);
+  if (!finished()) hidden_state_bytes_ = std::move(ticket);
+}
+
+void Call::SetHiddenStates(size_t text_idx, MatrixView<const float> hidden_states) {
+  float* out = response_.hidden_states.data() + hidden_state_starts_[text_idx];
+  for (size_t row = 0; row < hidden_states.rows(); ++row) {
+    const std::span<const float> values = hidden_states.Row(row);
+    out = std::copy(values.begin(), values.end(), out);
+  }
 }
 
 bool CallRegistry::Add(const std::shared_ptr<Call>& call) {

@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "base/matrix_view.h"
 #include "base/mutex.h"
 #include "model/text_model.h"
 #include "serving/admission.h"
@@ -55,6 +56,8 @@ class Call {
   const Servable& model() const { return *plan_.model->model; }
   const CallPlan& plan() const { return plan_; }
   size_t num_texts() const { return num_texts_; }
+  bool has_token_ids() const { return has_token_ids_; }  // given, nothing to tokenize
+  bool wants_hidden_states() const { return request_.with_hidden_states; }
   const char* texts_name() const { return request_.texts_name; }
   MonotonicTime arrival() const { return arrival_; }
   MonotonicTime deadline() const { return request_.deadline; }
@@ -87,8 +90,11 @@ class Call {
   // The error of the lowest text, or OK.
   absl::Status TokenizeError();
   void ReleaseBytes();
-  // Sums up the tokens and makes room for the answer.
+  // Sums up the tokens and makes room for the outputs.
   void PrepareForCompute(MonotonicTime tokenized_at);
+  // After PrepareForCompute: bytes of the hidden states of all tokens, and making room for them, which `ticket` admits.
+  size_t hidden_state_bytes() const { return total_tokens_ * model().info().hidden_dim * sizeof(float); }
+  void HoldHiddenStates(Admission::Ticket ticket);
   std::span<const uint32_t> text_tokens() const { return response_.num_tokens; }
   size_t total_tokens() const { return total_tokens_; }
   const text::Encoding& encoding(size_t text_idx) const { return encodings_[text_idx]; }
@@ -96,6 +102,8 @@ class Call {
   // Compute worker only. The finished outputs of a text and its batch's times; true when it was the call's last.
   bool SetOutput(size_t text_idx, std::span<const float> output, MonotonicTime batch_start,
                  absl::Duration compute_time);
+  // Before SetOutput of the text, if the call wants them: [tokens of the text, hidden_dim].
+  void SetHiddenStates(size_t text_idx, MatrixView<const float> hidden_states);
   Response TakeResponse() { return std::move(response_); }
 
   // Set by the tokenize stage under its lock.
@@ -106,9 +114,10 @@ class Call {
   friend class CallRegistry;
   void Count(const absl::StatusOr<Response>& result) const;
 
-  const Request request_;
+  Request request_;  // immutable but for `encodings`, which are moved to encodings_
   const CallPlan plan_;
   const size_t num_texts_;
+  const bool has_token_ids_;
   const MonotonicTime arrival_;
   model::TokenizeOptions tokenize_options_;
   Metrics* const metrics_;
@@ -117,6 +126,7 @@ class Call {
   Mutex mu_;
   RequestDone done_ ABSL_GUARDED_BY(mu_);
   Admission::Ticket bytes_ ABSL_GUARDED_BY(mu_);
+  Admission::Ticket hidden_state_bytes_ ABSL_GUARDED_BY(mu_);
   size_t first_error_idx_ ABSL_GUARDED_BY(mu_);
   absl::Status first_error_ ABSL_GUARDED_BY(mu_);
   std::atomic<bool> finished_{false};
@@ -124,6 +134,7 @@ class Call {
   std::atomic<size_t> texts_to_tokenize_;
 
   std::vector<text::Encoding> encodings_;
+  std::vector<size_t> hidden_state_starts_;  // [num_texts] in response_.hidden_states, if the call wants them
   size_t total_tokens_ = 0;
   size_t texts_to_compute_ = 0;
   MonotonicTime tokenized_at_;

@@ -221,6 +221,7 @@ void ComputeWorker::Deliver(Station* station, std::span<const BatchText> texts, 
       // Dividing can overflow as well: nothing that is not finite leaves.
       finite = finite && model::IsFinite(output);
     }
+    if (call.wants_hidden_states()) finite = DeliverHiddenStates(*station, i, &call, texts[i].text_idx) && finite;
     if (finite && station->shadow != nullptr) delivered_.push_back({&texts[i], output});
     if (!finite) {
       call.metrics()->non_finite->Increment();
@@ -229,6 +230,16 @@ void ComputeWorker::Deliver(Station* station, std::span<const BatchText> texts, 
       ready_.push_back({texts[i].call, call.TakeResponse()});
     }
   }
+}
+
+bool ComputeWorker::DeliverHiddenStates(const Station& station, size_t batch_idx, Call* call, size_t text_idx) {
+  const size_t begin = starts_[batch_idx], num_tokens = starts_[batch_idx + 1] - begin;
+  const MatrixView<const float> rows = station.model->HiddenStates(*station.workspace).Rows(begin, num_tokens);
+  call->SetHiddenStates(text_idx, rows);
+  for (size_t row = 0; row < num_tokens; ++row) {
+    if (!model::IsFinite(rows.Row(row))) return false;
+  }
+  return true;
 }
 
 void ComputeWorker::SendAnswers() {

@@ -78,6 +78,8 @@ class ComputeWorker {
   // Gives the outputs of the last Compute, which was of `texts`, to their calls.
   void Deliver(Station* station, std::span<const BatchText> texts, MonotonicTime batch_start,
                absl::Duration compute_time);
+  // Gives those of the batch's text `batch_idx` to its call; false when they are not finite.
+  bool DeliverHiddenStates(const Station& station, size_t batch_idx, Call* call, size_t text_idx);
   void SendAnswers();
   bool ShadowsWait() const;
   // One pass of the next shadow in turn, unless calls are on their way to the queue.

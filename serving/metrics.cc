@@ -290,18 +290,4 @@ std::vector<prometheus::MetricFamily> Metrics::Collect() const {
 
 std::string Metrics::Render() const { return prometheus::TextSerializer().Serialize(Collect()); }
 
-double Metrics::TotalStarted() const {
-  double total = 0;
-  for (const prometheus::Counter* counter : started_) total += counter->Value();
-  return total;
-}
-
-double Metrics::TotalRecorded() const {
-  double total = 0;
-  for (const auto& family : request_duration_.Collect()) {
-    for (const auto& metric : family.metric) total += static_cast<double>(metric.histogram.sample_count);
-  }
-  return total;
-}
-
 }  // namespace octet::serving

@@ -85,6 +85,17 @@ struct ModelMetrics {
   prometheus::Histogram* batch_texts = nullptr;
 };
 
+// What a model's counters have come to; read one by one, so two of them may be a call apart.
+struct CountAndTime {
+  uint64_t count = 0;
+  absl::Duration time;
+};
+struct ModelTotals {
+  uint64_t texts = 0, batches = 0;
+  CountAndTime tokenize, queue, inference;  // of answered calls
+  CountAndTime failed;                      // calls, from arrival to the error
+};
+
 // What octet_model_info says about a model.
 struct ModelLabels {
   std::string name, version, precision, isa;
@@ -101,7 +112,7 @@ struct MetricsOptions {
 
 struct Metrics final : public prometheus::Collectable {
  public:
-  static constexpr size_t kMaxMethods = 24;
+  static constexpr size_t kMaxMethods = 40;
   static constexpr size_t kMaxModels = 32;  // later ones share the label "unknown"
 
   explicit Metrics(MetricsOptions options);
@@ -148,6 +159,8 @@ struct Metrics final : public prometheus::Collectable {
 
   // Of every family, also of those that have no series yet, in the order of declaration.
   const std::vector<MetricDescription>& descriptions() const { return registry_.descriptions(); }
+  // Of the model's children, or those of "unknown".
+  ModelTotals TotalsOf(absl::string_view name) const;
 
   // Sums for checks and tests.
   double TotalStarted() const;

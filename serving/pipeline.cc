@@ -36,6 +36,7 @@ absl::Status CheckOptions(const PipelineOptions& options) {
       {"max_pending_bytes", static_cast<int64_t>(options.max_pending_bytes)},
       {"max_queue_tokens", static_cast<int64_t>(options.max_queue_tokens)},
       {"max_queue_texts", static_cast<int64_t>(options.max_queue_texts)},
+      {"max_hidden_state_bytes", static_cast<int64_t>(options.max_hidden_state_bytes)},
   };
   for (const auto& option : kAtLeastOne) {
     if (option.value < 1) {
@@ -100,7 +101,8 @@ Pipeline::State::State(const PipelineOptions& options_in, const ModelRepository*
       clock(clock_in),
       admission({.max_pending_bytes = options.max_pending_bytes,
                  .max_queue_tokens = options.max_queue_tokens,
-                 .max_queue_texts = options.max_queue_texts}),
+                 .max_queue_texts = options.max_queue_texts,
+                 .max_hidden_state_bytes = options.max_hidden_state_bytes}),
       heartbeats(clock, options.busy_limit),
       queue({.max_batch_tokens = options.max_batch_tokens,
              .max_batch_texts = options.max_batch_texts,
@@ -162,7 +164,7 @@ void Pipeline::State::Submit(Request request, RequestDone done) {
                            *repository);
   if (!plan.ok()) return refuse(plan.status());
   const size_t text_bytes = plan->text_bytes;
-  auto ticket = admission.AdmitBytes(text_bytes, request.texts.size());
+  auto ticket = admission.AdmitBytes(text_bytes, request.num_texts());
   if (!ticket.ok()) return refuse(ticket.status());
   const auto call =
       std::make_shared<Call>(std::move(request), std::move(done), *std::move(plan), now, *std::move(ticket), metrics);
@@ -176,6 +178,10 @@ void Pipeline::State::Submit(Request request, RequestDone done) {
 }
 
 void Pipeline::State::Enter(const std::shared_ptr<Call>& call) {
+  if (call->has_token_ids()) {
+    call->tokenize_start = call->arrival();
+    return OnTokenized(call);
+  }
   const bool small = call->plan().text_bytes <= options.max_handed_bytes && call->num_texts() <= 8;
   if (small && queue.TryHandToIdleWorker(call)) return;
   if (!tokenize_stage.Push(call)) sweeper.Arm();
@@ -199,6 +205,14 @@ void Pipeline::State::OnTokenized(std::shared_ptr<Call> call) {
     if (!ticket.ok()) {
       call->Finish(ticket.status());
       return;
+    }
+    if (call->wants_hidden_states()) {
+      auto room = admission.AdmitHiddenStates(call->hidden_state_bytes());
+      if (!room.ok()) {
+        call->Finish(room.status());
+        return;
+      }
+      call->HoldHiddenStates(*std::move(room));
     }
     call->ReleaseBytes();
     if (!queue.Push(call, *std::move(ticket))) sweeper.Arm();

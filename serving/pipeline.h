@@ -1,9 +1,11 @@
-// The way of a request through the server, behind one call: admission by bytes -> tokenizing (own threads)
+// The way of a request through the server, behind one call: admission by bytes -> tokenizing (own threads), which
+// requests that come as token ids have no need of
 // -> admission by tokens -> batching across calls by token budget -> a worker's forward pass -> done.
 // Errors (code, field-named message, reliability table section 2.1):
 //   NotFound            unknown model
 //   InvalidArgument     "texts: empty", "texts: 129 items, limit 128", "texts[3]: 70000 bytes, limit 65536",
-//                       "texts[0]: 300 tokens, limit 256", "dimensions: 0, ...", "prompt_name: ..."
+//                       "texts[0]: 300 tokens, limit 256", "texts[0]: token id -1, the vocabulary has 30522",
+//                       "dimensions: 0, ...", "prompt_name: ..."
 //   FailedPrecondition  the model has another task than the request
 //   ResourceExhausted   a bounded queue is full; carries WithRetryAfter
 //   DeadlineExceeded    passed before compute; never computed
@@ -38,6 +40,7 @@ struct PipelineOptions {
   size_t max_pending_bytes = 16 << 20;  // of texts waiting for or in tokenizing
   size_t max_queue_tokens = 65536;      // tokenized, waiting for a worker
   size_t max_queue_texts = 4096;
+  size_t max_hidden_state_bytes = 16 << 20;               // in answers of calls in work
   absl::Duration max_batch_delay = absl::ZeroDuration();  // 0: a free worker takes what is waiting
   // A thread that is on one item for longer is stuck. Must exceed the time of the largest batch, which on
   // the scalar reference kernels is minutes.

@@ -46,7 +46,9 @@ struct Request {
   std::optional<size_t> num_labels;            // likewise; absent: any number
   std::string model;                           // empty: the default model
   std::vector<TextInput> texts;                // must stay alive until `done` has run
-  const char* texts_name = "texts";            // the client's word for them, for messages
+  std::vector<text::Encoding> encodings;       // in place of texts: token ids that need no tokenizer
+  const char* texts_name = "texts";            // the client's word for either, for messages
+  bool with_hidden_states = false;             // what the encoder says of every token, besides the outputs
   bool truncate = false;
   text::TruncationSide truncation_side = text::TruncationSide::kRight;
   std::optional<bool> normalize;                      // embedding; absent: what the model says
@@ -56,6 +58,8 @@ struct Request {
   // Set by the transport when the client has gone. May be null.
   std::shared_ptr<const std::atomic<bool>> cancelled;
   std::shared_ptr<CallTrace> trace;  // takes the times of the phases; null: nobody wants them
+
+  size_t num_texts() const { return encodings.empty() ? texts.size() : encodings.size(); }
 };
 
 struct Response {
@@ -64,6 +68,7 @@ struct Response {
   uint32_t dimensions = 0;            // of each embedding; 0 for other tasks
   std::vector<float> outputs;         // of all texts, in order
   std::vector<size_t> output_starts;  // [num_texts + 1]: a text's outputs are [starts[t], starts[t + 1])
+  std::vector<float> hidden_states;   // of all texts' tokens, if they were asked for: [sum of num_tokens, hidden_dim]
   std::vector<uint32_t> num_tokens;   // per text, after truncation, special tokens included
   std::vector<bool> truncated;        // per text
   absl::Duration tokenize_time, queue_time, compute_time;  // queue: all waiting; the largest over texts

@@ -15,9 +15,9 @@ absl::Status Invalid(const Parts&... parts) {
 
 absl::StatusOr<size_t> CheckTexts(const Request& request, const RequestLimits& limits) {
   const char* const name = request.texts_name;
-  if (request.texts.empty()) return Invalid(name, ": empty");
-  if (request.texts.size() > limits.max_texts_per_call) {
-    return Invalid(name, ": ", request.texts.size(), " items, limit ", limits.max_texts_per_call);
+  if (request.num_texts() == 0) return Invalid(name, ": empty");
+  if (request.num_texts() > limits.max_texts_per_call) {
+    return Invalid(name, ": ", request.num_texts(), " items, limit ", limits.max_texts_per_call);
   }
   size_t total_bytes = 0;
   for (size_t i = 0; i < request.texts.size(); ++i) {
@@ -30,6 +30,33 @@ absl::StatusOr<size_t> CheckTexts(const Request& request, const RequestLimits& l
                         kReasonTooLong);
     }
     total_bytes += input.bytes();
+  }
+  return total_bytes;
+}
+
+absl::Status CheckIds(const std::vector<int32_t>& ids, uint32_t limit, const std::string& what, const char* has) {
+  for (const int32_t id : ids) {
+    if (id < 0 || static_cast<uint32_t>(id) >= limit) return Invalid(what, " ", id, ", ", has, " ", limit);
+  }
+  return absl::OkStatus();
+}
+
+// What tokenizing sees to otherwise. The tokens of all texts together, in bytes.
+absl::StatusOr<size_t> CheckEncodings(const Request& request, const Servable& model) {
+  const model::ModelInfo& info = model.info();
+  size_t total_bytes = 0;
+  for (size_t i = 0; i < request.encodings.size(); ++i) {
+    const text::Encoding& encoding = request.encodings[i];
+    const std::string name = absl::StrCat(request.texts_name, "[", i, "]: ");
+    if (encoding.ids.empty()) return Invalid(name, "no tokens, at least 1 is needed");
+    if (encoding.ids.size() > info.max_tokens) {
+      return WithReason(
+          absl::InvalidArgumentError(absl::StrCat(name, encoding.ids.size(), " tokens, limit ", info.max_tokens)),
+          kReasonTooLong);
+    }
+    RETURN_IF_ERROR(CheckIds(encoding.ids, info.vocab_size, name + "token id", "the vocabulary has"));
+    RETURN_IF_ERROR(CheckIds(encoding.type_ids, model.num_token_types(), name + "token type id", "the model has"));
+    total_bytes += (encoding.ids.size() + encoding.type_ids.size()) * sizeof(int32_t);
   }
   return total_bytes;
 }
@@ -74,6 +101,9 @@ absl::StatusOr<CallPlan> CheckRequest(const Request& request, const RequestLimit
   ASSIGN_OR_RETURN(plan.model, repository.Find(request.model));
   const model::ModelInfo& info = plan.model->model->info();
   RETURN_IF_ERROR(CheckTask(request, info));
+  if (!request.encodings.empty()) {
+    ASSIGN_OR_RETURN(plan.text_bytes, CheckEncodings(request, *plan.model->model));
+  }
   if (request.task == model::Task::kEmbedding) RETURN_IF_ERROR(PlanEmbedding(request, info, &plan));
   return plan;
 }

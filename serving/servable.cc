@@ -1,5 +1,6 @@
 #include "serving/servable.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
@@ -17,6 +18,8 @@ class TextModelWorkspace final : public ServableWorkspace {
   model::EncoderWorkspace* encoder() const { return encoder_.get(); }
   model::HeadWorkspace* head() const { return head_.get(); }
 
+  MatrixView<const float> hidden_states;  // of the last Compute, in the encoder's workspace
+
  private:
   const std::unique_ptr<model::EncoderWorkspace> encoder_;
   const std::unique_ptr<model::HeadWorkspace> head_;
@@ -29,6 +32,7 @@ class TextModelServable final : public Servable {
 
   const model::ModelInfo& info() const override { return model_->info(); }
   const model::MemoryUse& memory() const override { return model_->memory(); }
+  uint32_t num_token_types() const override { return std::max(1u, model_->encoder().config().num_token_types); }
   size_t OutputSize(size_t num_tokens) const override { return model_->head().OutputSize(num_tokens); }
   size_t max_batch_tokens() const override { return model_->encoder().options().max_batch_tokens; }
 
@@ -48,8 +52,15 @@ class TextModelServable final : public Servable {
 
   absl::Status Compute(const model::PackedBatch& batch, ServableWorkspace* workspace,
                        std::span<float> outputs) const override {
-    const auto* const own = static_cast<TextModelWorkspace*>(workspace);
-    return model_->Compute(batch, own->encoder(), own->head(), outputs);
+    auto* const own = static_cast<TextModelWorkspace*>(workspace);
+    // As TextModel::Compute, which does not show the states in between.
+    ASSIGN_OR_RETURN(own->hidden_states, model_->encoder().Forward(batch, own->encoder()));
+    model_->head().Run(batch, own->hidden_states, own->head(), outputs);
+    return absl::OkStatus();
+  }
+
+  MatrixView<const float> HiddenStates(const ServableWorkspace& workspace) const override {
+    return static_cast<const TextModelWorkspace&>(workspace).hidden_states;
   }
 
   bool has_fixed_ranges() const override { return has_fixed_ranges_; }

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "base/matrix_view.h"
 #include "kernels/thread_team.h"
 #include "model/activation_clipping.h"
 #include "model/packed_batch.h"
@@ -34,6 +35,8 @@ class Servable {
 
   virtual const model::ModelInfo& info() const = 0;
   virtual const model::MemoryUse& memory() const = 0;
+  // Type ids of tokens are below it.
+  virtual uint32_t num_token_types() const = 0;
   // f32 values that a text of so many tokens yields: the same for all, or in proportion to the tokens.
   virtual size_t OutputSize(size_t num_tokens) const = 0;
   // The most tokens of one Compute call.
@@ -47,6 +50,9 @@ class Servable {
   // `workspace` comes from this object's NewWorkspace. outputs: of the texts end to end, OutputSize of each.
   virtual absl::Status Compute(const model::PackedBatch& batch, ServableWorkspace* workspace,
                                std::span<float> outputs) const = 0;
+  // [num_tokens, hidden_dim]: the encoder's output for the batch of the last successful Compute with `workspace`. Valid
+  // until the workspace is used again.
+  virtual MatrixView<const float> HiddenStates(const ServableWorkspace& workspace) const = 0;
 
   // Whether linear layers cut their inputs to fixed ranges.
   virtual bool has_fixed_ranges() const = 0;

@@ -31,6 +31,8 @@ constexpr uint64_t kQueuedTokenBytes = 8;
 constexpr uint64_t kQueuedTextBytes = 512;
 // A text waits as it came and as its parsed request.
 constexpr uint64_t kPendingCopies = 2;
+// Likewise hidden states: as they were computed and as the answer's bytes.
+constexpr uint64_t kHiddenStateCopies = 2;
 constexpr uint64_t kMinOpenFiles = 2 * 4096 + 256;
 
 // " (smooth)"; nothing for "".
@@ -93,7 +95,8 @@ MemoryBudget ComputeBudget(const Config& config, const ContainerLimits& limits, 
   }
   budget.queue_bytes = config.limits().max_pending_bytes() * kPendingCopies +
                        config.limits().max_queue_tokens() * kQueuedTokenBytes +
-                       config.limits().max_queue_texts() * (kQueuedTextBytes + answer_bytes) + shadow_queue_bytes;
+                       config.limits().max_queue_texts() * (kQueuedTextBytes + answer_bytes) +
+                       config.grpc().max_send_message_bytes() * kHiddenStateCopies + shadow_queue_bytes;
   budget.connection_bytes = ConnectionBytes(config, limits);
   budget.process_bytes = kProcessBytes;
   if (plan.tracing) budget.tracing_bytes = plan.tracing->MaxBytes();
@@ -223,6 +226,8 @@ serving::PipelineOptions PipelineOptionsOf(const Config& config, const ServePlan
   options.max_queue_tokens = limits.max_queue_tokens();
   options.max_queue_texts = limits.max_queue_texts();
   options.max_batch_delay = absl::Milliseconds(limits.max_batch_delay_ms());
+  // As many as the largest answer has, for all calls together; one alone is never refused.
+  options.max_hidden_state_bytes = config.grpc().max_send_message_bytes();
   return options;
 }
 

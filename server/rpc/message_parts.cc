@@ -26,6 +26,10 @@ absl::Status CheckResponseBytes(size_t bytes, const RequestLimits& limits) {
   return InvalidRequest(absl::StrCat("response: ", bytes, " bytes, limit ", limits.max_response_bytes));
 }
 
+absl::Status TooLong(const std::string& message) {
+  return serving::WithReason(absl::InvalidArgumentError(message), serving::kReasonTooLong);
+}
+
 uint32_t TotalTokens(const serving::Response& response) {
   uint32_t total = 0;
   for (const uint32_t n : response.num_tokens) total += n;

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -26,6 +27,9 @@ absl::StatusOr<StreamParts> SplitStreamMessage(absl::string_view bytes, absl::st
 
 // InvalidArgument "response: N bytes, limit M".
 absl::Status CheckResponseBytes(size_t bytes, const RequestLimits& limits);
+
+// InvalidArgument with the reason for a text that is too long.
+absl::Status TooLong(const std::string& message);
 
 uint32_t TotalTokens(const serving::Response& response);
 void SetTiming(const serving::Response& response, v1::Timing* timing);

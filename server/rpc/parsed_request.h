@@ -17,6 +17,8 @@ struct RequestLimits {
   size_t max_response_bytes = 16 << 20;
   // Dimension that the size of an embedding's answer is computed with: the largest of the served models.
   size_t max_dimensions = 0;
+  // Tokens of the longest text that one of the served models takes.
+  size_t max_text_tokens = 0;
 };
 
 // Per text beside what it is answered with: tags, lengths, token count. Per answer: names, timing.

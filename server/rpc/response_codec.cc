@@ -6,6 +6,7 @@
 #include "server/rpc/message_bytes.h"
 #include "server/rpc/message_parts.h"
 #include "server/rpc/request_codec.h"
+#include "server/rpc/wire_write.h"
 
 namespace octet::rpc {
 namespace {
@@ -13,17 +14,6 @@ namespace {
 using google::protobuf::io::CodedOutputStream;
 
 static_assert(std::endian::native == std::endian::little, "vectors are sent as they lie in memory");
-
-constexpr int kVarint = 0, kLengthDelimited = 2;
-
-uint32_t Tag(int field_number, int wire_type) {
-  return static_cast<uint32_t>(field_number) << 3 | static_cast<uint32_t>(wire_type);
-}
-
-size_t BytesFieldSize(int field_number, size_t size) {
-  return CodedOutputStream::VarintSize32(Tag(field_number, kLengthDelimited)) +
-         CodedOutputStream::VarintSize32(static_cast<uint32_t>(size)) + size;
-}
 
 // The message without its vectors, which are written behind it.
 v1::EmbedResponse Frame(const serving::Response& response) {
@@ -66,11 +56,9 @@ class ResponseWriter {
   void Write(CodedOutputStream* out) const {
     frame_.SerializeWithCachedSizes(out);
     for (size_t i = 0; i < embeddings_.size(); ++i) {
-      out->WriteTag(Tag(v1::EmbedResponse::kEmbeddingsFieldNumber, kLengthDelimited));
-      out->WriteVarint32(static_cast<uint32_t>(EmbeddingSize(i)));
+      BeginBytesField(v1::EmbedResponse::kEmbeddingsFieldNumber, EmbeddingSize(i), out);
       embeddings_[i].SerializeWithCachedSizes(out);
-      out->WriteTag(Tag(vector_field_, kLengthDelimited));
-      out->WriteVarint32(static_cast<uint32_t>(vector_bytes_));
+      BeginBytesField(vector_field_, vector_bytes_, out);
       out->WriteRaw(response_.outputs.data() + i * response_.dimensions, static_cast<int>(vector_bytes_));
     }
   }
@@ -100,10 +88,9 @@ grpc::ByteBuffer EncodeStreamResponse(uint64_t id, const serving::Response& resp
   const size_t id_size = 1 + CodedOutputStream::VarintSize64(id);
   const size_t size = id_size + BytesFieldSize(v1::EmbedStreamResponse::kResponseFieldNumber, writer.size());
   return MakeBuffer(size, [&](CodedOutputStream* out) {
-    out->WriteTag(Tag(v1::EmbedStreamResponse::kIdFieldNumber, kVarint));
+    out->WriteTag(WireTag(v1::EmbedStreamResponse::kIdFieldNumber, kWireVarint));
     out->WriteVarint64(id);
-    out->WriteTag(Tag(v1::EmbedStreamResponse::kResponseFieldNumber, kLengthDelimited));
-    out->WriteVarint32(static_cast<uint32_t>(writer.size()));
+    BeginBytesField(v1::EmbedStreamResponse::kResponseFieldNumber, writer.size(), out);
     writer.Write(out);
   });
 }

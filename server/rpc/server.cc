@@ -17,13 +17,20 @@ namespace {
 constexpr absl::Duration kLivenessPeriod = absl::Milliseconds(500);
 constexpr char kLiveness[] = "liveness";
 
-size_t LargestDimension(const serving::ModelRepository& repository) {
-  size_t largest = 0;
+// Limits that follow from the options and the largest of the models.
+RequestLimits LimitsOf(const serving::PipelineOptions& pipeline, const RpcOptions& rpc,
+                       const serving::ModelRepository& repository) {
+  RequestLimits limits = {.max_texts = pipeline.max_texts_per_call,
+                          .max_text_bytes = pipeline.max_text_bytes,
+                          .max_response_bytes = rpc.max_send_message_bytes};
   for (const auto& served : repository.List()) {
     const model::ModelInfo& info = served->model->info();
-    if (info.task == model::Task::kEmbedding) largest = std::max<size_t>(largest, info.hidden_dim);
+    limits.max_text_tokens = std::max<size_t>(limits.max_text_tokens, info.max_tokens);
+    if (info.task == model::Task::kEmbedding) {
+      limits.max_dimensions = std::max<size_t>(limits.max_dimensions, info.hidden_dim);
+    }
   }
-  return largest;
+  return limits;
 }
 
 }  // namespace
@@ -83,10 +90,8 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Create(const RpcOptions&
                     .repository = repository,
                     .metrics = metrics,
                     .clock = clock,
-                    .limits = {.max_texts = pipeline->options().max_texts_per_call,
-                               .max_text_bytes = pipeline->options().max_text_bytes,
-                               .max_response_bytes = options.max_send_message_bytes,
-                               .max_dimensions = LargestDimension(*repository)},
+                    .serving = &state->serving,
+                    .limits = LimitsOf(pipeline->options(), options, *repository),
                     .server_version = options.server_version,
                     .max_concurrent_calls = options.posted_calls * options.completion_queues};
   auto transport = StartCqTransport(options, MakeMethods(&state->context), metrics, clock);

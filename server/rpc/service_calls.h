@@ -48,6 +48,7 @@ void Submit(const ServiceContext& context, Call call, std::unique_ptr<Parsed> pa
 // The methods of each service, with handlers that keep a pointer to `context`.
 std::vector<Method> MakeTextEncoderMethods(const ServiceContext* context);
 std::vector<Method> MakeTeiMethods(const ServiceContext* context);
+std::vector<Method> MakeInferenceMethods(const ServiceContext* context);
 
 // A handler that passes `context` on.
 inline Handler WithContext(const ServiceContext* context, void (*handler)(const ServiceContext&, Call)) {

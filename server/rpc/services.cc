@@ -10,6 +10,7 @@ namespace octet::rpc {
 std::vector<ServiceName> ServiceNames() {
   return {
       {"octet.v1.TextEncoder", std::nullopt},
+      {"inference.GRPCInferenceService", std::nullopt},
       {"tei.v1.Info", std::nullopt},
       {"tei.v1.Embed", model::Task::kEmbedding},
       {"tei.v1.Predict", model::Task::kClassification},
@@ -29,6 +30,7 @@ bool IsOffered(const ServiceName& service, const serving::ModelRepository& repos
 std::vector<Method> MakeMethods(const ServiceContext* context) {
   std::vector<Method> methods = MakeTextEncoderMethods(context);
   for (Method& method : MakeTeiMethods(context)) methods.push_back(std::move(method));
+  for (Method& method : MakeInferenceMethods(context)) methods.push_back(std::move(method));
   return methods;
 }
 

@@ -1,8 +1,9 @@
-// The methods that octet answers: octet.v1.TextEncoder and the parts of tei.v1 that embed, predict and rerank. Each
-// turns a Call into a request of the pipeline and the pipeline's answer into bytes; none of them waits.
+// The methods that octet answers: octet.v1.TextEncoder, the parts of tei.v1 that embed, predict and rerank, and
+// inference.GRPCInferenceService. Each turns a Call into a request of the pipeline and the pipeline's answer into bytes; none of them waits.
 #ifndef OCTET_SERVER_RPC_SERVICES_H_
 #define OCTET_SERVER_RPC_SERVICES_H_
 
+#include <atomic>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -24,6 +25,7 @@ struct ServiceContext {
   const serving::ModelRepository* repository = nullptr;
   serving::Metrics* metrics = nullptr;
   const Clock* clock = nullptr;
+  const std::atomic<bool>* serving = nullptr;  // whether calls are welcome
   RequestLimits limits;
   std::string server_version;
   size_t max_concurrent_calls = 0;  // for tei.v1.Info

@@ -79,9 +79,7 @@ void AddInput(const serving::TextInput& input, ParsedTei* parsed) {
 // A query is no text to count, but as long as one at most.
 absl::Status CheckQuery(absl::string_view query, const RequestLimits& limits) {
   if (query.size() <= limits.max_text_bytes) return absl::OkStatus();
-  return serving::WithReason(
-      absl::InvalidArgumentError(absl::StrCat("query: ", query.size(), " bytes, limit ", limits.max_text_bytes)),
-      serving::kReasonTooLong);
+  return TooLong(absl::StrCat("query: ", query.size(), " bytes, limit ", limits.max_text_bytes));
 }
 
 // Of a Rank beside its text: tags, index, score.

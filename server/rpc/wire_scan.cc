@@ -203,6 +203,44 @@ absl::Status ScanMessage(std::span<const absl::string_view> pieces, absl::string
   return absl::OkStatus();
 }
 
+std::optional<FieldCounts> CountFields(absl::string_view bytes, std::span<const NestedField> nested) {
+  FieldCounts counts;
+  size_t num_own_texts = 0;
+  Field field;
+  Reader reader(bytes);
+  while (reader.Next(&field)) {
+    if (field.type != kLengthDelimited) continue;
+    const auto known = std::find_if(nested.begin(), nested.end(), [&](const NestedField& candidate) {
+      return static_cast<uint32_t>(candidate.number) == field.number;
+    });
+    if (known == nested.end()) continue;
+    switch (known->kind) {
+      case NestedKind::kCountedText:
+        ++num_own_texts;
+        break;
+      case NestedKind::kString:
+        if (text::FindInvalidUtf8(field.payload)) return std::nullopt;
+        break;
+      case NestedKind::kMessage: {
+        const std::optional<FieldCounts> inner = CountFields(field.payload, known->fields);
+        if (!inner) return std::nullopt;
+        counts.texts += inner->texts;
+        counts.others += inner->others;
+        break;
+      }
+    }
+  }
+  if (!reader.AtEnd()) return std::nullopt;
+  counts.texts += num_own_texts;
+  counts.others += reader.num_fields() - num_own_texts;
+  return counts;
+}
+
+size_t CountVarints(absl::string_view payload) {
+  return static_cast<size_t>(std::count_if(payload.begin(), payload.end(),
+                                           [](char c) { return (static_cast<unsigned char>(c) & 0x80) == 0; }));
+}
+
 bool IsWellFormed(absl::string_view bytes) {
   Reader reader(bytes);
   Field field;

@@ -45,6 +45,26 @@ struct WireLimits {
 absl::Status ScanMessage(std::span<const absl::string_view> pieces, absl::string_view message_name,
                          std::span<const WireField> fields, const WireLimits& limits);
 
+// A length-delimited field: a message, a text to be counted as such, or a string, which must be UTF-8 (the parser would
+// refuse it as well, but with a line on stderr that any client could write).
+enum class NestedKind { kMessage, kCountedText, kString };
+struct NestedField {
+  int number;
+  NestedKind kind = NestedKind::kMessage;
+  std::span<const NestedField> fields = {};  // of kMessage
+};
+
+// Fields of a message and of the messages in it, as far down as `nested` says; those in groups and the groups
+// themselves included.
+struct FieldCounts {
+  size_t texts = 0, others = 0;
+};
+// Nothing when one of the messages is not well formed, or a string in them.
+std::optional<FieldCounts> CountFields(absl::string_view bytes, std::span<const NestedField> nested);
+
+// Values in the payload of a packed field of varints.
+size_t CountVarints(absl::string_view payload);
+
 // Whether `bytes` are a sequence of whole fields with groups closed, at most kMaxOtherFields of them; says
 // nothing about what is in them.
 bool IsWellFormed(absl::string_view bytes);

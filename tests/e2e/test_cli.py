@@ -15,7 +15,8 @@ def test_version():
     assert done.returncode == 0 and done.stdout.startswith("octet ")
 
 
-@pytest.mark.parametrize("service", ["", "liveness", "minilm", "octet.v1.TextEncoder", "tei.v1.Embed"])
+@pytest.mark.parametrize("service", ["", "liveness", "minilm", "octet.v1.TextEncoder", "tei.v1.Embed",
+                                     "inference.GRPCInferenceService"])
 def test_health_of_a_running_server(server, service):
     done = run_octet("health", server.grpc_address, "--service", service)
     assert (done.returncode, done.stdout) == (0, "SERVING\n"), done.stderr

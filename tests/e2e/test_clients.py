@@ -128,7 +128,7 @@ def test_grpcurl_list(server):
 
 
 @pytest.mark.parametrize("symbol", ["octet.v1.TextEncoder", "octet.v1.EmbedRequest", "tei.v1.Embed",
-                                    "grpc.health.v1.Health"])
+                                    "inference.GRPCInferenceService", "grpc.health.v1.Health"])
 def test_grpcurl_describe(server, symbol):
     assert symbol in grpcurl(server, "describe", symbol)
 

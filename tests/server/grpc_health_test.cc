@@ -51,7 +51,8 @@ TEST_F(GrpcHealthTest, EveryNameButLivenessFollowsServing) {
   AddModel("mini", model_);
   AddModel("other", std::make_shared<serving::FakeServable>());
   Start();
-  const std::vector<std::string> names = {"octet.v1.TextEncoder", "tei.v1.Info", "tei.v1.Embed", "", "mini", "other"};
+  const std::vector<std::string> names = {
+      "octet.v1.TextEncoder", "inference.GRPCInferenceService", "tei.v1.Info", "tei.v1.Embed", "", "mini", "other"};
   for (const bool serving : {true, false, true}) {
     server_->SetServing(serving);
     for (const std::string& name : names) {
@@ -68,8 +69,8 @@ TEST_F(GrpcHealthTest, AServiceWithoutAModelForItIsNotServing) {
   Start();
   const auto serving = HealthCheckResponse::SERVING, not_serving = HealthCheckResponse::NOT_SERVING;
   for (const auto& [name, status] :
-       {std::pair("octet.v1.TextEncoder", serving), std::pair("tei.v1.Info", serving),
-        std::pair("tei.v1.Predict", serving), std::pair("tei.v1.Embed", not_serving),
+       {std::pair("octet.v1.TextEncoder", serving), std::pair("inference.GRPCInferenceService", serving),
+        std::pair("tei.v1.Info", serving), std::pair("tei.v1.Predict", serving), std::pair("tei.v1.Embed", not_serving),
         std::pair("tei.v1.Rerank", not_serving), std::pair("", serving), std::pair("classifier", serving)}) {
     EXPECT_EQ(Check(name), status) << name;
   }
@@ -151,10 +152,10 @@ TEST_F(GrpcHealthTest, ReflectionListsAndDescribesTheServices) {
   std::string answer;
   ASSERT_TRUE(stream.Write(ReflectionRequest(7, "*")));
   ASSERT_TRUE(stream.Read(&answer));
-  EXPECT_THAT(answer, AllOf(HasSubstr("octet.v1.TextEncoder"), HasSubstr("tei.v1.Embed"), HasSubstr("tei.v1.Info"),
-                            HasSubstr("grpc.health.v1.Health")));
-  for (const std::string symbol :
-       {"octet.v1.TextEncoder", "octet.v1.EmbedRequest", "tei.v1.Embed", "grpc.health.v1.Health"}) {
+  EXPECT_THAT(answer, AllOf(HasSubstr("octet.v1.TextEncoder"), HasSubstr("inference.GRPCInferenceService"),
+                            HasSubstr("tei.v1.Embed"), HasSubstr("tei.v1.Info"), HasSubstr("grpc.health.v1.Health")));
+  for (const std::string symbol : {"octet.v1.TextEncoder", "octet.v1.EmbedRequest", "inference.ModelInferRequest",
+                                   "tei.v1.Embed", "grpc.health.v1.Health"}) {
     ASSERT_TRUE(stream.Write(ReflectionRequest(4, symbol)));
     ASSERT_TRUE(stream.Read(&answer));
     // A file descriptor names its package and messages; an error would have only the symbol.

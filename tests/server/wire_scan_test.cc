@@ -272,5 +272,34 @@ TEST(WireScanTest, FindsFieldsInOrderAndTheLastVarint) {
   EXPECT_EQ(FindVarint(Tag(4, kVarint) + std::string(9, '\x80') + "\x7f", 4), uint64_t{1} << 63);
 }
 
+// A message {1: text, 2: {3: {}}, others}.
+constexpr NestedField kInnerFields[] = {{.number = 3}};
+constexpr NestedField kOuterFields[] = {
+    {1, NestedKind::kCountedText}, {2, NestedKind::kMessage, kInnerFields}, {4, NestedKind::kString}};
+
+TEST(CountFieldsTest, CountsEveryLevelItIsToldOf) {
+  const auto counts = CountFields(Bytes(1, "a") + Bytes(2, Bytes(3, Bytes(9, "") + Bytes(1, "")) + Bytes(1, "x")) +
+                                      Tag(7, kVarint) + Varint(1) + Bytes(1, ""),
+                                  kOuterFields);
+  ASSERT_TRUE(counts);
+  EXPECT_EQ(counts->texts, 2u);   // field 1 of the outer message alone
+  EXPECT_EQ(counts->others, 6u);  // 2, 7; 3 and 1 in it; 9 and 1 in that
+}
+
+TEST(CountFieldsTest, FindsWhatIsNotWellFormedAtEveryLevel) {
+  for (const std::string& bad : {std::string("\x0a"), Bytes(2, "\x0a"), Bytes(2, Bytes(3, "\x0a"))}) {
+    EXPECT_FALSE(CountFields(bad, kOuterFields)) << bad.size();
+  }
+  EXPECT_TRUE(CountFields(Bytes(1, "\x0a"), kOuterFields));  // a text may be anything
+  EXPECT_TRUE(CountFields(Bytes(9, "\x0a"), kOuterFields));
+  EXPECT_TRUE(CountFields(Bytes(4, "\u65e5"), kOuterFields));
+  EXPECT_FALSE(CountFields(Bytes(4, "\xff"), kOuterFields));
+}
+
+TEST(CountVarintsTest, CountsLastBytes) {
+  EXPECT_EQ(CountVarints(""), 0u);
+  EXPECT_EQ(CountVarints(Varint(0) + Varint(300) + Varint(UINT64_MAX)), 3u);
+}
+
 }  // namespace
 }  // namespace octet::rpc

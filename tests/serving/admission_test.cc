@@ -42,6 +42,20 @@ TEST(AdmissionTest, WhatComesAloneIsAlwaysAdmitted) {
   EXPECT_TRUE(admission.AdmitTokens(500, 50).ok());
 }
 
+TEST(AdmissionTest, HiddenStatesHaveALimitOfTheirOwn) {
+  Admission admission(
+      {.max_pending_bytes = 1, .max_queue_tokens = 1, .max_queue_texts = 1, .max_hidden_state_bytes = 100});
+  auto large = admission.AdmitHiddenStates(500);  // alone
+  ASSERT_TRUE(large.ok());
+  EXPECT_EQ(ReasonOf(admission.AdmitHiddenStates(1).status()), kReasonQueueFull);
+  EXPECT_TRUE(admission.AdmitTokens(1, 1).ok());
+  large->Reset();
+  const auto first = admission.AdmitHiddenStates(60), second = admission.AdmitHiddenStates(40);
+  EXPECT_TRUE(first.ok() && second.ok());
+  EXPECT_FALSE(admission.AdmitHiddenStates(1).ok());
+  EXPECT_EQ(admission.Use().hidden_state_bytes, 100u);
+}
+
 TEST(AdmissionTest, RefusalSaysWhenToComeBack) {
   Admission admission(kLimits);
   const auto held = admission.AdmitTokens(100, 1);

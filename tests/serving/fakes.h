@@ -59,7 +59,10 @@ class Gate {
   bool open_ ABSL_GUARDED_BY(mu_) = false;
 };
 
-class FakeWorkspace final : public ServableWorkspace {};
+class FakeWorkspace final : public ServableWorkspace {
+ public:
+  std::vector<float> hidden_states;  // of the last batch
+};
 
 // A copy of what one Compute call was given.
 struct SeenBatch {
@@ -96,6 +99,7 @@ class FakeServable final : public Servable {
   }
   const model::ModelInfo& info() const override { return info_; }
   const model::MemoryUse& memory() const override { return memory_; }
+  uint32_t num_token_types() const override { return 2; }
   // Set before the pipeline runs: values of each token instead of the text's four.
   size_t values_per_token = 0;
   size_t OutputSize(size_t num_tokens) const override {
@@ -139,7 +143,9 @@ class FakeServable final : public Servable {
 
   // A row is {tokens of the text, first id, last id, 1}, as many of them as there are labels, if there are any; with
   // values_per_token, each value is its token's id.
-  absl::Status Compute(const model::PackedBatch& batch, ServableWorkspace*, std::span<float> outputs) const override {
+  absl::Status Compute(const model::PackedBatch& batch, ServableWorkspace* workspace,
+                       std::span<float> outputs) const override {
+    SetHiddenStates(batch, &static_cast<FakeWorkspace*>(workspace)->hidden_states);
     if (values_per_token > 0) {
       for (size_t i = 0; i < outputs.size(); ++i) outputs[i] = static_cast<float>(batch.ids[i / values_per_token]);
       return absl::OkStatus();
@@ -161,6 +167,13 @@ class FakeServable final : public Servable {
     return on_compute ? on_compute(batch, rows) : absl::OkStatus();
   }
 
+  // Set before the pipeline runs: each of a token's four hidden states; the id itself without it.
+  std::function<float(int32_t)> hidden_state_of_id;
+  MatrixView<const float> HiddenStates(const ServableWorkspace& workspace) const override {
+    const auto& states = static_cast<const FakeWorkspace&>(workspace).hidden_states;
+    return {states.data(), states.size() / kHiddenDim, kHiddenDim};
+  }
+
   // Set before the pipeline runs: what a counting pass says; absent: no fixed ranges.
   std::optional<model::ClippingCount> clipping;
   bool has_fixed_ranges() const override { return clipping.has_value(); }
@@ -177,6 +190,13 @@ class FakeServable final : public Servable {
   }
 
  private:
+  void SetHiddenStates(const model::PackedBatch& batch, std::vector<float>* states) const {
+    states->clear();
+    for (const int32_t id : batch.ids) {
+      states->insert(states->end(), kHiddenDim, hidden_state_of_id ? hidden_state_of_id(id) : static_cast<float>(id));
+    }
+  }
+
   model::ModelInfo info_;
   model::MemoryUse memory_;
   mutable Mutex mu_;

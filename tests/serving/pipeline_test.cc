@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <new>
 
 #include "absl/strings/str_cat.h"
@@ -26,6 +27,85 @@ TEST_F(PipelineTest, AnswersEveryTextOfACallInOrder) {
   EXPECT_THAT(result->truncated, ElementsAre(false, false, false));
   EXPECT_THAT(result->outputs, ElementsAre(3, 'a', 'c', 1, 1, 0, 0, 1, 2, 'z', 'z', 1));
   ExpectNothingHeld();
+}
+
+// A request of token ids, which need no tokenizer.
+Request IdRequest(const std::vector<std::vector<int32_t>>& rows) {
+  Request request;
+  for (const std::vector<int32_t>& ids : rows) {
+    request.encodings.push_back({.ids = ids,
+                                 .type_ids = std::vector<int32_t>(ids.size()),
+                                 .offsets = {},
+                                 .num_tokens_before_truncation = ids.size()});
+  }
+  request.texts_name = "input_ids";
+  request.normalize = false;
+  return request;
+}
+
+TEST_F(PipelineTest, TokenIdsSkipTheTokenizerAndShareBatchesWithTexts) {
+  bool tokenized_ids = false;
+  model_->on_tokenize = [&](absl::string_view text) {
+    tokenized_ids |= text != "G" && text != "abc";
+    return absl::OkStatus();
+  };
+  Gate gate;
+  GateOn(&gate);
+  Start();
+  const size_t first = SubmitTexts({"G"});
+  gate.WaitForArrivals(1);
+  const size_t ids = Submit(IdRequest({{7, 8}, {9}}));
+  const size_t texts = SubmitTexts({"abc"});
+  WaitForQueuedTexts(3);
+  gate.Open();
+  const auto result = answers_.Get(ids);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_THAT(result->outputs, ElementsAre(2, 7, 8, 1, 1, 9, 9, 1));
+  EXPECT_THAT(result->num_tokens, ElementsAre(2, 1));
+  EXPECT_THAT(result->hidden_states, ElementsAre());
+  EXPECT_TRUE(answers_.Get(first).ok() && answers_.Get(texts).ok());
+  EXPECT_EQ(model_->seen().back().num_texts(), 3u);
+  EXPECT_FALSE(tokenized_ids);
+  ExpectNothingHeld();
+}
+
+TEST_F(PipelineTest, RefusesTokenIdsThatTheModelDoesNotHave) {
+  model_->mutable_info().max_tokens = 3;
+  Start();
+  const auto message = [&](Request request) { return StatusOf(std::move(request)).ToString(); };
+  EXPECT_THAT(message(IdRequest({{1}, {256}})), HasSubstr("input_ids[1]: token id 256, the vocabulary has 256"));
+  EXPECT_THAT(message(IdRequest({{1}, {-1}})), HasSubstr("input_ids[1]: token id -1, the vocabulary has 256"));
+  EXPECT_THAT(message(IdRequest({{1, 2, 3, 4}})), HasSubstr("input_ids[0]: 4 tokens, limit 3"));
+  EXPECT_THAT(message(IdRequest({{1}, {}})), HasSubstr("input_ids[1]: no tokens, at least 1 is needed"));
+  EXPECT_THAT(message(IdRequest(std::vector<std::vector<int32_t>>(129, {1}))), HasSubstr("129 items, limit 128"));
+  Request types = IdRequest({{1, 2}});
+  types.encodings[0].type_ids = {0, 2};
+  EXPECT_THAT(message(std::move(types)), HasSubstr("input_ids[0]: token type id 2, the model has 2"));
+  EXPECT_TRUE(model_->seen().empty());
+}
+
+TEST_F(PipelineTest, AnswersWithHiddenStatesOfAllBatchesInOrder) {
+  options_.max_batch_texts = 2;
+  Start();
+  Request request = MakeRequest({"ab", "c", "de"});
+  request.with_hidden_states = true;
+  const auto result = answers_.Get(Submit(std::move(request)));
+  ASSERT_TRUE(result.ok()) << result.status();
+  std::vector<float> expected;
+  for (const char c : std::string("abcde")) expected.insert(expected.end(), 4, static_cast<float>(c));
+  EXPECT_EQ(result->hidden_states, expected);
+  EXPECT_EQ(result->outputs.size(), 12u);
+}
+
+TEST_F(PipelineTest, HiddenStatesThatAreNotFiniteAreAnError) {
+  model_->hidden_state_of_id = [](int32_t id) { return id == 'x' ? std::numeric_limits<float>::quiet_NaN() : 1; };
+  Start();
+  for (const bool wanted : {true, false}) {
+    Request request = MakeRequest({"ax"});
+    request.with_hidden_states = wanted;
+    const auto result = answers_.Get(Submit(std::move(request)));
+    EXPECT_EQ(absl::IsInternal(result.status()), wanted) << result.status();
+  }
 }
 
 TEST_F(PipelineTest, CutsToDimensionsBeforeNormalizing) {
