@@ -16,7 +16,7 @@ FORMATTED := $(wildcard $(foreach d,base kernels text model model/families model
   tests/server/evaluate tests, $(d)/*.h $(d)/*.cc))
 
 .PHONY: help setup setup-test build serve test check asan tsan thread-safety install format lint \
-  accuracy bench bench-kernels overhead served peers goldens interop qat clean
+  accuracy bench bench-kernels overhead served capacity peers goldens interop qat clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do \
@@ -84,6 +84,9 @@ overhead: build setup-test ## what a call costs beside its work, with a server s
 served: build setup-test ## CPU time per token and latency under load, with a server started for it
 	@cmake --build build --target served_load --parallel $(JOBS)
 	@$(PYTHON) tools/served.py $(ARGS)
+
+capacity: build setup-test ## texts per second of one core by length, int8 and f32, and a server's memory: for docs/scaling.md
+	@$(PYTHON) tools/capacity.py $(ARGS)
 
 peers: build ## octet beside other engines, same weights, one interleaved run; ARGS as bench/peers/run_peers.py
 	@scripts/peers $(ARGS)

@@ -8,7 +8,7 @@ from open_load import OpenLoad
 from stubs import ROOT
 
 sys.path.insert(0, os.path.join(ROOT, "deploy", "client"))
-from channel import octet_channel  # noqa: E402
+from channel import SERVICE_CONFIG, octet_channel  # noqa: E402
 
 TEXTS = ["one text", "a second text that is longer", "three", "the fourth of these texts"]
 CALLS_PER_SECOND = 250
