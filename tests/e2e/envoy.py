@@ -79,18 +79,14 @@ class Envoy:
         return json.loads(self._get(path))
 
     def replicas(self):
-        """{address: {statistic: value}}, with "healthy" and "ejected" as booleans."""
-        found = {}
-        for host in self._get_json("/clusters?format=json")["cluster_statuses"][0].get("host_statuses", []):
-            health = host["health_status"]
-            statistics = {s["name"]: int(s.get("value", 0)) for s in host["stats"]}
-            found["{address}:{port_value}".format(**host["address"]["socket_address"])] = statistics | {
-                "healthy": not health.get("failed_active_health_check"),
-                "ejected": bool(health.get("failed_outlier_check"))}
-        return found
+        """{address: {"healthy": by active checks, "ejected": for the calls it has failed}}"""
+        return {"{address}:{port_value}".format(**host["address"]["socket_address"]): {
+                    "healthy": not host["health_status"].get("failed_active_health_check"),
+                    "ejected": bool(host["health_status"].get("failed_outlier_check"))}
+                for host in self._get_json("/clusters?format=json")["cluster_statuses"][0].get("host_statuses", [])}
 
     def num_healthy(self):
-        # A host counts as healthy before its first check; success of a check says more.
+        # The counter too: it does not rise before checks have really been made.
         checked = self.stat("cluster.octet.health_check.success")
         return min(checked, sum(replica["healthy"] for replica in self.replicas().values()))
 

@@ -1,5 +1,5 @@
-"""What both ways of balancing must survive: under open load one replica of three is killed, then one is drained, so that
-one serves alone; then both are replaced. And the account of it."""
+"""What both ways of balancing must survive: under open load one replica of three is killed, then one is drained, so
+that one serves alone; then both are replaced. And the account of it."""
 import os
 import sys
 import time

@@ -1,5 +1,5 @@
-"""Three octet processes behind a real Envoy with deploy/envoy/envoy.yaml: no call fails when one is killed, one is drained
-and both are replaced, and a replica that refuses calls in good health is taken out."""
+"""Three octet processes behind a real Envoy with deploy/envoy/envoy.yaml: no call fails when one is killed, one is
+drained and both are replaced, and a replica that refuses calls in good health is taken out."""
 import collections
 import concurrent.futures
 
@@ -25,8 +25,8 @@ def check_access_log(log, fleet, load):
         counted = sum(replica.num_ok for replica in processes)
         uncertain = sum(load.num_under_way(replica.scraped_s, replica.gone_s)
                         for replica in processes if replica.gone_s is not None)
-        print(f"place {place}: Envoy has {answered[address]} answers, its {len(processes)} processes counted {counted}, "
-              f"uncertain {uncertain}")
+        print(f"place {place}: Envoy has {answered[address]} answers, its {len(processes)} processes counted "
+              f"{counted}, uncertain {uncertain}")
         assert abs(answered[address] - counted) <= uncertain
 
 
