@@ -16,8 +16,8 @@ FORMATTED := $(wildcard $(foreach d,base kernels text model model/families model
   tests/server/evaluate tests/server/tracing tests, $(d)/*.h $(d)/*.cc))
 
 .PHONY: help setup setup-test build serve test check asan tsan thread-safety install format lint \
-  accuracy bench bench-kernels bench-tracing overhead served scrape peers goldens interop qat metrics-page dashboards \
-  clean
+  accuracy bench bench-kernels bench-tracing overhead served capacity scrape peers goldens interop qat metrics-page \
+  dashboards clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do \
@@ -95,6 +95,9 @@ served: build setup-test ## CPU time per token and latency under load, with a se
 scrape: build setup-test ## what one scrape of the metrics port costs with ten models; ARGS="--models 10"
 	@cmake --build build --target write_tiny_model --parallel $(JOBS)
 	@$(PYTHON) tools/scrape.py $(ARGS)
+
+capacity: build setup-test ## texts per second of one core by length, int8 and f32, and a server's memory: for docs/scaling.md
+	@$(PYTHON) tools/capacity.py $(ARGS)
 
 peers: build ## octet beside other engines, same weights, one interleaved run; ARGS as bench/peers/run_peers.py
 	@scripts/peers $(ARGS)

@@ -3,7 +3,7 @@ import socket
 import struct
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9
 END_STREAM, ACK, END_HEADERS = 1, 1, 4
 
 
@@ -13,8 +13,24 @@ def frame(kind, flags, stream, payload=b""):
 
 def _literal(name, value):
     """A header field without indexing and without Huffman coding (RFC 7541, 6.2.2)."""
-    assert len(name) < 127 and len(value) < 127
-    return b"\0" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
+    return b"\0" + _string(name) + _string(value)
+
+
+def _string(text):
+    """Its length as an integer with a prefix of seven bits (RFC 7541, 5.1 and 5.2), and its bytes."""
+    if len(text) < 127:
+        return bytes([len(text)]) + text.encode()
+    rest, out = len(text) - 127, bytes([127])
+    while rest > 127:
+        out, rest = out + bytes([rest & 127 | 128]), rest >> 7
+    return out + bytes([rest]) + text.encode()
+
+
+def header_block(path, extra=()):
+    """The encoded headers of a gRPC call, and `extra` (name, value) ones."""
+    fields = [(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "test"),
+              ("te", "trailers"), ("content-type", "application/grpc"), *extra]
+    return b"".join(_literal(name, value) for name, value in fields)
 
 
 def grpc_message(payload, compressed=0, claimed_length=None):
@@ -40,10 +56,11 @@ class Connection:
         self.close()
 
     def headers(self, stream, path, extra=(), end_stream=False):
-        fields = [(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "test"),
-                  ("te", "trailers"), ("content-type", "application/grpc"), *extra]
-        block = b"".join(_literal(name, value) for name, value in fields)
-        self.socket.sendall(frame(HEADERS, END_HEADERS | (END_STREAM if end_stream else 0), stream, block))
+        block = header_block(path, extra)
+        parts = [block[i:i + 16384] for i in range(0, len(block), 16384)]
+        for i, part in enumerate(parts):
+            flags = (END_HEADERS if i == len(parts) - 1 else 0) | (END_STREAM if end_stream and i == 0 else 0)
+            self.socket.sendall(frame(CONTINUATION if i else HEADERS, flags, stream, part))
 
     def data(self, stream, payload, end_stream=False):
         """In frames of at most 16 kB. The caller stays within the flow-control window of 65,535 bytes."""
