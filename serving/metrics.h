@@ -27,6 +27,7 @@
 #include "prometheus/histogram.h"
 #include "prometheus/metric_family.h"
 #include "prometheus/registry.h"
+#include "serving/credential_metrics.h"
 #include "serving/shadow_metrics.h"
 
 namespace octet::serving {
@@ -41,8 +42,9 @@ enum class RejectReason {
   kUnknownModel,
   kWrongTask,
   kDraining,
+  kUnauthenticated,  // no token, or none of the server's; not among the calls started
 };
-inline constexpr size_t kNumRejectReasons = 8;
+inline constexpr size_t kNumRejectReasons = 9;
 absl::string_view RejectReasonName(RejectReason reason);  // "queue_full", ...
 
 // What the queue looks like at one moment.
@@ -82,7 +84,7 @@ struct MetricsOptions {
 
 struct Metrics final : public prometheus::Collectable {
  public:
-  static constexpr size_t kMaxMethods = 24;
+  static constexpr size_t kMaxMethods = 48;
   static constexpr size_t kMaxModels = 32;  // later ones share the label "unknown"
 
   explicit Metrics(MetricsOptions options);
@@ -96,6 +98,9 @@ struct Metrics final : public prometheus::Collectable {
   ModelMetrics* ForModel(absl::string_view name) { return &models_[ModelIdx(name)]; }
   // What the model's shadow counts; its series exist from here on.
   ShadowMetrics ForShadow(absl::string_view name) { return shadow_.ForModel(models_[ModelIdx(name)].name); }
+
+  // What re-reading certificates and tokens counts.
+  CredentialFamilies* credentials() { return &credentials_; }
 
   // Every call is started once and recorded once, whatever becomes of it; in flight is the difference.
   // `code_name`: of gRPC ("OK", "INVALID_ARGUMENT", ...), others fold into "UNKNOWN". The model of a call
@@ -130,6 +135,7 @@ struct Metrics final : public prometheus::Collectable {
 
   prometheus::Registry registry_;  // owns all children
   ShadowFamilies shadow_{&registry_};
+  CredentialFamilies credentials_{&registry_};
   const ContainerLimits container_limits_;
   std::vector<std::string> methods_;  // [0] = "unknown"
 
