@@ -110,11 +110,21 @@ void StartLogging(const std::string& level, bool json) {
   auto logger = std::make_shared<spdlog::async_logger>("octet", std::move(sink), spdlog::thread_pool(),
                                                        spdlog::async_overflow_policy::overrun_oldest);
   spdlog::set_default_logger(std::move(logger));
-  configured_level = spdlog::level::from_str(level == "warn" ? "warning" : level);
-  spdlog::set_level(configured_level);
+  SetLogLevel(level);
 }
 
 void StopLogging() { spdlog::shutdown(); }
+
+std::string LogLevel() {
+  if (spdlog::get_level() == spdlog::level::off) return "off";
+  const absl::string_view name = LevelName(spdlog::get_level());
+  return std::string(name.data(), name.size());
+}
+
+void SetLogLevel(const std::string& level) {
+  configured_level = spdlog::level::from_str(level == "warn" ? "warning" : level);
+  spdlog::set_level(configured_level);
+}
 
 void ToggleDebugLogging() {
   const bool is_debug = spdlog::get_level() == spdlog::level::debug;
