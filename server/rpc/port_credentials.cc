@@ -32,8 +32,9 @@ struct CertificateFetcher {
     if (current->number == fetcher->fetched) return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
     const security::CertificatePem& pem = current->value.pem;
     grpc_ssl_pem_key_cert_pair pair = {pem.key.c_str(), pem.chain.c_str()};
-    *config =
-        grpc_ssl_server_certificate_config_create(pem.client_ca.empty() ? nullptr : pem.client_ca.c_str(), &pair, 1);
+    // gRPC aborts without authorities. Where clients are not asked for a certificate nothing is verified by them.
+    const std::string& authorities = pem.client_ca.empty() ? pem.chain : pem.client_ca;
+    *config = grpc_ssl_server_certificate_config_create(authorities.c_str(), &pair, 1);
     fetcher->fetched = current->number;
     return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
   }
