@@ -39,10 +39,12 @@ class OctetServer:
     """`octet serve` with the default model (named "minilm"), ready once constructed.
 
     `models`: {name: directory}; {}: those of the file. `config`: text of a configuration file. `env`: OCTET_* variables.
+    `grpc_address`: its first part is where the methods below call.
     """
 
-    def __init__(self, *args, models=None, config=None, env=None, tmp_path=None):
-        command = [BINARY, "serve", "--grpc-address", "127.0.0.1:0", "--metrics-address", "127.0.0.1:0"]
+    def __init__(self, *args, models=None, config=None, env=None, tmp_path=None,
+                 grpc_address="127.0.0.1:0"):
+        command = [BINARY, "serve", "--grpc-address", grpc_address, "--metrics-address", "127.0.0.1:0"]
         if config is not None:
             path = os.path.join(tmp_path, "octet.yaml")
             with open(path, "w", encoding="utf-8") as f:
