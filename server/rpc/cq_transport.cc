@@ -163,9 +163,13 @@ class CqTransport final : public Transport {
   };
 
   absl::Status Listen(const RpcOptions& options, grpc::ServerBuilder* builder) {
-    ASSIGN_OR_RETURN(auto addresses, security::ParseListenAddresses(options.address));
-    listeners_.reserve(addresses.size());  // the builder keeps pointers to the ports
-    for (security::ListenAddress& address : addresses) {
+    auto addresses = security::ParseListenAddresses(options.address);
+    if (!addresses.ok()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("cannot bind ", options.address, ": ", addresses.status().message()));
+    }
+    listeners_.reserve(addresses->size());  // the builder keeps pointers to the ports
+    for (security::ListenAddress& address : *addresses) {
       if (address.is_unix()) RETURN_IF_ERROR(CheckSocketFile(address.socket_path));
       auto credentials =
           MakePortCredentials(address.is_unix() ? nullptr : options.certificates, options.tokens, metrics_);
