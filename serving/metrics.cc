@@ -48,8 +48,9 @@ Buckets PowersOfTwo(double last) {
 }  // namespace
 
 absl::string_view RejectReasonName(RejectReason reason) {
-  static constexpr absl::string_view kNames[] = {"queue_full", "deadline",      "cancelled",  "invalid",
-                                                 "too_long",   "unknown_model", "wrong_task", "draining"};
+  static constexpr absl::string_view kNames[] = {"queue_full", "deadline", "cancelled",
+                                                 "invalid",    "too_long", "unknown_model",
+                                                 "wrong_task", "draining", "unauthenticated"};
   static_assert(std::size(kNames) == kNumRejectReasons);
   return kNames[static_cast<size_t>(reason)];
 }

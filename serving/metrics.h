@@ -26,6 +26,7 @@
 #include "prometheus/gauge.h"
 #include "prometheus/histogram.h"
 #include "prometheus/metric_family.h"
+#include "serving/credential_metrics.h"
 #include "serving/metric_registry.h"
 #include "serving/process_metrics.h"
 #include "serving/shadow_metrics.h"
@@ -42,8 +43,9 @@ enum class RejectReason {
   kUnknownModel,
   kWrongTask,
   kDraining,
+  kUnauthenticated,  // no token, or none of the server's; not among the calls started
 };
-inline constexpr size_t kNumRejectReasons = 8;
+inline constexpr size_t kNumRejectReasons = 9;
 absl::string_view RejectReasonName(RejectReason reason);  // "queue_full", ...
 
 // What became of spans; the label `result` of octet_trace_spans_total.
@@ -112,7 +114,7 @@ struct MetricsOptions {
 
 struct Metrics final : public prometheus::Collectable {
  public:
-  static constexpr size_t kMaxMethods = 40;
+  static constexpr size_t kMaxMethods = 48;
   static constexpr size_t kMaxModels = 32;  // later ones share the label "unknown"
 
   explicit Metrics(MetricsOptions options);
@@ -128,6 +130,9 @@ struct Metrics final : public prometheus::Collectable {
   ModelMetrics* ForModel(absl::string_view name) { return &models_[ModelIdx(name)]; }
   // What the model's shadow counts; its series exist from here on.
   ShadowMetrics ForShadow(absl::string_view name) { return shadow_.ForModel(models_[ModelIdx(name)].name); }
+
+  // What re-reading certificates and tokens counts.
+  CredentialFamilies* credentials() { return &credentials_; }
 
   // Every call is started once and recorded once, whatever becomes of it; in flight is the difference.
   // `code_name`: of gRPC ("OK", "INVALID_ARGUMENT", ...), others fold into "UNKNOWN". The model of a call
@@ -213,6 +218,7 @@ struct Metrics final : public prometheus::Collectable {
   prometheus::Gauge* ready_;
 
   ShadowFamilies shadow_{&registry_};
+  CredentialFamilies credentials_{&registry_};
   const ProcessMetrics process_;
 
  public:

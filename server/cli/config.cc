@@ -2,11 +2,9 @@
 
 #include <set>
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "server/cli/config_file.h"
+#include "server/cli/config_listeners.h"
 #include "server/cli/nearest_name.h"
 
 namespace octet::cli {
@@ -29,18 +27,6 @@ void ApplyFlags(const std::vector<FlagValue>& flags, Config* config, std::vector
     }
     const absl::Status status = SetKey(*FindConfigKeyOrNull(flag.key), flag.text, config);
     if (!status.ok()) problems->push_back(absl::StrCat(flag.flag, ": ", status.message()));
-  }
-}
-
-void CheckAddresses(const Config& config, std::vector<std::string>* problems) {
-  const auto grpc = ParseHostPort(config.grpc().address());
-  if (!grpc.ok()) problems->push_back(absl::StrCat("grpc.address: ", grpc.status().message()));
-  if (config.metrics().address().empty()) return;
-  const auto metrics = ParseHostPort(config.metrics().address());
-  if (!metrics.ok()) problems->push_back(absl::StrCat("metrics.address: ", metrics.status().message()));
-  if (grpc.ok() && metrics.ok() && grpc->port != 0 && grpc->port == metrics->port) {
-    problems->push_back(
-        absl::StrCat("metrics.address: port ", metrics->port, " is that of grpc.address; take another"));
   }
 }
 
@@ -121,31 +107,10 @@ LoadedConfig LoadConfig(const ConfigSources& sources) {
 }
 
 void CheckConfig(const Config& config, std::vector<std::string>* problems) {
-  CheckAddresses(config, problems);
+  CheckListeners(config, problems);
   CheckModels(config, problems);
   CheckLimits(config, problems);
   CheckAdvice(config, problems);
-}
-
-absl::StatusOr<HostPort> ParseHostPort(absl::string_view text) {
-  const size_t colon = text.rfind(':');
-  HostPort result;
-  const absl::string_view port = colon == text.npos ? "" : text.substr(colon + 1);
-  const absl::string_view host = colon == text.npos ? "" : text.substr(0, colon);
-  bool valid = !port.empty() && port.size() <= 5 && port.find_first_not_of("0123456789") == port.npos &&
-               absl::SimpleAtoi(port, &result.port) && result.port <= 65535;
-  // An IPv6 address needs its brackets, or the port could be a part of it.
-  if (!host.empty() && host.front() == '[') {
-    valid = valid && host.size() > 2 && host.back() == ']';
-  } else {
-    valid = valid && host.find_first_of(":[]/ ") == host.npos;
-  }
-  if (!valid) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("want HOST:PORT such as 127.0.0.1:50051 or [::1]:50051, got ", Quoted(text)));
-  }
-  result.host = host.empty() ? "0.0.0.0" : std::string(host);
-  return result;
 }
 
 }  // namespace octet::cli

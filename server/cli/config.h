@@ -8,8 +8,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
 #include "server/cli/config_schema.h"
 
 namespace octet::cli {
@@ -36,16 +34,9 @@ struct LoadedConfig {
 // Flags override variables override the file override the defaults. Ends with CheckConfig.
 LoadedConfig LoadConfig(const ConfigSources& sources);
 
-// Checks that need several keys: addresses (C6), models and default_model, memory quota against message
+// Checks that need several keys: listeners (config_listeners.h), models and default_model, memory quota against message
 // size, connection grace against the deadline, queue against call limits.
 void CheckConfig(const Config& config, std::vector<std::string>* problems);
-
-struct HostPort {
-  std::string host;
-  int port = 0;
-};
-// "127.0.0.1:50051", "localhost:0", "[::1]:50051", ":50051" (all interfaces). InvalidArgument otherwise.
-absl::StatusOr<HostPort> ParseHostPort(absl::string_view text);
 
 }  // namespace octet::cli
 

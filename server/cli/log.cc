@@ -154,8 +154,7 @@ void StartLogging(const std::string& level, bool json) {
   writes_json = json;
   spdlog::register_logger(make_logger(kEventLogger));
   spdlog::set_default_logger(make_logger("octet"));
-  configured_level = spdlog::level::from_str(level == "warn" ? "warning" : level);
-  spdlog::set_level(configured_level);
+  SetLogLevel(level);
 }
 
 std::string FormatEvent(bool json, absl::string_view message, const std::vector<LogField>& fields) {
@@ -174,6 +173,17 @@ void LogEvent(spdlog::level::level_enum level, absl::string_view message, const 
 }
 
 void StopLogging() { spdlog::shutdown(); }
+
+std::string LogLevel() {
+  if (spdlog::get_level() == spdlog::level::off) return "off";
+  const absl::string_view name = LevelName(spdlog::get_level());
+  return std::string(name.data(), name.size());
+}
+
+void SetLogLevel(const std::string& level) {
+  configured_level = spdlog::level::from_str(level == "warn" ? "warning" : level);
+  spdlog::set_level(configured_level);
+}
 
 void ToggleDebugLogging() {
   const bool is_debug = spdlog::get_level() == spdlog::level::debug;

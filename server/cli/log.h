@@ -33,7 +33,11 @@ void LogEvent(spdlog::level::level_enum level, absl::string_view message, const 
 // Writes what is queued, as far as stderr takes it, and stops. Logging afterwards does nothing.
 void StopLogging();
 
-// Switches between `level` and debug; safe on any thread (not in a signal handler).
+// What is logged now, and logging from here on what `level` says: as for StartLogging.
+std::string LogLevel();
+void SetLogLevel(const std::string& level);
+
+// Switches between the level that was set and debug; safe on any thread (not in a signal handler).
 void ToggleDebugLogging();
 
 // Lines that were dropped since StartLogging.

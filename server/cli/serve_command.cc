@@ -10,8 +10,10 @@
 #include "server/cli/command.h"
 #include "server/cli/config.h"
 #include "server/cli/config_file.h"
+#include "server/cli/config_listeners.h"
 #include "server/cli/exit_code.h"
 #include "server/cli/log.h"
+#include "server/cli/serve_credentials.h"
 #include "server/cli/serve_run.h"
 #include "server/cli/serve_start.h"
 #include "server/cli/signals.h"
@@ -32,7 +34,8 @@ struct FlagKey {
   const char* help;
 };
 constexpr FlagKey kFlagKeys[] = {
-    {"--grpc-address", "grpc.address", "HOST:PORT of the service [127.0.0.1:50051]"},
+    {"--grpc-address", "grpc.address",
+     "HOST:PORT or unix:/PATH of the service, or several with commas [127.0.0.1:50051]"},
     {"--metrics-address", "metrics.address", "HOST:PORT of /metrics, /healthz, /readyz [127.0.0.1:9464]"},
     {"--threads", "engine.threads", "Threads that compute [the CPUs that the container may use]"},
     {"--precision", "engine.precision", "int8, bf16 or f32 [int8]"},
@@ -58,7 +61,10 @@ int RunServe(const ServeFlags& flags) {
   ServePlan plan;
   const Refusal refusal = PlanServing(loaded.config, limits, &plan);
   if (refusal.exit_code != 0) return Refuse(refusal);
+  auto credentials = LoadCredentials(loaded.config);
+  if (!credentials.ok()) return Refuse({kExitConfig, {std::string(credentials.status().message())}});
   plan.warnings.insert(plan.warnings.begin(), loaded.warnings.begin(), loaded.warnings.end());
+  if (const std::string warning = PlainTextWarning(loaded.config); !warning.empty()) plan.warnings.push_back(warning);
   if (flags.check_config) {
     for (const std::string& warning : plan.warnings) PrintError(absl::StrCat("warning: ", warning));
     std::printf("configuration is good; memory: %s\n", FormatBudget(plan.budget).c_str());
@@ -69,7 +75,7 @@ int RunServe(const ServeFlags& flags) {
   if (const std::string warning = RaiseOpenFilesLimit(); !warning.empty()) plan.warnings.push_back(warning);
   for (const std::string& warning : plan.warnings) spdlog::warn("{}", warning);
   spdlog::info("memory: {}", FormatBudget(plan.budget));
-  const int exit_code = RunServer(loaded.config, plan, limits, &signals);
+  const int exit_code = RunServer(loaded.config, plan, limits, &*credentials, &signals);
   StopLogging();
   return exit_code;
 }

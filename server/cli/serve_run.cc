@@ -1,7 +1,5 @@
 #include "server/cli/serve_run.h"
 
-#include <algorithm>
-#include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +15,8 @@
 #include "server/cli/call_log.h"
 #include "server/cli/command.h"
 #include "server/cli/exit_code.h"
+#include "server/cli/serve_management.h"
+#include "server/cli/serve_ready.h"
 #include "server/rpc/metrics_server.h"
 #include "server/rpc/server.h"
 #include "server/tracing/otlp_exporter.h"
@@ -28,10 +28,12 @@
 namespace octet::cli {
 namespace {
 
-rpc::RpcOptions RpcOptionsOf(const Config& config, const ServePlan& plan) {
+rpc::RpcOptions RpcOptionsOf(const Config& config, const ServePlan& plan, const Credentials& credentials) {
   const auto& grpc = config.grpc();
   rpc::RpcOptions options;
   options.address = grpc.address();
+  options.certificates = credentials.certificates.get();
+  options.tokens = credentials.tokens.get();
   options.max_receive_message_bytes = grpc.max_receive_message_bytes();
   options.max_send_message_bytes = grpc.max_send_message_bytes();
   options.max_metadata_bytes = grpc.max_metadata_bytes();
@@ -57,35 +59,6 @@ rpc::RpcOptions RpcOptionsOf(const Config& config, const ServePlan& plan) {
 
 std::string WithPort(const std::string& address, int port) {
   return absl::StrCat(address.substr(0, address.rfind(':')), ":", port);
-}
-
-// For people and scripts that started the server; the log is on stderr.
-void PrintReady(const Config& config, const ServePlan& plan, const std::string& grpc_address,
-                const std::string& metrics_address) {
-  std::string models;
-  for (const PlannedModel& model : plan.models) absl::StrAppend(&models, models.empty() ? "" : ", ", model.name);
-  const bool needs_name = plan.models.size() > 1 && config.default_model().empty();
-  const std::string name = needs_name ? absl::StrCat("\"model\": \"", plan.models[0].name, "\", ") : "";
-  const std::string source = config.grpc().reflection() ? "" : "-import-path proto -proto octet/v1/text_encoder.proto ";
-  const auto served = std::find_if(plan.models.begin(), plan.models.end(), [&](const PlannedModel& model) {
-    return config.default_model().empty() || model.name == config.default_model();
-  });
-  const bool embeds = served->task == model::Task::kEmbedding;
-  const char* const fields =
-      embeds ? "\"texts\": [\"hello\"], \"as_floats\": true" : "\"inputs\": [{\"text\": \"hello\"}]";
-  std::printf(
-      "octet is ready\n"
-      "  gRPC            %s\n"
-      "  metrics         %s\n"
-      "  models          %s\n"
-      "  precision       %s\n"
-      "  instruction set %s, %d threads\n"
-      "Try:\n"
-      "  grpcurl -plaintext %s-d '{%s%s}' %s octet.v1.TextEncoder/%s\n",
-      grpc_address.c_str(), metrics_address.empty() ? "off" : absl::StrCat("http://", metrics_address).c_str(),
-      models.c_str(), config.engine().precision().c_str(), std::string(IsaName(plan.isa)).c_str(), plan.num_threads,
-      source.c_str(), name.c_str(), fields, grpc_address.c_str(), embeds ? "Embed" : "Classify");
-  std::fflush(stdout);
 }
 
 int Fail(const absl::Status& status, int exit_code) {
@@ -168,9 +141,24 @@ void Drain(const Config& config, serving::Pipeline* pipeline, rpc::GrpcServer* s
   }
 }
 
+// SIGHUP does nothing before and after.
+class ReloadOnHangup {
+ public:
+  ReloadOnHangup(SignalWatcher* signals, CredentialWatcher* watcher) : signals_(signals) {
+    signals->OnReload([watcher] { watcher->LookNow(); });
+  }
+  ~ReloadOnHangup() { signals_->OnReload(nullptr); }
+  ReloadOnHangup(const ReloadOnHangup&) = delete;
+  ReloadOnHangup& operator=(const ReloadOnHangup&) = delete;
+
+ private:
+  SignalWatcher* const signals_;
+};
+
 }  // namespace
 
-int RunServer(const Config& config, const ServePlan& plan, const ContainerLimits& limits, SignalWatcher* signals) {
+int RunServer(const Config& config, const ServePlan& plan, const ContainerLimits& limits, Credentials* credentials,
+              SignalWatcher* signals) {
   const BuildInfo build = GetBuildInfo();
   serving::Metrics metrics({.methods = rpc::MethodNames(),
                             .version = build.version,
@@ -182,12 +170,12 @@ int RunServer(const Config& config, const ServePlan& plan, const ContainerLimits
   for (const PlannedModel& model : plan.models) metrics.ExpectModel(model.name);
   // Before the models are loaded, so that operators can watch that as well.
   std::unique_ptr<rpc::MetricsServer> metrics_server;
-  std::string metrics_address;
+  BoundAddresses addresses;
   if (!config.metrics().address().empty()) {
     auto created = rpc::MetricsServer::Create(config.metrics().address(), &metrics);
     if (!created.ok()) return Fail(created.status(), kExitConfig);
     metrics_server = *std::move(created);
-    metrics_address = WithPort(config.metrics().address(), metrics_server->port());
+    addresses.metrics = WithPort(config.metrics().address(), metrics_server->port());
   }
   if (config.advice().mode() == "measure") LogMeasuredAdvice(config, plan);
   const Refusal refusal = LoadModels(config, plan, limits, &repository);
@@ -201,7 +189,9 @@ int RunServer(const Config& config, const ServePlan& plan, const ContainerLimits
   auto pipeline =
       serving::Pipeline::Create(PipelineOptionsOf(config, plan), &repository, &metrics, &SteadyClock::Get());
   if (!pipeline.ok()) return Fail(pipeline.status(), kExitConfig);
-  rpc::RpcOptions rpc_options = RpcOptionsOf(config, plan);
+  CredentialWatcher watcher(config, credentials, &metrics);
+  const ReloadOnHangup reload_on_hangup(signals, &watcher);
+  rpc::RpcOptions rpc_options = RpcOptionsOf(config, plan, *credentials);
   rpc_options.watchers = {.tracer = tracing.tracer(), .observer = &call_log};
   auto server = rpc::GrpcServer::Create(rpc_options, pipeline->get(), &repository, &metrics, &SteadyClock::Get());
   if (!server.ok()) return Fail(server.status(), kExitConfig);  // cannot bind
@@ -209,9 +199,19 @@ int RunServer(const Config& config, const ServePlan& plan, const ContainerLimits
   const auto unwatch = absl::MakeCleanup([&] {
     if (metrics_server != nullptr) metrics_server->Unwatch();
   });
+  const auto management = StartManagement(config,
+                                          {.credentials = credentials,
+                                           .watcher = &watcher,
+                                           .signals = signals,
+                                           .server = server->get(),
+                                           .repository = &repository},
+                                          &metrics);
+  if (!management.ok()) return Fail(management.status(), kExitConfig);
+  addresses.grpc = (*server)->addresses();
+  if (*management != nullptr) addresses.management = (*management)->addresses();
   signals->SetReady();
   (*server)->SetServing(true);
-  PrintReady(config, plan, WithPort(config.grpc().address(), (*server)->port()), metrics_address);
+  PrintReady(config, plan, addresses);
   signals->WaitForStop();
   Drain(config, pipeline->get(), server->get());
   tracing.Flush();

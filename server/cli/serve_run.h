@@ -4,14 +4,16 @@
 
 #include "base/container_limits.h"
 #include "server/cli/config.h"
+#include "server/cli/serve_credentials.h"
 #include "server/cli/serve_start.h"
 #include "server/cli/signals.h"
 
 namespace octet::cli {
 
 // Binds, loads, warms up, prints the ready lines on stdout, serves until a stop signal, drains. Returns
-// the exit code.
-int RunServer(const Config& config, const ServePlan& plan, const ContainerLimits& limits, SignalWatcher* signals);
+// the exit code. `credentials`: LoadCredentials of the configuration.
+int RunServer(const Config& config, const ServePlan& plan, const ContainerLimits& limits, Credentials* credentials,
+              SignalWatcher* signals);
 
 }  // namespace octet::cli
 

@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <utility>
+
 #include "server/cli/exit_code.h"
 #include "server/cli/log.h"
 #include "spdlog/spdlog.h"
@@ -16,6 +18,7 @@ sigset_t WatchedSignals() {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   sigaddset(&signals, SIGUSR1);
   sigaddset(&signals, SIGUSR2);  // wakes the thread for the end
   return signals;
@@ -48,13 +51,18 @@ void SignalWatcher::Run() {
       ToggleDebugLogging();
       continue;
     }
+    if (number == SIGHUP) {
+      MutexLock lock(&reload_mu_);
+      if (reload_) reload_();
+      continue;
+    }
     MutexLock lock(&mu_);
     if (end_) return;
     if (number == SIGUSR2) continue;
     // _exit: other threads are in the middle of their work, destructors would pull it from under them.
     if (!ready_) _exit(kExitOk);
-    if (stop_) _exit(kExitFailure);
-    stop_ = true;
+    if (signalled_) _exit(kExitFailure);
+    signalled_ = stop_ = true;
     spdlog::info("signal {}: draining; a second one stops at once", number == SIGTERM ? "TERM" : "INT");
     stopped_.SignalAll();
   }
@@ -63,6 +71,17 @@ void SignalWatcher::Run() {
 void SignalWatcher::SetReady() {
   MutexLock lock(&mu_);
   ready_ = true;
+}
+
+void SignalWatcher::OnReload(std::function<void()> reload) {
+  MutexLock lock(&reload_mu_);
+  reload_ = std::move(reload);
+}
+
+void SignalWatcher::RequestStop() {
+  MutexLock lock(&mu_);
+  stop_ = true;
+  stopped_.SignalAll();
 }
 
 void SignalWatcher::WaitForStop() {

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/mutex.h"
+#include "base/status_macros.h"
 #include "google/protobuf/message.h"
 #include "grpc/health/v1/health.pb.h"
 #include "grpc/impl/codegen/compression_types.h"
@@ -17,6 +18,9 @@
 #include "grpcpp/impl/server_builder_option.h"
 #include "grpcpp/resource_quota.h"
 #include "server/rpc/cq_calls.h"
+#include "server/rpc/port_credentials.h"
+#include "server/rpc/socket_file.h"
+#include "server/security/listen_address.h"
 
 namespace octet::rpc {
 namespace {
@@ -96,15 +100,20 @@ class CqTransport final : public Transport {
     grpc::EnableDefaultHealthCheckService(true);
     grpc::ServerBuilder builder;
     SetArguments(options, &builder);
-    builder.AddListeningPort(options.address, grpc::InsecureServerCredentials(), &port_);
+    RETURN_IF_ERROR(Listen(options, &builder));
     for (const auto& service : services_) builder.RegisterService(service.get());
     for (size_t i = 0; i < options.completion_queues; ++i) queues_.push_back(builder.AddCompletionQueue());
-    server_ = builder.BuildAndStart();
-    if (server_ == nullptr || port_ == 0) {
+    {
+      const GroupOnlyUmask for_sockets;
+      server_ = builder.BuildAndStart();
+    }
+    const auto unbound = std::find_if(listeners_.begin(), listeners_.end(), [](const auto& l) { return l.port == 0; });
+    if (server_ == nullptr || unbound != listeners_.end()) {
       for (const auto& queue : queues_) ShutDownQueue(queue.get());
       server_ = nullptr;
       return absl::FailedPreconditionError(
-          absl::StrCat("cannot bind ", options.address, ": the address is in use or cannot be resolved"));
+          absl::StrCat("cannot bind ", unbound != listeners_.end() ? unbound->address.text : options.address,
+                       ": the address is in use or cannot be resolved"));
     }
     MakeSources(options);
     for (const auto& source : sources_) {
@@ -114,7 +123,20 @@ class CqTransport final : public Transport {
     return absl::OkStatus();
   }
 
-  int port() const override { return port_; }
+  int port() const override {
+    for (const Listener& listener : listeners_) {
+      if (!listener.address.is_unix()) return listener.port;
+    }
+    return 0;
+  }
+
+  std::vector<std::string> addresses() const override {
+    std::vector<std::string> bound;
+    for (const auto& [address, credentials, port] : listeners_) {
+      bound.push_back(address.is_unix() ? address.text : absl::StrCat(address.host, ":", port));
+    }
+    return bound;
+  }
 
   void SetHealth(const std::string& service, bool serving) override {
     server_->GetHealthCheckService()->SetServingStatus(service, serving);
@@ -134,6 +156,29 @@ class CqTransport final : public Transport {
   }
 
  private:
+  struct Listener {
+    security::ListenAddress address;
+    std::shared_ptr<grpc::ServerCredentials> credentials;  // asked for certificates as long as it listens
+    int port = 0;                                          // once bound; of a UNIX socket not 0
+  };
+
+  absl::Status Listen(const RpcOptions& options, grpc::ServerBuilder* builder) {
+    auto addresses = security::ParseListenAddresses(options.address);
+    if (!addresses.ok()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("cannot bind ", options.address, ": ", addresses.status().message()));
+    }
+    listeners_.reserve(addresses->size());  // the builder keeps pointers to the ports
+    for (security::ListenAddress& address : *addresses) {
+      if (address.is_unix()) RETURN_IF_ERROR(CheckSocketFile(address.socket_path));
+      auto credentials =
+          MakePortCredentials(address.is_unix() ? nullptr : options.certificates, options.tokens, metrics_);
+      Listener& listener = listeners_.emplace_back(Listener{std::move(address), std::move(credentials)});
+      builder->AddListeningPort(listener.address.text, listener.credentials, &listener.port);
+    }
+    return absl::OkStatus();
+  }
+
   void MakeSources(const RpcOptions& options) {
     for (const auto& service : services_) {
       for (size_t method_idx = 0; method_idx < service->methods().size(); ++method_idx) {
@@ -173,9 +218,9 @@ class CqTransport final : public Transport {
   std::vector<std::unique_ptr<grpc::ServerCompletionQueue>> queues_;
   std::vector<std::unique_ptr<CallSource>> sources_;
   PostGate gate_;
+  std::vector<Listener> listeners_;
   std::unique_ptr<grpc::Server> server_;
   std::vector<std::thread> threads_;
-  int port_ = 0;
 
   Mutex shutdown_mu_;
   bool is_shut_down_ ABSL_GUARDED_BY(shutdown_mu_) = false;

@@ -7,11 +7,17 @@
 
 #include "absl/time/time.h"
 #include "server/rpc/call_observer.h"
+#include "server/security/bearer_tokens.h"
+#include "server/security/certificates.h"
 
 namespace octet::rpc {
 
 struct RpcOptions {
-  std::string address = "127.0.0.1:50051";  // port 0 takes a free one
+  // HOST:PORT (port 0 takes a free one) or unix:/PATH (mode 0660), several separated by commas.
+  std::string address = "127.0.0.1:50051";
+  // TLS of HOST:PORT; UNIX sockets have none. Null: none. These two must outlive the server.
+  const security::CertificateStore* certificates = nullptr;
+  const security::TokenStore* tokens = nullptr;  // that every call but a health check needs; null: none
   size_t max_receive_message_bytes = 2 << 20;
   size_t max_send_message_bytes = 16 << 20;
   size_t max_metadata_bytes = 16 << 10;

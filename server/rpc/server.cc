@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/mutex.h"
+#include "server/rpc/admin_service.h"
 #include "server/rpc/cq_transport.h"
 #include "server/rpc/services.h"
 #include "server/tracing/tracer.h"
@@ -79,6 +80,7 @@ struct GrpcServer::State {
 std::vector<std::string> MethodNames() {
   std::vector<std::string> names;
   for (Method& method : MakeMethods(nullptr)) names.push_back(std::move(method.name));
+  for (Method& method : MakeAdminMethods(nullptr)) names.push_back(std::move(method.name));
   return names;
 }
 
@@ -112,6 +114,7 @@ GrpcServer::GrpcServer(std::unique_ptr<State> state) : state_(std::move(state)) 
 GrpcServer::~GrpcServer() { state_->Stop(absl::ZeroDuration()); }
 
 int GrpcServer::port() const { return state_->transport->port(); }
+std::vector<std::string> GrpcServer::addresses() const { return state_->transport->addresses(); }
 
 void GrpcServer::SetServing(bool serving) {
   state_->serving.store(serving);

@@ -16,7 +16,8 @@
 
 namespace octet::rpc {
 
-// Full names ("octet.v1.TextEncoder/Embed", ...) of the methods that are counted in the metrics.
+// Full names ("octet.v1.TextEncoder/Embed", ...) of the methods that are counted in the metrics, those of management
+// included.
 std::vector<std::string> MethodNames();
 
 // Thread-safe.
@@ -29,7 +30,8 @@ class GrpcServer {
                                                             serving::Metrics* metrics, const Clock* clock);
   ~GrpcServer();  // as Shutdown(0)
 
-  int port() const;
+  int port() const;                            // of the first HOST:PORT; 0 when all are UNIX sockets
+  std::vector<std::string> addresses() const;  // as they were given, with the ports taken
 
   // What health says for "", every service and every model. `liveness` follows the pipeline instead.
   void SetServing(bool serving);

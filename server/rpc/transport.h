@@ -60,7 +60,10 @@ class Transport {
  public:
   virtual ~Transport() = default;  // as Shutdown(0)
 
+  // Of the first HOST:PORT; 0 when all are UNIX sockets.
   virtual int port() const = 0;
+  // As they were given, with the ports taken.
+  virtual std::vector<std::string> addresses() const = 0;
   // Takes no new calls, waits up to `timeout` for those in work, cancels the rest and waits for their
   // replies. Idempotent.
   virtual void Shutdown(absl::Duration timeout) = 0;

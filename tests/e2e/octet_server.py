@@ -39,7 +39,8 @@ class OctetServer:
     """`octet serve` with the default model (named "minilm"), ready once constructed.
 
     `models`: {name: directory}; {}: those of the file. `config`: text of a configuration file. `env`: OCTET_* variables.
-    `grpc_address`: that of a server that has gone, for one that takes its place.
+    `grpc_address`: its first part is where the methods below call; that of a server that has gone, for one that takes its
+    place.
     """
 
     def __init__(self, *args, models=None, config=None, env=None, tmp_path=None, grpc_address="127.0.0.1:0"):

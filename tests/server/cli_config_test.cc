@@ -13,7 +13,9 @@
 #include "gtest/gtest.h"
 #include "server/cli/config.h"
 #include "server/cli/config_file.h"
+#include "server/cli/config_listeners.h"
 #include "server/cli/nearest_name.h"
+#include "server/security/listen_address.h"
 #include "yaml-cpp/yaml.h"
 
 namespace octet::cli {
@@ -218,6 +220,26 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"NoPort", {"OCTET_GRPC_ADDRESS=localhost"}, "grpc.address: want HOST:PORT"},
         BadConfig{"PortRange", {"OCTET_GRPC_ADDRESS=localhost:70000"}, "want HOST:PORT"},
         BadConfig{"BareIpv6", {"OCTET_GRPC_ADDRESS=::1:50051"}, "want HOST:PORT"},
+        BadConfig{"C6SameManagementPort",
+                  {"OCTET_MANAGEMENT_ADDRESS=127.0.0.1:9464"},
+                  "management.address: port 9464 is that of metrics.address"},
+        BadConfig{"SameSocket",
+                  {"OCTET_GRPC_ADDRESS=unix:/run/s", "OCTET_MANAGEMENT_ADDRESS=unix:/run/s"},
+                  "management.address: unix:/run/s is that of grpc.address"},
+        BadConfig{"SocketPath", {"OCTET_GRPC_ADDRESS=unix:s"}, "grpc.address: want unix:/PATH"},
+        BadConfig{"TlsWithoutKey", {"OCTET_TLS_CERTIFICATE_FILE=/c"}, "tls.key_file: empty"},
+        BadConfig{"TlsWithoutCertificate", {"OCTET_TLS_KEY_FILE=/k"}, "tls.certificate_file: empty"},
+        BadConfig{"ClientCaAlone", {"OCTET_TLS_CLIENT_CA_FILE=/ca"}, "tls.client_ca_file: given"},
+        BadConfig{"TlsOfAName",
+                  {"OCTET_TLS_CERTIFICATE_FILE=/c", "OCTET_TLS_KEY_FILE=/k", "OCTET_GRPC_ADDRESS=localhost:1"},
+                  "grpc.address: \"localhost\" is a host name"},
+        BadConfig{"C6RemoteManagement",
+                  {"OCTET_MANAGEMENT_ADDRESS=0.0.0.0:50052"},
+                  "management.address: 0.0.0.0:50052 is reached by other machines"},
+        BadConfig{"C6OpenManagement",
+                  {"OCTET_MANAGEMENT_ADDRESS=:50052", "OCTET_MANAGEMENT_ALLOW_REMOTE=true"},
+                  "management.allow_remote: :50052 would let anybody in"},
+        BadConfig{"TokensOfNoListener", {"OCTET_MANAGEMENT_TOKEN_FILE=/t"}, "management.address is empty"},
         BadConfig{"DefaultModel", {"OCTET_DEFAULT_MODEL=b"}, "default_model: \"b\" is not among the models"},
         BadConfig{"SameName", {"OCTET_MODELS=a=/a,a=/b"}, "\"a\" given twice"},
         BadConfig{"BadModelName", {"OCTET_MODELS=a b=/a"}, "OCTET_MODELS: want NAME=DIR"},
@@ -242,13 +264,36 @@ TEST(ConfigTest, AShadowsShareIsAShare) {
 TEST(ConfigTest, NeedsAModel) { EXPECT_THAT(LoadConfig({}).problems, ElementsAre(HasSubstr("--model NAME=DIR"))); }
 
 TEST(ConfigTest, TakesAddresses) {
-  const auto v6 = ParseHostPort("[::1]:0");
+  const auto v6 = security::ParseHostPort("[::1]:0");
   ASSERT_TRUE(v6.ok());
   EXPECT_EQ(v6->host, "[::1]");
   EXPECT_EQ(v6->port, 0);
-  const auto all = ParseHostPort(":80");
+  const auto all = security::ParseHostPort(":80");
   ASSERT_TRUE(all.ok());
   EXPECT_EQ(all->host, "0.0.0.0");
+}
+
+std::string WarningOf(std::vector<std::string> environment) {
+  environment.push_back("OCTET_MODELS=a=/a");
+  const LoadedConfig loaded = LoadConfig({.environment = environment});
+  EXPECT_THAT(loaded.problems, IsEmpty());
+  return PlainTextWarning(loaded.config);
+}
+
+TEST(ConfigListenersTest, WarnsOncePerStartOfPlainTextBeyondLoopback) {
+  EXPECT_EQ(WarningOf({}), "");
+  EXPECT_EQ(WarningOf({"OCTET_GRPC_ADDRESS=unix:/run/s,[::1]:1,localhost:2", "OCTET_METRICS_ADDRESS="}), "");
+  EXPECT_THAT(WarningOf({"OCTET_GRPC_ADDRESS=127.0.0.1:1,:2"}),
+              AllOf(HasSubstr("grpc.address :2 (texts and answers);"), HasSubstr("set tls.certificate_file")));
+  EXPECT_THAT(WarningOf({"OCTET_GRPC_ADDRESS=10.0.0.1:1", "OCTET_AUTH_TOKEN_FILE=/t", "OCTET_METRICS_ADDRESS=:3"}),
+              HasSubstr("grpc.address 10.0.0.1:1 (texts, answers and tokens), "
+                        "metrics.address :3 (metrics, always plain HTTP);"));
+  const std::vector<std::string> tls = {"OCTET_TLS_CERTIFICATE_FILE=/c", "OCTET_TLS_KEY_FILE=/k",
+                                        "OCTET_GRPC_ADDRESS=:1"};
+  EXPECT_EQ(WarningOf(tls), "");
+  EXPECT_THAT(WarningOf({"OCTET_MANAGEMENT_ADDRESS=10.0.0.1:4", "OCTET_MANAGEMENT_ALLOW_REMOTE=true",
+                         "OCTET_MANAGEMENT_TOKEN_FILE=/t"}),
+              HasSubstr("management.address 10.0.0.1:4 (management and its tokens);"));
 }
 
 TEST(ConfigSampleTest, ListsEveryKeyWithItsDefault) {
