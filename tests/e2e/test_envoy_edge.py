@@ -13,8 +13,9 @@ from octet_server import OctetServer
 from open_load import OpenLoad
 from stubs import EMBED, TEI_EMBED, octet_grpc, octet_pb2, tei_grpc, tei_pb2
 
-# Far more than a connection may have: 500 streams, most of them reset within a second, and it is closed.
-NUM_STREAMS = 50_000
+# Far more than a connection may have (500 streams, most of them reset within a second, and it is closed), and more bytes
+# than sockets hold for an Envoy that is slow to read them.
+NUM_STREAMS = 200_000
 NUM_CONNECTIONS = 5
 CUT_OFF = "http.octet.downstream_rq_too_many_premature_resets"
 UPSTREAM_TROUBLE = ["cluster.octet.upstream_cx_destroy_remote", "cluster.octet.upstream_rq_retry"]
@@ -76,7 +77,7 @@ def test_connections_that_reset_whole_calls_are_cut_off(server, envoy, neighbour
 
 
 def test_endless_headers_are_cut_off(envoy, neighbours):
-    assert endless_headers(envoy.address, EMBED, num_frames=5000).cut_off
+    assert endless_headers(envoy.address, EMBED, num_frames=50_000).cut_off
 
 
 def test_a_body_that_trickles_in_never_reaches_octet(envoy):
