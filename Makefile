@@ -16,7 +16,8 @@ FORMATTED := $(wildcard $(foreach d,base kernels text model model/families model
   tests/server/evaluate tests, $(d)/*.h $(d)/*.cc))
 
 .PHONY: help setup setup-test build serve test check asan tsan thread-safety install format lint \
-  accuracy bench bench-kernels overhead served peers goldens interop qat clean
+  test-deploy test-cluster \
+  chart-files accuracy bench bench-kernels overhead served peers goldens interop qat clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do \
@@ -40,6 +41,18 @@ test: setup-test ## build and run every test, the sanitizer builds included
 
 check: setup-test ## build and run the tests of the release build only
 	@scripts/test release
+
+test-deploy: build ## check the Helm chart, the KServe samples and the Dockerfile
+	@scripts/setup deploy
+	@$(PYTHON) -B -m pytest -q -rs -p no:cacheprovider tests/deploy --ignore=tests/deploy/cluster $(ARGS)
+
+test-cluster: ## install and upgrade the chart on a real Kubernetes API server (builds one first: long)
+	@scripts/setup deploy
+	@scripts/setup-deploy cluster
+	@$(PYTHON) -B -m pytest -q -rs -p no:cacheprovider tests/deploy/cluster $(ARGS)
+
+chart-files: ## copy alert rules and dashboards into the Helm chart, which must hold its own
+	@scripts/chart-files
 
 asan: setup-test ## unit tests under the address and undefined-behavior sanitizers
 	@scripts/test asan
