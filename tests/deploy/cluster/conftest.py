@@ -4,52 +4,41 @@ import os
 import sys
 
 import pytest
-import yaml
 
 sys.path[:0] = [os.path.dirname(__file__), os.path.dirname(os.path.dirname(__file__))]
 
 import charts  # noqa: E402
-from control_plane import ControlPlane  # noqa: E402
+from control_plane import ControlPlane, wait_until  # noqa: E402
+from definitions import DEFINITIONS  # noqa: E402
 
 namespace_numbers = itertools.count(1)
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
-# KEDA's own is not to be had offline: this one takes whatever is said.
-KEDA_CRD = {
-    "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-    "metadata": {"name": "scaledobjects.keda.sh"},
-    "spec": {"group": "keda.sh", "scope": "Namespaced",
-             "names": {"plural": "scaledobjects", "singular": "scaledobject", "kind": "ScaledObject"},
-             "versions": [{"name": "v1alpha1", "served": True, "storage": True, "schema": {
-                 "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}}]}}
-
 
 def pytest_configure(config):
-    for name in ("helm", "etcd", "kube-apiserver", "crds"):
+    for name in ("helm", "etcd", "kube-apiserver"):
         if not os.path.exists(charts.TOOLS / name):
             raise pytest.UsageError(f"no {charts.TOOLS / name}: run scripts/setup-deploy cluster")
-
-
-def established(definition):
-    return any(c["type"] == "Established" and c["status"] == "True" for c in definition["status"]["conditions"])
 
 
 def install_definition(plane, definition):
     status, answer = plane.request("POST", CRDS, definition)
     assert status == 201, answer
     path = f"{CRDS}/{definition['metadata']['name']}"
-    while not established(plane.request("GET", path)[1]):
-        pass  # a moment
+
+    def is_established():
+        conditions = plane.request("GET", path)[1].get("status", {}).get("conditions", [])
+        return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
+    wait_until(is_established, f"{path} is established")
 
 
 @pytest.fixture(scope="session")
 def plane(tmp_path_factory):
     """A ControlPlane that knows the kinds of the Prometheus operator and of KEDA."""
     with ControlPlane(tmp_path_factory.mktemp("control-plane")) as running:
-        for path in sorted((charts.TOOLS / "crds").glob("*.yaml")):
-            install_definition(running, yaml.load(path.read_text(), charts.Loader))
-        install_definition(running, KEDA_CRD)
+        for definition in DEFINITIONS:
+            install_definition(running, definition)
         yield running
 
 

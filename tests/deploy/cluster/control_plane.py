@@ -12,7 +12,15 @@ import urllib.request
 import charts
 
 TOKEN = "test-token"
-START_SECONDS = 300  # before a start counts as failed; a few seconds is usual
+WAIT_SECONDS = 300  # before something counts as failed; a few seconds is usual
+
+
+def wait_until(condition, what):
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not after {WAIT_SECONDS} s: {what}")
+        time.sleep(0.1)
 
 
 def free_ports(count):
@@ -39,7 +47,7 @@ class ControlPlane:
             self._make_certificate()
             self._start_etcd()
             self._start_api_server()
-            self._wait_until_ready()
+            wait_until(self._is_ready, "the API server is ready")
         except BaseException:
             self.__exit__()
             raise
@@ -78,8 +86,8 @@ class ControlPlane:
                        check=True, capture_output=True)
 
     def _start(self, name, *arguments):
-        log = open(self.folder / f"{name}.log", "w")
-        self.processes.append(subprocess.Popen([charts.TOOLS / name, *arguments], stdout=log, stderr=log))
+        with open(self.folder / f"{name}.log", "w") as log:
+            self.processes.append(subprocess.Popen([charts.TOOLS / name, *arguments], stdout=log, stderr=log))
 
     def _start_etcd(self):
         self._start("etcd", f"--data-dir={self.folder / 'etcd'}", f"--listen-client-urls={self.etcd_url}",
@@ -97,16 +105,11 @@ class ControlPlane:
                     # Loopback is no address that an endpoint may have.
                     "--endpoint-reconciler-type=none")
 
-    def _wait_until_ready(self):
-        deadline = time.monotonic() + START_SECONDS
-        while not self._is_ready():
-            dead = [process.args[0] for process in self.processes if process.poll() is not None]
-            if dead or time.monotonic() > deadline:
-                logs = "".join(path.read_text()[-2000:] for path in sorted(self.folder.glob("*.log")))
-                raise RuntimeError(f"the API server is not ready; ended: {dead}\n{logs}")
-            time.sleep(0.2)
-
     def _is_ready(self):
+        for process in self.processes:
+            if process.poll() is not None:
+                log = self.folder / (pathlib.Path(process.args[0]).name + ".log")
+                raise RuntimeError(f"{process.args[0]} ended with {process.returncode}: {log.read_text()[-2000:]}")
         try:
             return self.request("GET", "/readyz")[0] == 200
         except OSError:
