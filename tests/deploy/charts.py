@@ -79,7 +79,8 @@ class Manifests:
     @property
     def config(self):
         """The server's configuration, parsed."""
-        return yaml.load(self.one("ConfigMap", self.one("Deployment")["metadata"]["name"])["data"]["octet.yaml"], Loader)
+        name = self.one("Deployment")["metadata"]["name"]
+        return yaml.load(self.one("ConfigMap", name)["data"]["octet.yaml"], Loader)
 
 
 def manifests(name="default", values=None, **options):

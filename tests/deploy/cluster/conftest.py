@@ -50,6 +50,7 @@ def namespace(plane):
     status, answer = plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": name, "labels": labels}})
     assert status == 201, answer
     # What a controller would do.
-    status, answer = plane.request("POST", f"/api/v1/namespaces/{name}/serviceaccounts", {"metadata": {"name": "default"}})
+    accounts = f"/api/v1/namespaces/{name}/serviceaccounts"
+    status, answer = plane.request("POST", accounts, {"metadata": {"name": "default"}})
     assert status == 201, answer
     return name

@@ -1,4 +1,4 @@
-"""etcd and kube-apiserver as processes on loopback, and the API over plain HTTPS. There are no controllers and no nodes:
+"""etcd and kube-apiserver as processes on loopback, and the API over plain HTTPS. Without controllers and nodes:
 objects are validated, defaulted, admitted and stored, and nothing ever runs."""
 import json
 import pathlib
@@ -81,9 +81,9 @@ class ControlPlane:
 
     def _make_certificate(self):
         """One pair for HTTPS and for signing the tokens of service accounts."""
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1",
-                        "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", self.key, "-out", self.certificate],
-                       check=True, capture_output=True)
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                        "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+                        "-keyout", self.key, "-out", self.certificate], check=True, capture_output=True)
 
     def _start(self, name, *arguments):
         with open(self.folder / f"{name}.log", "w") as log:

@@ -1,5 +1,5 @@
-"""Custom kinds that the chart makes. Their own schemas are not to be had offline, so these take whatever is said; the fields of
-the Prometheus operator's kinds are what ../strict checks."""
+"""Custom kinds that the chart makes. Their own schemas are not to be had offline, so these take whatever is said; the
+fields of the Prometheus operator's kinds are what ../strict checks."""
 
 
 def definition(group, version, kind):

@@ -9,7 +9,8 @@ def deployments(namespace):
 
 
 def create_pod(plane, namespace, spec):
-    return plane.request("POST", f"/api/v1/namespaces/{namespace}/pods", {"metadata": {"generateName": "pod-"}, "spec": spec})
+    pod = {"metadata": {"generateName": "pod-"}, "spec": spec}
+    return plane.request("POST", f"/api/v1/namespaces/{namespace}/pods", pod)
 
 
 def helm(plane, namespace, command, name, *arguments):
