@@ -1,27 +1,25 @@
 #include "server/cli/serve_run.h"
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "base/release_memory.h"
-#include "server/cli/advise/advice_cache.h"
-#include "server/cli/advise/startup_advice.h"
 #include "server/cli/build_info.h"
 #include "server/cli/call_log.h"
 #include "server/cli/command.h"
 #include "server/cli/exit_code.h"
+#include "server/cli/serve_advice.h"
 #include "server/cli/serve_management.h"
 #include "server/cli/serve_ready.h"
+#include "server/cli/serve_tracing.h"
 #include "server/rpc/metrics_server.h"
 #include "server/rpc/server.h"
-#include "server/tracing/otlp_exporter.h"
-#include "server/tracing/span_processor.h"
-#include "server/tracing/tracer.h"
+#include "server/status/recent_errors.h"
+#include "server/status/status_page.h"
+#include "server/status/traffic.h"
 #include "serving/metrics.h"
 #include "spdlog/spdlog.h"
 
@@ -65,64 +63,6 @@ int Fail(const absl::Status& status, int exit_code) {
   PrintError(std::string(status.message()));
   return exit_code;
 }
-
-void LogAdvice(const std::string& model, const PrecisionSpeeds& speeds, const Config& config) {
-  const StartupAdvice advice = AdviceOf(speeds, config.engine().precision());
-  spdlog::log(advice.is_warning ? spdlog::level::warn : spdlog::level::info, "advice: model {}: {}", model,
-              advice.line);
-}
-
-// Whatever goes wrong is no reason not to serve: loading will say it if it matters.
-void LogMeasuredAdvice(const Config& config, const ServePlan& plan) {
-  for (const PlannedModel& model : plan.models) {
-    const auto speeds = MeasurePrecisionSpeeds(model.directory, plan.isa, plan.num_threads);
-    if (speeds.ok()) {
-      LogAdvice(model.name, *speeds, config);
-    } else {
-      spdlog::warn("advice: model {}: {}", model.name, std::string(speeds.status().message()));
-    }
-  }
-  ReleaseStartupMemory();
-}
-
-void LogCachedAdvice(const Config& config, const ServePlan& plan, const serving::ModelRepository& repository) {
-  for (const auto& served : repository.List()) {
-    const auto speeds =
-        ReadAdvice(config.advice().cache(), ThisMachine(plan.isa, plan.num_threads), served->model->info().version);
-    if (!speeds.ok()) {
-      spdlog::warn("advice: {}", std::string(speeds.status().message()));
-    } else if (!speeds->has_value()) {
-      spdlog::warn("advice: model {}: {} has no entry of it for this machine; octet advise MODEL --cache adds one",
-                   served->name, config.advice().cache());
-    } else {
-      LogAdvice(served->name, **speeds, config);
-    }
-  }
-}
-
-// Tracer and what exports for it; nothing when tracing is off.
-class Tracing {
- public:
-  Tracing(const std::optional<TracingSettings>& settings, serving::Metrics* metrics) {
-    if (!settings) return;
-    const std::string collector = absl::StrCat(settings->otlp.use_tls ? "https://" : "http://", settings->otlp.target);
-    processor_.emplace(settings->processor, tracing::MakeOtlpExporter(settings->otlp), metrics, collector);
-    tracer_.emplace(settings->sampler(), &*processor_);
-    flush_timeout_ = settings->flush_timeout;
-    spdlog::info("tracing: {} with ratio {} to {}", settings->sampler_name, settings->ratio, collector);
-  }
-
-  const tracing::Tracer* tracer() const { return tracer_ ? &*tracer_ : nullptr; }
-  // Once no call can end any more.
-  void Flush() {
-    if (processor_) processor_->Stop(flush_timeout_);
-  }
-
- private:
-  std::optional<tracing::SpanProcessor> processor_;
-  std::optional<tracing::Tracer> tracer_;
-  absl::Duration flush_timeout_;
-};
 
 // Not ready, then (after the lame duck time) no new calls, then the calls in work, then the connections.
 void Drain(const Config& config, serving::Pipeline* pipeline, rpc::GrpcServer* server) {
@@ -168,11 +108,21 @@ int RunServer(const Config& config, const ServePlan& plan, const ContainerLimits
                             .container_limits = limits});
   serving::ModelRepository repository(config.default_model());
   for (const PlannedModel& model : plan.models) metrics.ExpectModel(model.name);
+  status::RecentErrors recent_errors;
+  const status::TrafficHistory history(&metrics, &SteadyClock::Get());
+  const auto status_page = [&metrics, &recent_errors, &history](const std::string& state) {
+    return status::StatusPage({.state = state,
+                               .now = absl::Now(),
+                               .families = metrics.Collect(),
+                               .at = SteadyClock::Get().Now(),
+                               .earlier = history.Oldest(),
+                               .errors = recent_errors.Get()});
+  };
   // Before the models are loaded, so that operators can watch that as well.
   std::unique_ptr<rpc::MetricsServer> metrics_server;
   BoundAddresses addresses;
   if (!config.metrics().address().empty()) {
-    auto created = rpc::MetricsServer::Create(config.metrics().address(), &metrics);
+    auto created = rpc::MetricsServer::Create(config.metrics().address(), &metrics, status_page);
     if (!created.ok()) return Fail(created.status(), kExitConfig);
     metrics_server = *std::move(created);
     addresses.metrics = WithPort(config.metrics().address(), metrics_server->port());
@@ -185,14 +135,14 @@ int RunServer(const Config& config, const ServePlan& plan, const ContainerLimits
   CallLog call_log({.slow_call = absl::Milliseconds(config.log().slow_call_ms()),
                     .max_lines_per_second = config.log().max_call_lines_per_second()},
                    &SteadyClock::Get());
-  Tracing tracing(plan.tracing, &metrics);
+  ServeTracing tracing(plan.tracing, &metrics);
   auto pipeline =
       serving::Pipeline::Create(PipelineOptionsOf(config, plan), &repository, &metrics, &SteadyClock::Get());
   if (!pipeline.ok()) return Fail(pipeline.status(), kExitConfig);
   CredentialWatcher watcher(config, credentials, &metrics);
   const ReloadOnHangup reload_on_hangup(signals, &watcher);
   rpc::RpcOptions rpc_options = RpcOptionsOf(config, plan, *credentials);
-  rpc_options.watchers = {.tracer = tracing.tracer(), .observer = &call_log};
+  rpc_options.watchers = {.tracer = tracing.tracer(), .observers = {&call_log, &recent_errors}};
   auto server = rpc::GrpcServer::Create(rpc_options, pipeline->get(), &repository, &metrics, &SteadyClock::Get());
   if (!server.ok()) return Fail(server.status(), kExitConfig);  // cannot bind
   if (metrics_server != nullptr) metrics_server->Watch(pipeline->get(), server->get());

@@ -15,6 +15,7 @@
 #include "server/cli/build_info.h"
 #include "server/cli/config.h"
 #include "server/cli/otel_environment.h"
+#include "server/security/listen_address.h"
 
 namespace octet::cli {
 namespace {
@@ -51,7 +52,7 @@ absl::Status ReadEndpoint(absl::string_view endpoint, bool is_insecure, tracing:
   absl::ConsumeSuffix(&rest, "/");
   const bool has_port = absl::StrContains(rest.substr(std::min(rest.size(), rest.rfind(']') + 1)), ":");
   otlp->target = has_port ? std::string(rest) : absl::StrCat(rest, ":", kDefaultPort);
-  const auto parsed = ParseHostPort(otlp->target);
+  const auto parsed = security::ParseHostPort(otlp->target);
   if (rest.empty() || rest[0] == ':' || !parsed.ok() || parsed->port == 0) {
     return absl::InvalidArgumentError(
         absl::StrCat("want http://HOST:PORT, https://HOST:PORT or HOST:PORT, got ", Quoted(endpoint)));

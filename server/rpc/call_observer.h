@@ -1,7 +1,8 @@
-// Who is told of calls that have ended, besides the metrics: the log.
+// Who is told of calls that have ended, besides the metrics: the log, and the status page's list of errors.
 #ifndef OCTET_SERVER_RPC_CALL_OBSERVER_H_
 #define OCTET_SERVER_RPC_CALL_OBSERVER_H_
 
+#include <array>
 #include <cstdint>
 #include <optional>
 
@@ -44,10 +45,10 @@ class CallObserver {
   virtual void OnCallEnd(const CallOutcome& outcome) = 0;
 };
 
-// Who follows calls. Both may be null; what is there outlives the transport.
+// Who follows calls. All may be null; what is there outlives the transport.
 struct CallWatchers {
   const tracing::Tracer* tracer = nullptr;
-  CallObserver* observer = nullptr;
+  std::array<CallObserver*, 2> observers = {};
 };
 
 }  // namespace octet::rpc

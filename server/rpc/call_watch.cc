@@ -1,5 +1,6 @@
 #include "server/rpc/call_watch.h"
 
+#include <algorithm>
 #include <iterator>
 #include <optional>
 #include <string>
@@ -38,7 +39,9 @@ std::string TraceState(const grpc::ServerContext& context) {
 void CallWatch::Begin(CallKind kind, const grpc::ServerContext& context, MonotonicTime begin) {
   kind_ = kind;
   begin_ = begin;
-  const bool wants_phases = watchers_.observer != nullptr && watchers_.observer->WantsPhases();
+  const bool wants_phases =
+      std::any_of(watchers_.observers.begin(), watchers_.observers.end(),
+                  [](const CallObserver* observer) { return observer != nullptr && observer->WantsPhases(); });
   if (watchers_.tracer != nullptr) {
     const auto parent = CallerTrace(context);
     span_ = watchers_.tracer->Begin(parent, parent ? TraceState(context) : "", begin);
@@ -48,8 +51,7 @@ void CallWatch::Begin(CallKind kind, const grpc::ServerContext& context, Monoton
 
 void CallWatch::End(const CallEnd& end, const grpc::ServerContext& context) {
   if (is_traced()) Export(span_, /*message=*/0, *trace_, end);
-  if (!IsWanted(kind_, end, begin_)) return;
-  Tell(kind_, end, begin_, watchers_.tracer != nullptr ? span_.context : CallerTrace(context), trace_.get());
+  TellObservers({kind_, begin_, span_.context, trace_.get()}, end, context);
 }
 
 MessageWatch CallWatch::BeginMessage(uint64_t number, MonotonicTime begin) const {
@@ -63,10 +65,8 @@ MessageWatch CallWatch::BeginMessage(uint64_t number, MonotonicTime begin) const
 
 void CallWatch::EndMessage(const MessageWatch& message, const CallEnd& end, const grpc::ServerContext& context) const {
   if (is_traced()) Export(message.span, message.number, *message.trace, end);
-  if (!IsWanted(CallKind::kMessage, end, message.begin)) return;
-  const auto own = is_traced() ? message.span.context : span_.context;
-  Tell(CallKind::kMessage, end, message.begin, watchers_.tracer != nullptr ? own : CallerTrace(context),
-       message.trace.get());
+  const TraceContext& own = is_traced() ? message.span.context : span_.context;
+  TellObservers({CallKind::kMessage, message.begin, own, message.trace.get()}, end, context);
 }
 
 void CallWatch::Export(const tracing::OpenSpan& span, uint64_t message, const serving::CallTrace& trace,
@@ -81,21 +81,20 @@ void CallWatch::Export(const tracing::OpenSpan& span, uint64_t message, const se
                          .phases = trace.phases()});
 }
 
-bool CallWatch::IsWanted(CallKind kind, const CallEnd& end, MonotonicTime begin) const {
-  return watchers_.observer != nullptr && watchers_.observer->Wants(kind, end.code, end.end - begin);
-}
-
-void CallWatch::Tell(CallKind kind, const CallEnd& end, MonotonicTime begin, const std::optional<TraceContext>& trace,
-                     const serving::CallTrace* phases) const {
-  CallOutcome outcome = {.kind = kind,
-                         .method = end.method,
-                         .model = end.model,
-                         .code = end.code,
-                         .status = end.status,
-                         .duration = end.end - begin,
-                         .trace = trace};
-  if (phases != nullptr) outcome.phases = phases->phases();
-  watchers_.observer->OnCallEnd(outcome);
+void CallWatch::TellObservers(const Watched& watched, const CallEnd& end, const grpc::ServerContext& context) const {
+  const absl::Duration duration = end.end - watched.begin;
+  for (CallObserver* const observer : watchers_.observers) {
+    if (observer == nullptr || !observer->Wants(watched.kind, end.code, duration)) continue;
+    CallOutcome outcome = {.kind = watched.kind,
+                           .method = end.method,
+                           .model = end.model,
+                           .code = end.code,
+                           .status = end.status,
+                           .duration = duration,
+                           .trace = watchers_.tracer != nullptr ? watched.span : CallerTrace(context)};
+    if (watched.trace != nullptr) outcome.phases = watched.trace->phases();
+    observer->OnCallEnd(outcome);
+  }
 }
 
 }  // namespace octet::rpc

@@ -1,6 +1,6 @@
 // Tracing and logging of one call and of a stream's messages, from the transport's side: reads the caller's trace, gives
-// the pipeline something to note times in if anybody wants them, and tells tracer and log of the end. When nothing is
-// traced and a call is of no interest to the log it does next to nothing (bench/instrumentation_bench).
+// the pipeline something to note times in if anybody wants them, and tells tracer and observers of the end. When nothing is
+// traced and a call is of no interest to its observers it does next to nothing (bench/instrumentation_bench).
 #ifndef OCTET_SERVER_RPC_CALL_WATCH_H_
 #define OCTET_SERVER_RPC_CALL_WATCH_H_
 
@@ -51,10 +51,14 @@ class CallWatch {
  private:
   void Export(const tracing::OpenSpan& span, uint64_t message, const serving::CallTrace& trace,
               const CallEnd& end) const;
-  // Whether the log wants to know of it.
-  bool IsWanted(CallKind kind, const CallEnd& end, MonotonicTime begin) const;
-  void Tell(CallKind kind, const CallEnd& end, MonotonicTime begin, const std::optional<TraceContext>& trace,
-            const serving::CallTrace* phases) const;
+  // A call or a message that has ended. `span`: if there is a tracer.
+  struct Watched {
+    CallKind kind;
+    MonotonicTime begin;
+    std::optional<TraceContext> span;
+    const serving::CallTrace* trace;
+  };
+  void TellObservers(const Watched& watched, const CallEnd& end, const grpc::ServerContext& context) const;
   bool is_traced() const { return span_.context.sampled; }
 
   const CallWatchers watchers_;

@@ -22,8 +22,9 @@ struct Answer {
 // them 404, which says that the page is missing.
 class Page final : public CivetHandler {
  public:
-  Page(std::string content_type, std::function<Answer()> get)
-      : content_type_(std::move(content_type)), get_(std::move(get)) {}
+  // `headers`: those besides type and length, each with its line end.
+  Page(std::string content_type, std::function<Answer()> get, std::string headers = "")
+      : content_type_(std::move(content_type)), get_(std::move(get)), headers_(std::move(headers)) {}
 
   bool handleGet(CivetServer*, mg_connection* connection) override { return Send(connection, true); }
   bool handleHead(CivetServer*, mg_connection* connection) override { return Send(connection, false); }
@@ -43,15 +44,16 @@ class Page final : public CivetHandler {
 
   bool Send(mg_connection* connection, bool with_body) {
     const Answer answer = get_();
-    mg_printf(connection, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
-              answer.code, answer.code == 200 ? "OK" : "Service Unavailable", content_type_.c_str(),
-              answer.body.size());
+    mg_printf(connection, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%sConnection: close\r\n\r\n",
+              answer.code, answer.code == 200 ? "OK" : "Service Unavailable", content_type_.c_str(), answer.body.size(),
+              headers_.c_str());
     if (with_body) mg_write(connection, answer.body.data(), answer.body.size());
     return true;
   }
 
   const std::string content_type_;
   const std::function<Answer()> get_;
+  const std::string headers_;
 };
 
 constexpr char kPlainText[] = "text/plain; charset=utf-8";
@@ -72,9 +74,10 @@ const char* WhyNotBound(const std::string& address) {
 }  // namespace
 
 struct MetricsServer::State {
-  explicit State(serving::Metrics* m) : metrics(m) {}
+  State(serving::Metrics* m, StatusPage p) : metrics(m), status_page(std::move(p)) {}
 
   serving::Metrics* const metrics;
+  const StatusPage status_page;
   mutable Mutex mu;
   const serving::Pipeline* pipeline ABSL_GUARDED_BY(mu) = nullptr;
   const GrpcServer* server ABSL_GUARDED_BY(mu) = nullptr;
@@ -94,6 +97,10 @@ struct MetricsServer::State {
     metrics->SetReady(Readiness().code == 200);
     return {200, metrics->Render()};
   }
+  Answer Status() const {
+    const std::string state = Readiness().body;
+    return {200, status_page(state.substr(0, state.find('\n')))};
+  }
   void Set(const serving::Pipeline* p, const GrpcServer* s) {
     MutexLock lock(&mu);
     pipeline = p;
@@ -103,6 +110,7 @@ struct MetricsServer::State {
   Page metrics_page{"text/plain; version=0.0.4; charset=utf-8", [this] { return Scrape(); }};
   Page health_page{kPlainText, [this] { return Health(); }};
   Page ready_page{kPlainText, [this] { return Readiness(); }};
+  Page people_page{"text/html; charset=utf-8", [this] { return Status(); }, "Refresh: 10\r\n"};
   std::unique_ptr<CivetServer> http;  // last: its threads use the pages
   int port = 0;
 
@@ -127,8 +135,9 @@ void MetricsServer::Unwatch() { state_->Set(nullptr, nullptr); }
 int MetricsServer::port() const { return state_->port; }
 
 absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Create(const std::string& address,
-                                                                     serving::Metrics* metrics) {
-  auto state = std::make_unique<State>(metrics);
+                                                                     serving::Metrics* metrics,
+                                                                     StatusPage status_page) {
+  auto state = std::make_unique<State>(metrics, std::move(status_page));
   const std::vector<std::string> options = {
       "listening_ports",
       ListeningPorts(address),
@@ -150,6 +159,7 @@ absl::StatusOr<std::unique_ptr<MetricsServer>> MetricsServer::Create(const std::
   } catch (const CivetException&) {
     return absl::FailedPreconditionError(absl::StrCat("cannot bind ", address, ": ", WhyNotBound(address)));
   }
+  if (state->status_page != nullptr) state->http->addHandler("/$", state->people_page);
   state->http->addHandler("/metrics$", state->metrics_page);
   state->http->addHandler("/healthz$", state->health_page);
   state->http->addHandler("/readyz$", state->ready_page);

@@ -276,7 +276,7 @@ TEST_F(GrpcTracingTest, EachMessageOfAStreamIsASpanWithPhases) {
 
 TEST_F(GrpcTracingTest, TheLogGetsTheCallersTraceWithoutATracerToo) {
   observer_.wants_phases = true;
-  rpc_options_.watchers.observer = &observer_;
+  rpc_options_.watchers.observers[0] = &observer_;
   Start();
   ASSERT_TRUE(
       Unary(EmbedBytes({"abc"}), {{"traceparent", absl::StrCat("00-", kTraceId, "-00f067aa0ba902b7-00")}}).ok());

@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/cli/evaluate/report_table.h"
 #include "server/cli/evaluate/scatter_svg.h"
-#include "server/cli/report/html_page.h"
+#include "server/report/html_page.h"
 
 namespace octet::cli {
 namespace {
@@ -36,15 +36,16 @@ std::string ScatterFigure(const Report& report) {
   const std::vector<ScatterPoint> points = PointsOf(report);
   if (points.empty()) return "";
   const std::string metric = MetricTitle(report.task.main_metric);
-  return HtmlFigure(
+  return report::HtmlFigure(
       ScatterSvg(points, {.x_title = "texts/s", .y_title = absl::StrCat(metric, " x 100"), .min_y_span = 1}),
       absl::StrCat(metric, " against speed; the area of a circle is the size of the weights in memory. ",
                    "A line is the 95 % interval of the paired difference to f32, put on f32's value."));
 }
 
 std::string HtmlReport(const Report& report) {
-  return HtmlPage(absl::StrCat("octet evaluate: ", report.model_name, ", ", report.task.name),
-                  absl::StrCat(HtmlTable(TableOf(report)), ScatterFigure(report), HtmlFacts(FactsOf(report))));
+  return report::HtmlPage(
+      absl::StrCat("octet evaluate: ", report.model_name, ", ", report.task.name),
+      absl::StrCat(report::HtmlTable(TableOf(report)), ScatterFigure(report), report::HtmlFacts(FactsOf(report))));
 }
 
 }  // namespace octet::cli

@@ -79,7 +79,7 @@ std::vector<Column> ColumnsOf(const Report& report, const Measurement& first) {
 // Everything that means something in Markdown or the HTML within it.
 std::string EscapeMarkdown(const std::string& text) {
   std::string escaped;
-  for (const char c : Printable(text)) {
+  for (const char c : report::Printable(text)) {
     if (absl::string_view("\\`*_[]<>|&#~").find(c) != absl::string_view::npos) escaped.push_back('\\');
     escaped.push_back(c);
   }
@@ -104,8 +104,8 @@ std::string MetricTitle(absl::string_view name) {
   return std::string(it == std::end(kTitles) ? name : it->second);
 }
 
-TextTable TableOf(const Report& report) {
-  TextTable table;
+report::TextTable TableOf(const Report& report) {
+  report::TextTable table;
   const auto ran = std::find_if(report.variants.begin(), report.variants.end(),
                                 [](const VariantResult& v) { return v.measurement.has_value(); });
   const std::vector<Column> columns =
@@ -162,10 +162,10 @@ std::vector<std::pair<std::string, std::string>> FactsOf(const Report& report) {
   return facts;
 }
 
-std::string TerminalReport(const Report& report) { return TerminalText(FactsOf(report), TableOf(report)); }
+std::string TerminalReport(const Report& report) { return report::TerminalText(FactsOf(report), TableOf(report)); }
 
 std::string MarkdownReport(const Report& report) {
-  const TextTable table = TableOf(report);
+  const report::TextTable table = TableOf(report);
   std::string out = "# octet evaluate\n\n";
   for (const auto& [label, value] : FactsOf(report)) {
     absl::StrAppend(&out, "- ", EscapeMarkdown(label), ": ", EscapeMarkdown(value), "\n");

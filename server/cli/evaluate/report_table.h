@@ -8,12 +8,12 @@
 
 #include "absl/strings/string_view.h"
 #include "server/cli/evaluate/report.h"
-#include "server/cli/report/text_table.h"
+#include "server/report/text_table.h"
 
 namespace octet::cli {
 
 // A row for each variant. Metrics times 100 with two decimals; "-" where there is nothing to say.
-TextTable TableOf(const Report& report);
+report::TextTable TableOf(const Report& report);
 
 // What was measured, on what and with what: label and value, not escaped.
 std::vector<std::pair<std::string, std::string>> FactsOf(const Report& report);

@@ -8,7 +8,7 @@
 #include "server/cli/evaluate/report_html.h"
 #include "server/cli/inspect/curve_svg.h"
 #include "server/cli/inspect/inspect_table.h"
-#include "server/cli/report/html_page.h"
+#include "server/report/html_page.h"
 
 namespace octet::cli {
 namespace {
@@ -45,7 +45,7 @@ std::string SensitivityBars(const Inspection& inspection) {
     // Rounding may bring a cosine above 1.
     const double value = std::max(linear.sensitivity().value_or(0), 0.0);
     absl::StrAppendFormat(&out, "<span>%s</span><i style=\"width:%.1f%%\"></i><span>%s</span>\n",
-                          EscapeHtml(linear.name), 100 * value / largest,
+                          report::EscapeHtml(linear.name), 100 * value / largest,
                           linear.sensitivity().has_value() ? absl::StrFormat("%.2e", value) : "-");
   }
   return out + "</div>\n";
@@ -57,8 +57,8 @@ std::string Scatters(const Inspection& inspection) {
     const std::string figure = ScatterFigure(report);
     if (figure.empty()) continue;
     absl::StrAppend(&out, "<h2>",
-                    EscapeHtml(absl::StrCat("Accuracy, speed and size: ", report.task.name, ", ",
-                                            report.task.num_examples, " ", report.task.example_noun)),
+                    report::EscapeHtml(absl::StrCat("Accuracy, speed and size: ", report.task.name, ", ",
+                                                    report.task.num_examples, " ", report.task.example_noun)),
                     "</h2>\n", figure);
   }
   return out;
@@ -69,12 +69,12 @@ std::string Curve(const Inspection& inspection) {
   const std::optional<MixedCurvePoint> marked = FirstPointAt(inspection.curve, kMarkedCosine);
   return absl::StrCat(
       "<h2>Mixed precision</h2>\n",
-      HtmlFigure(CurveSvg(inspection.curve),
-                 absl::StrCat("Each circle is a number of layers in floats, from none to all. ",
-                              marked.has_value() ? absl::StrFormat("The first to reach %g has %d of them; ",
-                                                                   kMarkedCosine, marked->num_float)
-                                                 : absl::StrFormat("None reaches %g; ", kMarkedCosine),
-                              "the model's own has a rim.")));
+      report::HtmlFigure(CurveSvg(inspection.curve),
+                         absl::StrCat("Each circle is a number of layers in floats, from none to all. ",
+                                      marked.has_value() ? absl::StrFormat("The first to reach %g has %d of them; ",
+                                                                           kMarkedCosine, marked->num_float)
+                                                         : absl::StrFormat("None reaches %g; ", kMarkedCosine),
+                                      "the model's own has a rim.")));
 }
 
 std::string LayerSection(const LinearInspection& linear) {
@@ -86,8 +86,9 @@ std::string LayerSection(const LinearInspection& linear) {
   if (linear.output_signal_to_noise_db.has_value()) {
     absl::StrAppendFormat(&about, "; outputs %.1f dB", *linear.output_signal_to_noise_db);
   }
-  std::string out = absl::StrCat("<h3>", EscapeHtml(linear.name), "</h3>\n<p class=\"notes\">", EscapeHtml(about),
-                                 "</p>\n<div class=\"pair\">\n", HistogramSvg(linear.weights.histogram, "weights"));
+  std::string out =
+      absl::StrCat("<h3>", report::EscapeHtml(linear.name), "</h3>\n<p class=\"notes\">", report::EscapeHtml(about),
+                   "</p>\n<div class=\"pair\">\n", HistogramSvg(linear.weights.histogram, "weights"));
   if (linear.inputs.has_value()) out += HistogramSvg(linear.inputs->histogram, "inputs");
   return out + "</div>\n";
 }
@@ -95,12 +96,13 @@ std::string LayerSection(const LinearInspection& linear) {
 }  // namespace
 
 std::string HtmlInspection(const Inspection& inspection) {
-  std::string body = absl::StrCat(HtmlFacts(FactsOf(inspection)), SensitivityBars(inspection), Scatters(inspection),
-                                  Curve(inspection), "<h2>Linear layers</h2>\n", HtmlTable(TableOf(inspection)),
-                                  "<h2>Values</h2>\n<p class=\"notes\">Filled: before rounding; line: after it. Counts "
-                                  "are logarithmic.</p>\n");
+  std::string body =
+      absl::StrCat(report::HtmlFacts(FactsOf(inspection)), SensitivityBars(inspection), Scatters(inspection),
+                   Curve(inspection), "<h2>Linear layers</h2>\n", report::HtmlTable(TableOf(inspection)),
+                   "<h2>Values</h2>\n<p class=\"notes\">Filled: before rounding; line: after it. Counts "
+                   "are logarithmic.</p>\n");
   for (const LinearInspection& linear : inspection.linears) body += LayerSection(linear);
-  return HtmlPage(absl::StrCat("octet inspect: ", inspection.model_name), body, kStyle);
+  return report::HtmlPage(absl::StrCat("octet inspect: ", inspection.model_name), body, kStyle);
 }
 
 }  // namespace octet::cli

@@ -77,8 +77,8 @@ std::string SchemeName(const LinearInspection& linear) {
   return "";
 }
 
-TextTable TableOf(const Inspection& inspection) {
-  TextTable table;
+report::TextTable TableOf(const Inspection& inspection) {
+  report::TextTable table;
   for (const Column& column : kColumns) table.header.push_back(column.title);
   for (const LinearInspection& linear : inspection.linears) {
     std::vector<std::string>& row = table.rows.emplace_back();
@@ -134,7 +134,7 @@ std::vector<std::pair<std::string, std::string>> FactsOf(const Inspection& inspe
 }
 
 std::string TerminalInspection(const Inspection& inspection) {
-  return TerminalText(FactsOf(inspection), TableOf(inspection));
+  return report::TerminalText(FactsOf(inspection), TableOf(inspection));
 }
 
 }  // namespace octet::cli

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "server/cli/inspect/inspection.h"
-#include "server/cli/report/text_table.h"
+#include "server/report/text_table.h"
 
 namespace octet::cli {
 
@@ -17,7 +17,7 @@ std::string KindName(kernels::LinearKind kind);
 std::string SchemeName(const LinearInspection& linear);
 
 // A row for each linear layer; "-" where there is nothing to say.
-TextTable TableOf(const Inspection& inspection);
+report::TextTable TableOf(const Inspection& inspection);
 // What was looked at, and with what: label and value.
 std::vector<std::pair<std::string, std::string>> FactsOf(const Inspection& inspection);
 

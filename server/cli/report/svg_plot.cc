@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "server/cli/report/html_page.h"
+#include "server/report/html_page.h"
 
 namespace octet::cli {
 namespace {
@@ -21,7 +21,7 @@ std::string ClassOf(absl::string_view css_class) {
 
 SvgDrawing::SvgDrawing(double width, double height, absl::string_view label)
     : out_(absl::StrFormat("<svg viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-label=\"%s\">\n", width, height,
-                           EscapeHtml(label))) {}
+                           report::EscapeHtml(label))) {}
 
 void SvgDrawing::Line(absl::string_view css_class, double x1, double y1, double x2, double y2) {
   absl::StrAppendFormat(&out_, "<line%s x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", ClassOf(css_class), x1,
@@ -30,7 +30,7 @@ void SvgDrawing::Line(absl::string_view css_class, double x1, double y1, double 
 
 void SvgDrawing::Circle(absl::string_view css_class, double x, double y, double radius, absl::string_view title) {
   absl::StrAppendFormat(&out_, "<circle%s cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\"><title>%s</title></circle>\n",
-                        ClassOf(css_class), x, y, radius, EscapeHtml(title));
+                        ClassOf(css_class), x, y, radius, report::EscapeHtml(title));
 }
 
 void SvgDrawing::Path(absl::string_view css_class, absl::string_view commands) {
@@ -39,13 +39,13 @@ void SvgDrawing::Path(absl::string_view css_class, absl::string_view commands) {
 
 void SvgDrawing::Text(absl::string_view anchor, double x, double y, absl::string_view text) {
   absl::StrAppendFormat(&out_, "<text text-anchor=\"%s\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", anchor, x, y,
-                        EscapeHtml(text));
+                        report::EscapeHtml(text));
 }
 
 void SvgDrawing::UprightText(double x, double y, absl::string_view text) {
   absl::StrAppendFormat(&out_,
                         "<text text-anchor=\"middle\" transform=\"translate(%.0f %.1f) rotate(-90)\">%s</text>\n", x, y,
-                        EscapeHtml(text));
+                        report::EscapeHtml(text));
 }
 
 SvgPlot::SvgPlot(const PlotRange& x, const PlotRange& y, absl::string_view x_title, absl::string_view y_title)

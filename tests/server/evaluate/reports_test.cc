@@ -17,7 +17,7 @@
 #include "server/cli/evaluate/scatter_svg.h"
 #include "server/cli/report/report_file.h"
 #include "server/cli/report/svg_plot.h"
-#include "server/cli/report/text_table.h"
+#include "server/report/text_table.h"
 
 namespace octet::cli {
 namespace {
@@ -73,7 +73,7 @@ Report SampleReport() {
 }
 
 TEST(ReportTableTest, HasARowForEveryVariantAndNothingInvented) {
-  const TextTable table = TableOf(SampleReport());
+  const report::TextTable table = TableOf(SampleReport());
   ASSERT_EQ(table.rows.size(), 3u);
   for (const auto& row : table.rows) ASSERT_EQ(row.size(), table.header.size());
   const auto cell = [&](size_t row, const std::string& title) {
@@ -100,7 +100,7 @@ TEST(ReportTableTest, WordsWithoutAnAnswerAreTheirOwnColumn) {
   for (VariantResult& variant : report.variants) {
     if (variant.measurement.has_value()) variant.measurement->num_clipped_words = 17;
   }
-  const TextTable table = TableOf(report);
+  const report::TextTable table = TableOf(report);
   const auto at = std::find(table.header.begin(), table.header.end(), "clipped words") - table.header.begin();
   ASSERT_LT(static_cast<size_t>(at), table.header.size());
   EXPECT_EQ(table.rows[0][at], "17");
@@ -109,7 +109,7 @@ TEST(ReportTableTest, WordsWithoutAnAnswerAreTheirOwnColumn) {
   EXPECT_EQ(nlohmann::json::parse(JsonReport(report))["variants"][0]["clipped_words"], 17);
   const Report texts = SampleReport();
   EXPECT_TRUE(nlohmann::json::parse(JsonReport(texts))["variants"][0]["clipped_words"].is_null());
-  const TextTable plain = TableOf(texts);
+  const report::TextTable plain = TableOf(texts);
   EXPECT_EQ(std::count(plain.header.begin(), plain.header.end(), "clipped words"), 0);
 }
 

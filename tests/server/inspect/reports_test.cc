@@ -60,7 +60,7 @@ Inspection Sample() {
 }
 
 TEST(InspectTableTest, HasARowForEveryLayerAndNothingInvented) {
-  const TextTable table = TableOf(Sample());
+  const report::TextTable table = TableOf(Sample());
   ASSERT_EQ(table.rows.size(), 2u);
   const auto cell = [&](size_t row, const std::string& title) {
     return table.rows[row][std::find(table.header.begin(), table.header.end(), title) - table.header.begin()];

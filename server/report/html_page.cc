@@ -1,8 +1,8 @@
-#include "server/cli/report/html_page.h"
+#include "server/report/html_page.h"
 
 #include "absl/strings/str_cat.h"
 
-namespace octet::cli {
+namespace octet::report {
 namespace {
 
 // Colours that hold in light and dark.
@@ -98,4 +98,4 @@ std::string HtmlFigure(absl::string_view drawing, absl::string_view caption) {
   return absl::StrCat("<figure>\n", drawing, "<figcaption>", EscapeHtml(caption), "</figcaption>\n</figure>\n");
 }
 
-}  // namespace octet::cli
+}  // namespace octet::report

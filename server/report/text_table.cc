@@ -1,11 +1,11 @@
-#include "server/cli/report/text_table.h"
+#include "server/report/text_table.h"
 
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
-namespace octet::cli {
+namespace octet::report {
 namespace {
 
 // `width` counts bytes, which are columns for the ASCII that all cells but some directory names are.
@@ -53,4 +53,4 @@ std::string TerminalText(const std::vector<std::pair<std::string, std::string>>&
   return out;
 }
 
-}  // namespace octet::cli
+}  // namespace octet::report

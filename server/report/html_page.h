@@ -1,16 +1,16 @@
 // A report as one HTML page that needs nothing else: no script, no fonts, no images; it can be mailed or archived, and
 // read in light, in dark and on a phone. Pure functions.
-#ifndef OCTET_SERVER_CLI_REPORT_HTML_PAGE_H_
-#define OCTET_SERVER_CLI_REPORT_HTML_PAGE_H_
+#ifndef OCTET_SERVER_REPORT_HTML_PAGE_H_
+#define OCTET_SERVER_REPORT_HTML_PAGE_H_
 
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "server/cli/report/text_table.h"
+#include "server/report/text_table.h"
 
-namespace octet::cli {
+namespace octet::report {
 
 // "&", "<", ">", quotes: so that `text` is text in an element or an attribute. Control characters, which HTML and XML
 // forbid, become U+FFFD.
@@ -26,6 +26,6 @@ std::string HtmlFacts(const std::vector<std::pair<std::string, std::string>>& fa
 // `drawing` as it is above `caption`, which is escaped.
 std::string HtmlFigure(absl::string_view drawing, absl::string_view caption);
 
-}  // namespace octet::cli
+}  // namespace octet::report
 
-#endif  // OCTET_SERVER_CLI_REPORT_HTML_PAGE_H_
+#endif  // OCTET_SERVER_REPORT_HTML_PAGE_H_

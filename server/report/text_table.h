@@ -1,6 +1,6 @@
 // A table of text, as terminals show it and pages lay it out. Pure functions.
-#ifndef OCTET_SERVER_CLI_REPORT_TEXT_TABLE_H_
-#define OCTET_SERVER_CLI_REPORT_TEXT_TABLE_H_
+#ifndef OCTET_SERVER_REPORT_TEXT_TABLE_H_
+#define OCTET_SERVER_REPORT_TEXT_TABLE_H_
 
 #include <string>
 #include <utility>
@@ -8,7 +8,7 @@
 
 #include "absl/strings/string_view.h"
 
-namespace octet::cli {
+namespace octet::report {
 
 // Cells are not escaped.
 struct TextTable {
@@ -23,6 +23,6 @@ std::string Printable(absl::string_view text);
 // The facts, a line each; the table with its first column to the left and the others to the right; the notes.
 std::string TerminalText(const std::vector<std::pair<std::string, std::string>>& facts, const TextTable& table);
 
-}  // namespace octet::cli
+}  // namespace octet::report
 
-#endif  // OCTET_SERVER_CLI_REPORT_TEXT_TABLE_H_
+#endif  // OCTET_SERVER_REPORT_TEXT_TABLE_H_
