@@ -150,6 +150,10 @@ Metrics::Metrics(MetricsOptions options)
   cpu_throttled_ = &Counters(r, "octet_cpu_throttled_seconds_total",
                              "Time that the container's threads were held back by its CPU quota.")
                         ->Add({});
+  cpu_rests =
+      &Counters(r, "octet_cpu_rest_seconds_total",
+                "Time that compute threads rested so that the CPU quota is not overdrawn; grows when it is too small.")
+           ->Add({});
   process_cpu_ = &Counters(r, "process_cpu_seconds_total", "User and system CPU time.")->Add({});
   process_resident_ = &Gauges(r, "process_resident_memory_bytes", "Resident memory.")->Add({});
   process_virtual_ = &Gauges(r, "process_virtual_memory_bytes", "Virtual memory.")->Add({});
