@@ -20,8 +20,8 @@ COPY . .
 RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache/ccache \
     --mount=type=cache,target=/root/.cargo/registry --mount=type=cache,target=/src/build/rust \
     cmake --preset release --log-level=WARNING -DOCTET_COMMIT="${REVISION}" && \
-    cmake --build build --target octet --parallel "$(nproc)" && \
-    scripts/container/rootfs build/octet /rootfs
+    cmake --build build --target octet --parallel "$(nproc)"
+RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cargo/registry scripts/container/rootfs build/octet /rootfs
 
 # A model to bake in: its directory, relative to the checkout or to what `scripts/setup` has put into .venv.
 FROM build AS model
