@@ -14,8 +14,8 @@ STSB ?= ../shared/data/stsbenchmark-en/stsbenchmark.tsv
 FORMATTED = $(shell find base kernels text model serving server bench tests -name "*.h" -o -name "*.cc")
 
 .PHONY: help setup setup-test build serve test check asan tsan thread-safety install format lint \
-  test-deploy test-cluster chart-files accuracy bench bench-kernels bench-tracing overhead served capacity scrape peers \
-  goldens interop qat metrics-page dashboards clean
+  test-deploy test-cluster chart-files image test-container buf accuracy bench bench-kernels bench-tracing overhead served \
+  capacity scrape peers goldens interop qat metrics-page dashboards clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do \
@@ -63,6 +63,15 @@ thread-safety: setup-test ## check the lock annotations with clang
 
 install: build ## install under PREFIX (default /usr/local), with a systemd unit; DESTDIR is honored
 	@scripts/install "$(PREFIX)" "$(DESTDIR)"
+
+image: ## build the container image octet:dev (docker, podman or buildah); ARGS="--build-arg MODEL_DIR=DIR"
+	@scripts/image octet:dev $(ARGS)
+
+test-container: setup-test ## build the image with buildah and test it in containers (root on Debian, long)
+	@tests/container/run $(ARGS)
+
+buf: ## check the .proto files: style, and nothing that breaks callers (buf, in .cache/buf); ARGS=REVISION
+	@scripts/buf $(ARGS)
 
 format: ## format the C++ sources (clang-format)
 	@scripts/setup lint

@@ -8,6 +8,7 @@
 #include <map>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -95,6 +96,7 @@ class CgroupTree {
     // its own root.
     absl::string_view below = group->second;
     if (mount->second.root != "/" && !absl::ConsumePrefix(&below, mount->second.root)) below = "";
+    if (!absl::StartsWith(below, "/")) below = "";  // "/pod1" is no ancestor of "/pod12"
     std::string relative(absl::StripSuffix(below, "/"));
     if (absl::StrContains(relative, "..")) relative = "";  // seen from outside a namespace
     GroupPath path;
@@ -174,10 +176,29 @@ std::optional<uint64_t> MemoryLimit(const std::string& file) {
   return static_cast<uint64_t>(*bytes);
 }
 
+// A group for which the controller is not enabled has the set of its nearest ancestor that has one.
 std::optional<int> CpusetOf(const GroupPath& path, absl::string_view file) {
-  if (path.empty()) return std::nullopt;
-  const std::optional<std::string> list = ReadWord(path[0] + "/" + std::string(file));
-  return list ? CountCpuList(*list) : std::nullopt;
+  for (const std::string& folder : path) {
+    const std::optional<std::string> list = ReadWord(folder + "/" + std::string(file));
+    if (const std::optional<int> count = list ? CountCpuList(*list) : std::nullopt) return count;
+  }
+  return std::nullopt;
+}
+
+// The cpu.stat that counts how long the quota held threads back: of the group that has the smallest quota, as its
+// descendants' do not count that; without one, the nearest that counts at all. "" = none.
+std::string CpuStatOf(const GroupPath& path, absl::string_view throttled_field,
+                      absl::FunctionRef<std::optional<double>(const std::string&)> quota_of) {
+  std::string found;
+  std::optional<double> smallest;
+  for (const std::string& folder : path) {
+    const std::string file = folder + "/cpu.stat";
+    if (!ReadField(file, throttled_field)) continue;
+    const std::optional<double> quota = quota_of(folder);
+    if (found.empty() || (quota && (!smallest || *quota < *smallest))) found = file;
+    LowerTo(&smallest, quota);
+  }
+  return found;
 }
 
 int AffinityCpus() {
@@ -231,17 +252,15 @@ ContainerLimits ContainerLimits::Detect(const std::string& root, int affinity_cp
   LowerTo(&limits.cpuset_cpus_, CpusetOf(tree.PathOf("cpuset"), "cpuset.effective_cpus"));
   LowerTo(&limits.cpuset_cpus_, CpusetOf(tree.PathOf("cpuset"), "cpuset.cpus"));
 
-  if (!cpu.empty() && ReadField(cpu[0] + "/cpu.stat", "throttled_time")) {
-    limits.cpu_stat_path_ = cpu[0] + "/cpu.stat";
-  } else if (!v2.empty() && ReadField(v2[0] + "/cpu.stat", "throttled_usec")) {
-    limits.cpu_stat_path_ = v2[0] + "/cpu.stat";
-  }
+  limits.cpu_stat_path_ = CpuStatOf(cpu, "throttled_time", QuotaV1);
+  if (limits.cpu_stat_path_.empty()) limits.cpu_stat_path_ = CpuStatOf(v2, "throttled_usec", QuotaV2);
   return limits;
 }
 
+int ContainerLimits::NumCpus() const { return std::min(affinity_cpus_, cpuset_cpus_.value_or(affinity_cpus_)); }
+
 int ContainerLimits::NumThreads() const {
-  double cpus = affinity_cpus_;
-  if (cpuset_cpus_) cpus = std::min<double>(cpus, *cpuset_cpus_);
+  double cpus = NumCpus();
   if (cpu_quota_) cpus = std::min(cpus, *cpu_quota_);
   return std::max(1, static_cast<int>(std::ceil(cpus)));
 }

@@ -36,6 +36,9 @@ class ContainerLimits {
   // The smallest memory limit of the group and its ancestors, in bytes.
   std::optional<uint64_t> memory_limit_bytes() const { return memory_limit_bytes_; }
 
+  // CPUs that threads of this process can be on at the same time: min(affinity, cpuset).
+  int NumCpus() const;
+
   // Threads that can run at once: ceil(min(affinity, cpuset, quota)), at least 1.
   int NumThreads() const;
 

@@ -34,9 +34,10 @@ void WaitWhileEqual(const std::atomic<uint32_t>& word, uint32_t old) {
 }  // namespace
 
 struct ThreadTeam::State {
-  explicit State(int n) : num_threads(n) {}
+  State(int num_threads_in, CpuPacer* pacer_in) : num_threads(num_threads_in), pacer(pacer_in) {}
 
   const int num_threads;
+  CpuPacer* const pacer;
   std::vector<std::thread> threads;
 
   // Run: the caller writes `body`, then raises `generation`; every thread runs it once per generation and
@@ -72,7 +73,7 @@ struct ThreadTeam::State {
   }
 };
 
-ThreadTeam::ThreadTeam(int num_threads) : state_(std::make_unique<State>(num_threads)) {
+ThreadTeam::ThreadTeam(int num_threads, CpuPacer* pacer) : state_(std::make_unique<State>(num_threads, pacer)) {
   OCTET_CHECK(num_threads >= 1);
   for (int i = 1; i < num_threads; ++i) {
     state_->threads.emplace_back([state = state_.get(), i] { state->ThreadMain(i); });
@@ -105,5 +106,9 @@ void ThreadTeam::RunAlone(absl::FunctionRef<void(int thread_idx)> body) {
 }
 
 void ThreadTeam::Barrier() { state_->Barrier(); }
+
+void ThreadTeam::Pace() {
+  if (state_->pacer != nullptr) state_->pacer->Pace();
+}
 
 }  // namespace octet::kernels

@@ -6,13 +6,15 @@
 #include <memory>
 
 #include "absl/functional/function_ref.h"
+#include "base/cpu_pacer.h"
 
 namespace octet::kernels {
 
 // Not thread-safe: one caller at a time, always the same way.
 class ThreadTeam {
  public:
-  explicit ThreadTeam(int num_threads);  // >= 1; starts num_threads - 1 threads
+  // `num_threads` >= 1: starts one fewer. `pacer`: null, or what Pace asks; it must outlive the team.
+  explicit ThreadTeam(int num_threads, CpuPacer* pacer = nullptr);
   ~ThreadTeam();
   ThreadTeam(const ThreadTeam&) = delete;
   ThreadTeam& operator=(const ThreadTeam&) = delete;
@@ -27,6 +29,9 @@ class ThreadTeam {
 
   // Inside body of Run only: returns on every thread once all threads have called it.
   void Barrier();
+
+  // Inside body only, between pieces of work of a few milliseconds at most: rests if the CPU quota is used up.
+  void Pace();
 
  private:
   struct State;

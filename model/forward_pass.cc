@@ -59,6 +59,8 @@ void ForwardPass::RunThread(ThreadScratch& scratch) {
         steps_.FeedForward(phase - 1, block, scratch);
       }
       if (phase < num_layers) steps_.PrepareAttention(phase, block, scratch);
+      scratch.meter.Enter(Phase::kSynchronize);
+      ws_.team_->Pace();
     }
     scratch.meter.Enter(Phase::kSynchronize);
     if (phase < num_layers && num_blocks_ > 1) ws_.team_->Barrier();

@@ -38,6 +38,7 @@ void TextRangePass::RunThread(ThreadScratch& scratch) {
 void TextRangePass::ForEachBlock(const Text& text, absl::FunctionRef<void(const RowBlock&)> step) const {
   for (size_t begin = text.begin; begin < text.end; begin += block_rows_) {
     step({begin, std::min(block_rows_, text.end - begin)});
+    ws_.team_->Pace();
   }
 }
 

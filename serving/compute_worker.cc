@@ -57,7 +57,8 @@ absl::Status ComputeWorker::Start(const std::vector<std::shared_ptr<const Served
 
 absl::Status ComputeWorker::Prepare(const std::vector<std::shared_ptr<const ServedModel>>& models) {
   try {
-    team_ = std::make_unique<kernels::ThreadTeam>(options_.num_threads);
+    if (options_.cpu_quota) pacer_.emplace(*options_.cpu_quota, options_.num_threads);
+    team_ = std::make_unique<kernels::ThreadTeam>(options_.num_threads, pacer_ ? &*pacer_ : nullptr);
     for (const auto& model : models) {
       if (absl::Status status = WarmUp(StationOf(*model)); !status.ok()) return status;
     }
@@ -114,6 +115,7 @@ void ComputeWorker::Run(Heartbeat* beat) {
     BatchWork work = parts_.queue->Take(spare_after);
     if (work.stopped) return;
     BusyScope busy(beat);
+    CountRests();  // of the pass before
     if (work.is_spare) {
       ComputeShadow();
       continue;
@@ -130,6 +132,13 @@ void ComputeWorker::Run(Heartbeat* beat) {
       for (const BatchText& text : work.texts) text.call->Finish(WorkerFault());
     }
   }
+}
+
+void ComputeWorker::CountRests() {
+  if (!pacer_) return;
+  const absl::Duration rested = pacer_->rested();
+  parts_.metrics->cpu_rests->Increment(absl::ToDoubleSeconds(rested - rests_counted_));
+  rests_counted_ = rested;
 }
 
 void ComputeWorker::Process(const std::vector<BatchText>& texts, MonotonicTime batch_start) {

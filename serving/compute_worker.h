@@ -7,6 +7,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <thread>
@@ -16,6 +17,7 @@
 #include "absl/time/time.h"
 #include "base/aligned_buffer.h"
 #include "base/clock.h"
+#include "base/cpu_pacer.h"
 #include "kernels/thread_team.h"
 #include "serving/admission.h"
 #include "serving/batch_queue.h"
@@ -29,7 +31,8 @@
 namespace octet::serving {
 
 struct ComputeWorkerOptions {
-  int num_threads = 1;  // of the team, this one included
+  int num_threads = 1;                   // of the team, this one included
+  std::optional<double> cpu_quota = {};  // CPUs; the team rests when the process has used them up (base/cpu_pacer.h)
   size_t max_batch_tokens = 0, max_batch_texts = 0;
   size_t warm_up_tokens = 0;  // largest warm-up pass
 };
@@ -81,6 +84,7 @@ class ComputeWorker {
   // Gives those of the batch's text `batch_idx` to its call; false when they are not finite.
   bool DeliverHiddenStates(const Station& station, size_t batch_idx, Call* call, size_t text_idx);
   void SendAnswers();
+  void CountRests();
   bool ShadowsWait() const;
   // One pass of the next shadow in turn, unless calls are on their way to the queue.
   void ComputeShadow();
@@ -91,6 +95,8 @@ class ComputeWorker {
   std::atomic<bool> shadows_stopped_{false};
 
   // Only on the worker's thread.
+  std::optional<CpuPacer> pacer_;  // nothing without a quota
+  absl::Duration rests_counted_;
   std::unique_ptr<kernels::ThreadTeam> team_;
   std::map<const Servable*, Station> stations_;
   std::vector<int32_t> ids_, type_ids_;  // [num_tokens] of the batch

@@ -150,6 +150,9 @@ void Metrics::DeclareCalls() {
   computed_after_expiry = registry_.Counter(
       {"octet_computed_after_expiry_total", "texts", "Texts computed although their deadline had passed; stays 0."});
   worker_faults = registry_.Counter({"octet_worker_faults_total", "batches", "Batches lost to a fault of the server."});
+  cpu_rests = registry_.Counter({"octet_cpu_rest_seconds_total", "seconds",
+                                 "Time that compute threads rested so that the CPU quota is not overdrawn; grows when "
+                                 "the quota is too small for the load."});
 }
 
 void Metrics::DeclareQueue() {

@@ -224,6 +224,7 @@ struct Metrics final : public prometheus::Collectable {
  public:
   // Counted by the pipeline.
   prometheus::Counter* expired_in_queue;       // calls whose deadline passed before compute
+  prometheus::Counter* cpu_rests;              // seconds that compute threads rested (base/cpu_pacer.h)
   prometheus::Counter* cancelled_in_queue;     // calls whose client left before compute
   prometheus::Counter* computed_after_expiry;  // texts; stays 0
   prometheus::Counter* worker_faults;          // batches lost to an exception or a model error

@@ -43,6 +43,9 @@ absl::Status CheckOptions(const PipelineOptions& options) {
       return absl::InvalidArgumentError(absl::StrCat(option.name, ": ", option.value, ", at least 1"));
     }
   }
+  if (options.cpu_quota && !(*options.cpu_quota > 0)) {
+    return absl::InvalidArgumentError(absl::StrCat("cpu_quota: ", *options.cpu_quota, ", more than 0"));
+  }
   if (options.max_batch_delay < absl::ZeroDuration() || options.busy_limit <= absl::ZeroDuration()) {
     return absl::InvalidArgumentError("max_batch_delay: negative, or busy_limit: not positive");
   }
@@ -111,6 +114,7 @@ Pipeline::State::State(const PipelineOptions& options_in, const ModelRepository*
       sweeper([this] { return Sweep(); }),
       tokenize_stage(clock, [this](std::shared_ptr<Call> call) { OnTokenized(std::move(call)); }),
       worker({.num_threads = options.num_compute_threads,
+              .cpu_quota = options.cpu_quota,
               .max_batch_tokens = options.max_batch_tokens,
               .max_batch_texts = options.max_batch_texts,
               .warm_up_tokens = std::min(options.warm_up_tokens, options.max_batch_tokens)},

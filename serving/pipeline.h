@@ -19,6 +19,7 @@
 #define OCTET_SERVING_PIPELINE_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -33,6 +34,8 @@ namespace octet::serving {
 struct PipelineOptions {
   int num_tokenizer_threads = 1;
   int num_compute_threads = 1;  // of one worker's team
+  // CPU time that the process may use, in CPUs, if it can use more than that: computing rests to stay within it.
+  std::optional<double> cpu_quota = {};
   size_t max_texts_per_call = 128;
   size_t max_text_bytes = 65536;
   size_t max_batch_tokens = 8192;  // at least the longest model's max_tokens (C2)

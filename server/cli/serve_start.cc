@@ -127,6 +127,7 @@ void SettleThreads(const Config& config, const ContainerLimits& limits, ServePla
   const int available = limits.NumThreads();
   const auto& engine = config.engine();
   plan->num_threads = engine.threads() == 0 ? available : static_cast<int>(engine.threads());
+  if (limits.cpu_quota().has_value() && *limits.cpu_quota() < limits.NumCpus()) plan->cpu_quota = limits.cpu_quota();
   plan->num_tokenizer_threads =
       engine.tokenizer_threads() == 0 ? std::min(plan->num_threads, 4) : static_cast<int>(engine.tokenizer_threads());
   if (plan->num_threads > available) {
@@ -218,6 +219,7 @@ serving::PipelineOptions PipelineOptionsOf(const Config& config, const ServePlan
   serving::PipelineOptions options;
   options.num_tokenizer_threads = plan.num_tokenizer_threads;
   options.num_compute_threads = plan.num_threads;
+  options.cpu_quota = plan.cpu_quota;
   options.max_texts_per_call = limits.max_texts_per_call();
   options.max_text_bytes = limits.max_text_bytes();
   options.max_batch_tokens = limits.max_batch_tokens();

@@ -59,6 +59,7 @@ std::string FormatBudget(const MemoryBudget& budget);  // "weights 11 MiB + ... 
 
 struct ServePlan {
   int num_threads = 1, num_tokenizer_threads = 1;
+  std::optional<double> cpu_quota;  // CPUs; nothing if the process may use all that it can be on
   Isa isa = Isa::kScalar;
   model::Precision precision = model::Precision::kInt8;
   std::vector<PlannedModel> models;

@@ -72,6 +72,68 @@ TEST(ContainerLimitsTest, WithoutLimitsTakesTheAffinity) {
   EXPECT_GE(ContainerLimits::Detect().affinity_cpus(), 1);  // the real machine
 }
 
+TEST(ContainerLimitsTest, FractionsOfACpuRoundUp) {
+  struct Case {
+    const char* cpu_max;
+    int num_threads;
+  };
+  for (const Case& c : {Case{"10000 100000", 1}, Case{"100000 100000", 1}, Case{"101000 100000", 2},
+                        Case{"125000 50000", 3}, Case{"900000 100000", 4}, Case{"max 100000", 4}, Case{"0 100000", 4},
+                        Case{"-1 100000", 4}, Case{"100000", 4}, Case{"", 4}}) {
+    const TempDir root;
+    WriteFile(root.File("proc/self/cgroup"), "0::/\n");
+    WriteFile(root.File("proc/self/mountinfo"), "30 23 0:26 / /cg rw - cgroup2 cgroup2 rw\n");
+    WriteFile(root.File("cg/cpu.max"), c.cpu_max);
+    WriteFile(root.File("cg/cpuset.cpus.effective"), "0-3\n");
+    const ContainerLimits limits = ContainerLimits::Detect(root.path(), 6);
+    EXPECT_EQ(limits.NumThreads(), c.num_threads) << c.cpu_max;
+    EXPECT_EQ(limits.NumCpus(), 4) << c.cpu_max;
+  }
+}
+
+// A container in a pod: the pod has the quota and the set, the container neither.
+TEST(ContainerLimitsTest, NestedGroupsHaveWhatTheirAncestorsHave) {
+  const TempDir root;
+  WriteFile(root.File("proc/self/cgroup"), "0::/pod/app\n");
+  WriteFile(root.File("proc/self/mountinfo"), "30 23 0:26 / /cg rw - cgroup2 cgroup2 rw\n");
+  WriteFile(root.File("cg/pod/cpu.max"), "200000 100000\n");
+  WriteFile(root.File("cg/pod/cpu.stat"), "nr_throttled 7\nthrottled_usec 9000\n");
+  WriteFile(root.File("cg/pod/cpuset.cpus.effective"), "0-2\n");
+  WriteFile(root.File("cg/pod/memory.max"), "1000000\n");
+  WriteFile(root.File("cg/pod/app/cpu.max"), "max 100000\n");
+  WriteFile(root.File("cg/pod/app/cpu.stat"), "nr_throttled 0\nthrottled_usec 0\n");
+  WriteFile(root.File("cg/pod/app/memory.max"), "2000000\n");
+  const ContainerLimits limits = ContainerLimits::Detect(root.path(), 8);
+  EXPECT_EQ(limits.cpu_quota(), 2);
+  EXPECT_EQ(limits.cpuset_cpus(), 3);
+  EXPECT_EQ(limits.NumThreads(), 2);
+  EXPECT_EQ(limits.memory_limit_bytes(), 1000000);
+  EXPECT_EQ(limits.ThrottledTime(), absl::Milliseconds(9));
+}
+
+TEST(ContainerLimitsTest, AGroupWhoseNameOnlyBeginsLikeTheMountedOneIsAnother) {
+  const TempDir root;
+  WriteFile(root.File("proc/self/cgroup"), "2:cpu:/pods/pod12\n");
+  WriteFile(root.File("proc/self/mountinfo"), "30 23 0:26 /pods/pod1 /cg rw - cgroup cgroup rw,cpu\n");
+  WriteFile(root.File("cg/cpu.cfs_quota_us"), "300000\n");
+  WriteFile(root.File("cg/cpu.cfs_period_us"), "100000\n");
+  WriteFile(root.File("cg2/cpu.cfs_quota_us"), "100000\n");  // what the two names glued together would read
+  WriteFile(root.File("cg2/cpu.cfs_period_us"), "100000\n");
+  EXPECT_EQ(ContainerLimits::Detect(root.path(), 8).cpu_quota(), 3);
+}
+
+// Namespaces: names as seen from inside, and from outside of the one that the mount belongs to.
+TEST(ContainerLimitsTest, ReadsTheMountedGroupInsideANamespace) {
+  for (const char* groups : {"0::/\n", "0::/../other\n"}) {
+    const TempDir root;
+    WriteFile(root.File("proc/self/cgroup"), groups);
+    WriteFile(root.File("proc/self/mountinfo"), "30 23 0:26 / /cg rw - cgroup2 cgroup2 rw\n");
+    WriteFile(root.File("cg/cpu.max"), "100000 100000\n");
+    WriteFile(root.File("other/cpu.max"), "500000 100000\n");
+    EXPECT_EQ(ContainerLimits::Detect(root.path(), 8).NumThreads(), 1) << groups;
+  }
+}
+
 TEST(ContainerLimitsTest, CountsCpuLists) {
   EXPECT_EQ(CountCpuList("0"), 1);
   EXPECT_EQ(CountCpuList("0-3,8-9,12"), 7);

@@ -45,6 +45,7 @@ TEST(MetricsTest, NamesAndTypesAreStable) {
       "octet_computed_after_expiry_total counter",
       "octet_cpu_limit_cores gauge",
       "octet_cpu_periods_total counter",
+      "octet_cpu_rest_seconds_total counter",
       "octet_cpu_throttled_periods_total counter",
       "octet_cpu_throttled_seconds_total counter",
       "octet_expired_in_queue_total counter",

@@ -1,0 +1,79 @@
+"""Threads, memory and speed follow the container's limits."""
+import os
+import re
+import statistics
+
+import pytest
+from control_groups import group_folder, read_cpu_stat
+from engine import Container
+from load import tokens_per_second
+
+MIB = 1 << 20
+MEASURED_SECONDS = 8
+PAIRS = 3
+MIN_SHARE_OF_ONE_THREAD = 0.90
+MAX_SHARE_THROTTLED = 0.02
+
+
+@pytest.mark.parametrize("limits, num_threads", [
+    ([], os.cpu_count()),
+    (["--cpus", 1], 1),
+    (["--cpus", 0.5], 1),
+    (["--cpus", 1.5], 2),
+    (["--cpuset-cpus", 0], 1),
+    (["--cpus", 1.5, "--cpuset-cpus", 0], 1),
+])
+def test_threads_follow_quota_and_cpuset(model, limits, num_threads):
+    if num_threads > os.cpu_count():
+        pytest.skip(f"SKIPPED: {num_threads} CPUs needed, {os.cpu_count()} here")
+    with Container(limits=limits, model=model) as container:
+        container.wait_until_ready()
+        assert container.num_threads == num_threads
+
+
+def budget(output):
+    """{part: MiB} of the line "memory: weights 23 + ... = 250 MiB"."""
+    line = re.search(r"memory: (?:needs )?(.*?) = (\d+) MiB", output)
+    parts = {name: int(mib) for name, mib in (part.rsplit(" ", 1) for part in line[1].split(" + "))}
+    return parts, int(line[2])
+
+
+@pytest.mark.parametrize("limit_mib, connections_mib", [(1024, 128), (4096, 409)])
+def test_memory_budget_follows_the_limit(model, limit_mib, connections_mib):
+    with Container(limits=["--memory", f"{limit_mib}m"], model=model) as container:
+        container.wait_until_ready()
+        parts, total = budget(container.output())
+        assert abs(parts["connections"] - connections_mib) <= 1
+        assert total <= 0.9 * limit_mib
+
+
+def test_refuses_a_model_that_does_not_fit(model):
+    with Container(limits=["--memory", "128m"], model=model) as container:
+        assert container.wait() in (2, 3)
+        lines = container.output().splitlines()
+        assert len(lines) == 1
+        _, total = budget(lines[0])
+        assert total > 115 and "limit 115 MiB (90 % of the container's 128 MiB)" in lines[0]
+
+
+def test_a_quota_of_one_cpu_costs_no_speed_and_does_not_throttle(measured, model):
+    """Pairs of a server with a quota and one with one thread and none, one after the other."""
+    shares, periods, throttled = [], 0, 0
+    for _ in range(PAIRS):
+        one_thread = measured("--threads", 1, model=model)
+        free = tokens_per_second(one_thread, MEASURED_SECONDS)
+        one_thread.stop()
+        limited = measured(limits=["--cpus", 1], model=model)
+        folder = group_folder(limited.pid)
+        before = read_cpu_stat(folder)
+        under_quota = tokens_per_second(limited, MEASURED_SECONDS)
+        after = read_cpu_stat(folder)
+        limited.stop()
+        shares.append(under_quota / free)
+        periods += after["nr_periods"] - before["nr_periods"]
+        throttled += after["nr_throttled"] - before["nr_throttled"]
+        print(f"\none thread {free:.0f}, --cpus 1 {under_quota:.0f} tokens/s: {shares[-1]:.3f}; "
+              f"so far {throttled} of {periods} periods throttled")
+    assert statistics.median(shares) >= MIN_SHARE_OF_ONE_THREAD
+    assert periods > PAIRS * MEASURED_SECONDS * 5, "the server was idle: this has measured nothing"
+    assert throttled <= MAX_SHARE_THROTTLED * periods
