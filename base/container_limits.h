@@ -42,7 +42,7 @@ class ContainerLimits {
   // Threads that can run at once: ceil(min(affinity, cpuset, quota)), at least 1.
   int NumThreads() const;
 
-  // Of the process's own group; read anew each time. Nothing when there is no CPU controller. Source: cpu.stat of
+  // Of the group that has the smallest quota, the process's own or an ancestor; read anew each time. Nothing when there is no CPU controller. Source: cpu.stat of
   // cgroup v1 (nr_periods, nr_throttled, throttled_time in ns) or v2 (the same, throttled_usec).
   std::optional<CpuThrottling> Throttling() const;
 

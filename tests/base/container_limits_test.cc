@@ -97,18 +97,21 @@ TEST(ContainerLimitsTest, NestedGroupsHaveWhatTheirAncestorsHave) {
   WriteFile(root.File("proc/self/cgroup"), "0::/pod/app\n");
   WriteFile(root.File("proc/self/mountinfo"), "30 23 0:26 / /cg rw - cgroup2 cgroup2 rw\n");
   WriteFile(root.File("cg/pod/cpu.max"), "200000 100000\n");
-  WriteFile(root.File("cg/pod/cpu.stat"), "nr_throttled 7\nthrottled_usec 9000\n");
+  WriteFile(root.File("cg/pod/cpu.stat"), "nr_periods 20\nnr_throttled 7\nthrottled_usec 9000\n");
   WriteFile(root.File("cg/pod/cpuset.cpus.effective"), "0-2\n");
   WriteFile(root.File("cg/pod/memory.max"), "1000000\n");
   WriteFile(root.File("cg/pod/app/cpu.max"), "max 100000\n");
-  WriteFile(root.File("cg/pod/app/cpu.stat"), "nr_throttled 0\nthrottled_usec 0\n");
+  WriteFile(root.File("cg/pod/app/cpu.stat"), "nr_periods 30\nnr_throttled 0\nthrottled_usec 0\n");
   WriteFile(root.File("cg/pod/app/memory.max"), "2000000\n");
   const ContainerLimits limits = ContainerLimits::Detect(root.path(), 8);
   EXPECT_EQ(limits.cpu_quota(), 2);
   EXPECT_EQ(limits.cpuset_cpus(), 3);
   EXPECT_EQ(limits.NumThreads(), 2);
   EXPECT_EQ(limits.memory_limit_bytes(), 1000000);
-  EXPECT_EQ(limits.ThrottledTime(), absl::Milliseconds(9));
+  ASSERT_TRUE(limits.Throttling().has_value());
+  EXPECT_EQ(limits.Throttling()->time, absl::Milliseconds(9));
+  EXPECT_EQ(limits.Throttling()->periods, 20);
+  EXPECT_EQ(limits.Throttling()->throttled_periods, 7);
 }
 
 TEST(ContainerLimitsTest, AGroupWhoseNameOnlyBeginsLikeTheMountedOneIsAnother) {
