@@ -22,6 +22,7 @@ set(OCTET_LEVELS scalar avx2 avx512 avx512_vnni avx512_bf16 avx512_amx)
 function(octet_test name)
   cmake_parse_arguments(ARG "EVERY_LEVEL" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
+  set_target_properties(${name} PROPERTIES UNITY_BUILD OFF)  # local names of tests may be the same
   target_compile_options(${name} PRIVATE ${OCTET_WARNINGS})
   target_compile_definitions(${name} PRIVATE OCTET_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                                              OCTET_DEFAULT_MODEL="${OCTET_DEFAULT_MODEL}")

@@ -16,11 +16,10 @@
 namespace octet::model {
 namespace {
 
-constexpr char kFile[] = "config.json";
 constexpr uint32_t kDefaultNumLabels = 2;  // of PretrainedConfig in `transformers`
 
 absl::Status LabelError(absl::string_view key, absl::string_view id, absl::string_view what) {
-  return absl::InvalidArgumentError(absl::StrCat(kFile, ": ", key, ": ", Quote(id), ": ", what));
+  return absl::InvalidArgumentError(absl::StrCat(kConfigFile, ": ", key, ": ", Quote(id), ": ", what));
 }
 
 absl::Status CheckLabel(absl::string_view id, const Json& label) {
@@ -39,7 +38,7 @@ absl::StatusOr<std::vector<std::string>> ReadLabels(const JsonReader& json) {
   if (!map.is_object()) return json.Error("id2label", "an object of labels");
   if (map.empty() || map.size() > kMaxLabels) {
     return absl::InvalidArgumentError(
-        absl::StrCat(kFile, ": id2label: got ", map.size(), " labels, allowed 1 to ", kMaxLabels));
+        absl::StrCat(kConfigFile, ": id2label: got ", map.size(), " labels, allowed 1 to ", kMaxLabels));
   }
   std::vector<std::string> labels(map.size());
   std::set<absl::string_view> seen;
@@ -71,7 +70,7 @@ absl::Status CheckLabelIds(const JsonReader& json, const std::vector<std::string
   if (!map->is_object()) return json.Error("label2id", "an object of ids");
   if (map->size() != labels.size()) {
     return absl::InvalidArgumentError(
-        absl::StrCat(kFile, ": label2id: got ", map->size(), " labels, the model has ", labels.size()));
+        absl::StrCat(kConfigFile, ": label2id: got ", map->size(), " labels, the model has ", labels.size()));
   }
   for (size_t idx = 0; idx < labels.size(); ++idx) {
     const auto id = map->find(labels[idx]);
@@ -98,8 +97,8 @@ absl::StatusOr<ScoreActivation> ReadActivation(const JsonReader& json, size_t nu
 }  // namespace
 
 absl::StatusOr<Task> ReadTask(const ModelDirectory& directory, absl::string_view family_name) {
-  ASSIGN_OR_RETURN(const Json object, ReadJsonObject(directory, kFile));
-  const JsonReader json(kFile, object);
+  ASSIGN_OR_RETURN(const Json object, ReadJsonObject(directory, kConfigFile));
+  const JsonReader json(kConfigFile, object);
   const Json* const names = json.Find("architectures");
   if (names == nullptr) return Task::kEmbedding;
   if (!names->is_array() || !std::all_of(names->begin(), names->end(), [](const Json& n) { return n.is_string(); })) {
@@ -119,8 +118,8 @@ absl::StatusOr<Task> ReadTask(const ModelDirectory& directory, absl::string_view
 }
 
 absl::StatusOr<ClassificationConfig> ReadClassificationConfig(const ModelDirectory& directory) {
-  ASSIGN_OR_RETURN(const Json object, ReadJsonObject(directory, kFile));
-  const JsonReader json(kFile, object);
+  ASSIGN_OR_RETURN(const Json object, ReadJsonObject(directory, kConfigFile));
+  const JsonReader json(kConfigFile, object);
   ClassificationConfig config;
   if (json.Has("id2label")) {
     ASSIGN_OR_RETURN(config.labels, ReadLabels(json));

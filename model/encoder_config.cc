@@ -11,8 +11,6 @@
 namespace octet::model {
 namespace {
 
-constexpr char kFile[] = "config.json";
-
 // Generous bounds: ten times the largest encoder known, and small enough that products of two fit 64
 // bits. Memory is checked by arithmetic before anything is read.
 constexpr uint32_t kMaxLayers = 1000;
@@ -71,8 +69,8 @@ absl::Status RefuseOtherModels(const JsonReader& config) {
 }  // namespace
 
 absl::StatusOr<EncoderConfig> ReadEncoderConfig(const ModelDirectory& directory) {
-  ASSIGN_OR_RETURN(const Json object, ReadJsonObject(directory, kFile));
-  const JsonReader json(kFile, object);
+  ASSIGN_OR_RETURN(const Json object, ReadJsonObject(directory, kConfigFile));
+  const JsonReader json(kConfigFile, object);
   ASSIGN_OR_RETURN(const Family* const family, ReadFamily(json));
   RETURN_IF_ERROR(RefuseOtherModels(json));
 

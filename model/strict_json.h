@@ -26,6 +26,8 @@ struct JsonLimits {
   bool rounds_huge_integers = false;
 };
 
+// The file that says what a model is.
+inline constexpr char kConfigFile[] = "config.json";
 inline constexpr uint64_t kMaxConfigBytes = 1 << 20;
 
 // `what` begins every error: InvalidArgument "<what>: duplicate key \"x\"", "<what>: byte <n>: not valid JSON: ...".

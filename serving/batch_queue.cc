@@ -4,11 +4,10 @@
 #include <cstddef>
 #include <utility>
 
+#include "serving/heartbeat.h"
+
 namespace octet::serving {
 namespace {
-
-// An idle worker looks around this often, so that even a lost wake-up heals by itself.
-constexpr absl::Duration kIdleTick = absl::Seconds(1);
 
 uint64_t ModelKey(const Call& call) { return reinterpret_cast<uintptr_t>(&call.model()); }
 

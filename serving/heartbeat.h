@@ -16,6 +16,9 @@
 
 namespace octet::serving {
 
+// An idle thread of the pipeline looks around this often, so that even a lost wake-up heals by itself.
+inline constexpr absl::Duration kIdleTick = absl::Seconds(1);
+
 // One thread's beat. Begin and End only on that thread.
 class Heartbeat {
  public:

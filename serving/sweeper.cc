@@ -5,8 +5,6 @@ namespace {
 
 // Half of the 10 ms within which a cancelled call gives its place back.
 constexpr absl::Duration kPeriod = absl::Milliseconds(5);
-constexpr absl::Duration kIdleTick = absl::Seconds(1);
-
 }  // namespace
 
 void Sweeper::Start(Heartbeats* heartbeats) {

@@ -13,8 +13,6 @@ namespace {
 // Texts that a thread takes at once: 8 short ones are about 200 us of work, a hundred times what taking
 // them costs.
 constexpr size_t kChunkTexts = 8;
-constexpr absl::Duration kIdleTick = absl::Seconds(1);
-
 // What the caller reads. The tokenizer's own words are kept only for what is wrong with the input; they
 // name counts and positions, never content.
 absl::Status TextError(const Call& call, size_t text_idx, const absl::Status& status) {

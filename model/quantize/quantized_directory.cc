@@ -24,7 +24,6 @@ namespace octet::model {
 namespace {
 
 constexpr char kWeightsFile[] = "model.safetensors";
-constexpr char kConfigFile[] = "config.json";
 constexpr char kModulesFile[] = "modules.json";
 constexpr uint64_t kMaxSideFileBytes = 64 << 20;
 // What octet and others read beside weights and config.json, and what people read.

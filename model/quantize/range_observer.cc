@@ -13,7 +13,7 @@ namespace {
 constexpr struct {
   RangeObserver observer;
   const char* name;
-} kNames[] = {
+} kObserverNames[] = {
     {RangeObserver::kMinMax, "min_max"},
     {RangeObserver::kMovingAverage, "moving_average"},
     {RangeObserver::kPercentile, "percentile"},
@@ -156,7 +156,7 @@ ValueRange Shrink(const ValueRange& whole, const Loss& loss) {
 }  // namespace
 
 absl::string_view RangeObserverName(RangeObserver observer) {
-  for (const auto& entry : kNames) {
+  for (const auto& entry : kObserverNames) {
     if (entry.observer == observer) return entry.name;
   }
   return "";
@@ -164,7 +164,7 @@ absl::string_view RangeObserverName(RangeObserver observer) {
 
 absl::StatusOr<RangeObserver> ParseRangeObserver(absl::string_view name) {
   std::string known;
-  for (const auto& entry : kNames) {
+  for (const auto& entry : kObserverNames) {
     if (name == entry.name) return entry.observer;
     absl::StrAppend(&known, known.empty() ? "" : ", ", entry.name);
   }

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "model/durable_file.h"
+#include "model/strict_json.h"
 
 namespace octet::model {
 namespace {
@@ -20,7 +21,6 @@ namespace fs = std::filesystem;
 
 // Says that the folder is ours, and is locked while a run writes there.
 constexpr char kMarkerFile[] = ".octet-quantize";
-constexpr char kConfigFile[] = "config.json";
 
 absl::Status FileError(const std::string& what, const std::error_code& error) {
   return absl::InternalError(absl::StrCat(what, ": ", error.message()));

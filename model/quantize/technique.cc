@@ -24,10 +24,10 @@ using kernels::RowRange;
 constexpr struct {
   Technique technique;
   const char* name;
-} kNames[] = {{Technique::kDynamic, "dynamic"},
-              {Technique::kSmooth, "smooth"},
-              {Technique::kStatic, "static"},
-              {Technique::kMixed, "mixed"}};
+} kTechniqueNames[] = {{Technique::kDynamic, "dynamic"},
+                       {Technique::kSmooth, "smooth"},
+                       {Technique::kStatic, "static"},
+                       {Technique::kMixed, "mixed"}};
 
 // Rows of a trial: the error's relative uncertainty is far below the difference between neighbouring strengths.
 constexpr size_t kTrialRows = 768;
@@ -144,7 +144,7 @@ absl::StatusOr<std::vector<float>> ReadVector(const std::string& name, uint64_t 
 }  // namespace
 
 absl::string_view TechniqueName(Technique technique) {
-  for (const auto& entry : kNames) {
+  for (const auto& entry : kTechniqueNames) {
     if (entry.technique == technique) return entry.name;
   }
   return "";
@@ -152,7 +152,7 @@ absl::string_view TechniqueName(Technique technique) {
 
 absl::StatusOr<Technique> ParseTechnique(absl::string_view name) {
   std::string known;
-  for (const auto& entry : kNames) {
+  for (const auto& entry : kTechniqueNames) {
     if (name == entry.name) return entry.technique;
     absl::StrAppend(&known, known.empty() ? "" : ", ", entry.name);
   }

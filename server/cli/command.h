@@ -7,6 +7,7 @@
 #include <string>
 
 #include "CLI/CLI.hpp"
+#include "absl/status/status.h"
 
 namespace octet::cli {
 
@@ -20,6 +21,8 @@ void AddVersionCommand(CLI::App& app, CommandBody* chosen);
 
 // Prints "octet: <message>" on stderr, on one line.
 void PrintError(const std::string& message);
+// Prints the error's message so; returns `exit_code`.
+int Fail(const absl::Status& status, int exit_code);
 
 // Parses and runs. Usage errors exit with kExitConfig and one line naming the nearest flag or command.
 int RunCommandLine(int argc, const char* const* argv);

@@ -55,6 +55,11 @@ void PrintError(const std::string& message) {
   std::fprintf(stderr, "octet: %s\n", absl::StrReplaceAll(message, {{"\n", " "}, {"\r", " "}}).c_str());
 }
 
+int Fail(const absl::Status& status, int exit_code) {
+  PrintError(std::string(status.message()));
+  return exit_code;
+}
+
 int RunCommandLine(int argc, const char* const* argv) {
   CLI::App app("octet: text encoders served over gRPC, in int8 on ordinary CPUs", "octet");
   app.require_subcommand(1);

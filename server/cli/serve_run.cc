@@ -59,11 +59,6 @@ std::string WithPort(const std::string& address, int port) {
   return absl::StrCat(address.substr(0, address.rfind(':')), ":", port);
 }
 
-int Fail(const absl::Status& status, int exit_code) {
-  PrintError(std::string(status.message()));
-  return exit_code;
-}
-
 // Not ready, then (after the lame duck time) no new calls, then the calls in work, then the connections.
 void Drain(const Config& config, serving::Pipeline* pipeline, rpc::GrpcServer* server) {
   server->SetServing(false);

@@ -27,7 +27,7 @@ void Answer(const ServiceContext& context, Call call, ParsedTeiOr parsed, Encode
          });
 }
 
-void Embed(const ServiceContext& context, Call call) {
+void TeiEmbed(const ServiceContext& context, Call call) {
   auto parsed = ParseTeiEmbed(call.request, context.limits);
   Answer(context, std::move(call), std::move(parsed), EncodeTeiEmbedResponse);
 }
@@ -101,8 +101,8 @@ void Info(const ServiceContext& context, Call call) {
 std::vector<Method> MakeTeiMethods(const ServiceContext* context) {
   return {
       {"tei.v1.Info/Info", MethodKind::kUnary, WithContext(context, Info)},
-      {"tei.v1.Embed/Embed", MethodKind::kUnary, WithContext(context, Embed)},
-      {"tei.v1.Embed/EmbedStream", MethodKind::kOrderedStream, WithContext(context, Embed)},
+      {"tei.v1.Embed/Embed", MethodKind::kUnary, WithContext(context, TeiEmbed)},
+      {"tei.v1.Embed/EmbedStream", MethodKind::kOrderedStream, WithContext(context, TeiEmbed)},
       {"tei.v1.Predict/Predict", MethodKind::kUnary, WithContext(context, Predict)},
       {"tei.v1.Predict/PredictPair", MethodKind::kUnary, WithContext(context, PredictPair)},
       {"tei.v1.Predict/PredictStream", MethodKind::kOrderedStream, WithContext(context, Predict)},

@@ -37,11 +37,6 @@ struct AdviseFlags {
   int threads = 0;
 };
 
-int Fail(const absl::Status& status, int exit_code) {
-  PrintError(std::string(status.message()));
-  return exit_code;
-}
-
 // "0.5%" or "0.005".
 absl::StatusOr<double> ParseShare(const std::string& text) {
   absl::string_view number = text;

@@ -116,11 +116,6 @@ absl::Status CheckFlags(const EvaluateFlags& flags) {
   return absl::OkStatus();
 }
 
-int Fail(const absl::Status& status, int exit_code) {
-  PrintError(std::string(status.message()));
-  return exit_code;
-}
-
 int RunEvaluate(EvaluateFlags flags) {
   if (const absl::Status status = CheckFlags(flags); !status.ok()) return Fail(status, kExitConfig);
   const auto isa = IsaFromEnvironment();

@@ -16,8 +16,6 @@
 namespace octet::cli {
 namespace {
 
-using nlohmann::json;
-
 struct Where {
   std::string column, value;
 };
@@ -124,12 +122,12 @@ class ColumnPicker {
 };
 
 // A string, a number, or an array of those; nothing for another kind.
-std::optional<std::string> FieldOf(const json& value) {
+std::optional<std::string> FieldOf(const nlohmann::json& value) {
   if (value.is_string()) return value.get<std::string>();
   if (value.is_number()) return value.dump();
   if (!value.is_array()) return std::nullopt;
   std::vector<std::string> parts;
-  for (const json& part : value) {
+  for (const nlohmann::json& part : value) {
     if (!part.is_string() && !part.is_number()) return std::nullopt;
     parts.push_back(*FieldOf(part));
   }
@@ -137,7 +135,8 @@ std::optional<std::string> FieldOf(const json& value) {
 }
 
 // The field of the first of `names` that the object has; `names` is not empty.
-absl::StatusOr<std::string> JsonField(const json& object, const std::vector<std::string>& names, bool optional) {
+absl::StatusOr<std::string> JsonField(const nlohmann::json& object, const std::vector<std::string>& names,
+                                      bool optional) {
   for (const std::string& name : names) {
     const auto it = object.find(name);
     if (it == object.end()) continue;
@@ -155,7 +154,7 @@ absl::StatusOr<std::string> JsonField(const json& object, const std::vector<std:
 
 absl::StatusOr<bool> PickJson(const std::string& line, const TableOptions& options, const std::optional<Where>& where,
                               Record* record) {
-  const json object = json::parse(line, nullptr, /*allow_exceptions=*/false);
+  const nlohmann::json object = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (!object.is_object()) return absl::InvalidArgumentError("not a JSON object");
   if (where.has_value()) {
     ASSIGN_OR_RETURN(const std::string value, JsonField(object, {where->column}, /*optional=*/false));

@@ -53,11 +53,6 @@ absl::StatusOr<std::vector<Report>> Settle(InspectFlags* flags) {
   return MergeReports(reports);
 }
 
-int Fail(const absl::Status& status, int exit_code) {
-  PrintError(std::string(status.message()));
-  return exit_code;
-}
-
 int FailedRun(const absl::Status& status, InspectStep step) {
   switch (step) {
     case InspectStep::kLoading:
