@@ -127,7 +127,13 @@ TEST(RecentErrorsTest, KeepsTheNewestFirst) {
   EXPECT_TRUE(errors.Wants(rpc::CallKind::kCall, "INTERNAL", absl::ZeroDuration()));
   for (size_t i = 0; i < RecentErrors::kKept + 5; ++i) {
     const std::string message = absl::StrCat("error ", i);
-    errors.OnCallEnd({.method = kEmbed, .model = "m", .code = "INTERNAL", .status = absl::InternalError(message)});
+    errors.OnCallEnd({.kind = rpc::CallKind::kCall,
+                      .method = kEmbed,
+                      .model = "m",
+                      .code = "INTERNAL",
+                      .status = absl::InternalError(message),
+                      .duration = absl::Milliseconds(1),
+                      .trace = {}});
   }
   const std::vector<RecentError> kept = errors.Get();
   ASSERT_EQ(kept.size(), RecentErrors::kKept);

@@ -81,13 +81,19 @@ std::string Values(absl::string_view (*name)(Enum), size_t count) {
 }  // namespace
 
 std::string MetricsPage() {
-  const Metrics metrics({.container_limits = ContainerLimits::Detect()});
+  const Metrics metrics({.methods = {},
+                         .version = "",
+                         .commit = "",
+                         .isa = "",
+                         .num_threads = 1,
+                         .container_limits = ContainerLimits::Detect()});
   std::vector<MetricDescription> descriptions = metrics.descriptions();
   std::sort(descriptions.begin(), descriptions.end(),
             [](const MetricDescription& a, const MetricDescription& b) { return a.spec.name < b.spec.name; });
   return absl::StrCat(kIntroduction, MetricsTable(descriptions), "\n## Values of labels\n\n",
                       "- `code`: the names of gRPC's status codes, `OK` to `UNAUTHENTICATED`.\n",
                       "- `reason` of `octet_rejected_total`: ", Values(RejectReasonName, kNumRejectReasons),
+                      ".\n- `result` of `octet_trace_spans_total`: ", Values(SpanResultName, kNumSpanResults),
                       ".\n- `reason` of `octet_shadow_dropped_total`: ", Values(ShadowDropName, kNumShadowDrops),
                       ".\n\n## Buckets\n\nBesides these every histogram has `+Inf`.\n\n", BucketsTable(descriptions));
 }
