@@ -21,7 +21,6 @@
 namespace octet::model {
 namespace {
 
-constexpr char kConfigFile[] = "config.json";
 constexpr char kTokenizerFile[] = "tokenizer.json";
 constexpr uint64_t kMaxTokenizerBytes = 64 << 20;
 constexpr char kSelfTestSentence[] = "The quick brown fox jumps over the lazy dog.";
