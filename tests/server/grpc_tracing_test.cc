@@ -68,6 +68,7 @@ class KeepingExporter final : public tracing::SpanExporter {
                        .kind = span.kind,
                        .start = span.start,
                        .end = span.end,
+                       .attributes = {},
                        .links = {span.links.begin(), span.links.end()}};
       for (const tracing::Attribute& attribute : span.attributes) {
         const auto* number = std::get_if<int64_t>(&attribute.value);

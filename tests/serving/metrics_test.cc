@@ -110,6 +110,9 @@ TEST(MetricsTest, SeriesHaveTheLabelsAndBucketsThatWereDeclared) {
   Metrics metrics(Options());
   metrics.RegisterModel(Mini());
   metrics.ForShadow("mini");
+  metrics.credentials()->ForTls();
+  metrics.credentials()->TlsExpiry();
+  metrics.credentials()->ForTokens("grpc");
   metrics.RecordCall("tei.v1.Embed/Embed", "mini", "OK", absl::Milliseconds(1));
   metrics.RecordPhases("tei.v1.Embed/Embed", "mini", {});
   std::map<std::string, MetricDescription> declared;
