@@ -10,6 +10,11 @@ add_compile_options(-ffp-contract=off -fno-math-errno -fno-omit-frame-pointer)
 add_compile_options(-fstack-protector-strong -fcf-protection)
 add_link_options(-Wl,-z,relro,-z,now -Wl,--as-needed)
 
+# g++ takes the file of a batch (CMAKE_UNITY_BUILD) for a header's user: unnamed namespaces would be another type for each.
+if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  add_compile_options(-Wno-subobject-linkage)
+endif()
+
 # A cached object serves every checkout: paths below the source folder count as relative.
 find_program(OCTET_CCACHE ccache)
 if(OCTET_CCACHE AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)

@@ -68,7 +68,8 @@ TEST_F(CertificatesTest, C5RefusesWhatIsNotValidNow) {
   EXPECT_THAT(ErrorOf(expired.certificate, expired.key), StartsWith("tls.certificate_file: expired at "));
   const TestPair early = authority_.Sign("new", {now + absl::Hours(1), now + absl::Hours(24)});
   EXPECT_THAT(ErrorOf(early.certificate, early.key), StartsWith("tls.certificate_file: not valid before "));
-  EXPECT_TRUE(VerifyCertificates({.chain = early.certificate, .key = early.key}, now + absl::Hours(2)).ok());
+  EXPECT_TRUE(
+      VerifyCertificates({.chain = early.certificate, .key = early.key, .client_ca = ""}, now + absl::Hours(2)).ok());
 }
 
 TEST_F(CertificatesTest, LaterCertificatesOfTheChainMayHaveExpired) {
@@ -92,7 +93,8 @@ TEST_F(CertificatesTest, C5RefusesABundleWithoutCertificates) {
 }
 
 TEST_F(CertificatesTest, NamesTheSettingOfAFileThatIsNotThere) {
-  const auto loaded = LoadCertificates({.certificate_file = "/nowhere/tls.crt", .key_file = "/nowhere/tls.key"});
+  const auto loaded =
+      LoadCertificates({.certificate_file = "/nowhere/tls.crt", .key_file = "/nowhere/tls.key", .client_ca_file = ""});
   EXPECT_EQ(loaded.status().code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(std::string(loaded.status().message()), StartsWith("tls.certificate_file: cannot read the file"));
 }
