@@ -95,9 +95,9 @@ struct RawOutput {
 
   void Write(CodedOutputStream* out) const {
     static constexpr float kZeros[1024] = {};
-    out->WriteRaw(text.data(), static_cast<int>(text.size()));
+    if (!text.empty()) out->WriteRaw(text.data(), static_cast<int>(text.size()));
     for (const Piece& piece : pieces) {
-      out->WriteRaw(piece.values.data(), static_cast<int>(piece.values.size_bytes()));
+      if (!piece.values.empty()) out->WriteRaw(piece.values.data(), static_cast<int>(piece.values.size_bytes()));
       for (size_t left = piece.num_zeros; left > 0;) {
         const size_t count = std::min(left, std::size(kZeros));
         out->WriteRaw(kZeros, static_cast<int>(count * sizeof(float)));
