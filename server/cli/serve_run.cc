@@ -13,13 +13,10 @@
 #include "server/cli/exit_code.h"
 #include "server/cli/serve_advice.h"
 #include "server/cli/serve_management.h"
+#include "server/cli/serve_metrics.h"
 #include "server/cli/serve_ready.h"
 #include "server/cli/serve_tracing.h"
-#include "server/rpc/metrics_server.h"
 #include "server/rpc/server.h"
-#include "server/status/recent_errors.h"
-#include "server/status/status_page.h"
-#include "server/status/traffic.h"
 #include "serving/metrics.h"
 #include "spdlog/spdlog.h"
 
@@ -103,24 +100,14 @@ int RunServer(const Config& config, const ServePlan& plan, const ContainerLimits
                             .container_limits = limits});
   serving::ModelRepository repository(config.default_model());
   for (const PlannedModel& model : plan.models) metrics.ExpectModel(model.name);
-  status::RecentErrors recent_errors;
-  const status::TrafficHistory history(&metrics, &SteadyClock::Get());
-  const auto status_page = [&metrics, &recent_errors, &history](const std::string& state) {
-    return status::StatusPage({.state = state,
-                               .now = absl::Now(),
-                               .families = metrics.Collect(),
-                               .at = SteadyClock::Get().Now(),
-                               .earlier = history.Oldest(),
-                               .errors = recent_errors.Get()});
-  };
   // Before the models are loaded, so that operators can watch that as well.
-  std::unique_ptr<rpc::MetricsServer> metrics_server;
+  ServeMetrics metrics_port(&metrics);
   BoundAddresses addresses;
   if (!config.metrics().address().empty()) {
-    auto created = rpc::MetricsServer::Create(config.metrics().address(), &metrics, status_page);
-    if (!created.ok()) return Fail(created.status(), kExitConfig);
-    metrics_server = *std::move(created);
-    addresses.metrics = WithPort(config.metrics().address(), metrics_server->port());
+    if (const absl::Status status = metrics_port.Start(config.metrics().address()); !status.ok()) {
+      return Fail(status, kExitConfig);
+    }
+    addresses.metrics = WithPort(config.metrics().address(), metrics_port.port());
   }
   if (config.advice().mode() == "measure") LogMeasuredAdvice(config, plan);
   const Refusal refusal = LoadModels(config, plan, limits, &repository);
@@ -137,13 +124,11 @@ int RunServer(const Config& config, const ServePlan& plan, const ContainerLimits
   CredentialWatcher watcher(config, credentials, &metrics);
   const ReloadOnHangup reload_on_hangup(signals, &watcher);
   rpc::RpcOptions rpc_options = RpcOptionsOf(config, plan, *credentials);
-  rpc_options.watchers = {.tracer = tracing.tracer(), .observers = {&call_log, &recent_errors}};
+  rpc_options.watchers = {.tracer = tracing.tracer(), .observers = {&call_log, metrics_port.errors()}};
   auto server = rpc::GrpcServer::Create(rpc_options, pipeline->get(), &repository, &metrics, &SteadyClock::Get());
   if (!server.ok()) return Fail(server.status(), kExitConfig);  // cannot bind
-  if (metrics_server != nullptr) metrics_server->Watch(pipeline->get(), server->get());
-  const auto unwatch = absl::MakeCleanup([&] {
-    if (metrics_server != nullptr) metrics_server->Unwatch();
-  });
+  metrics_port.Watch(pipeline->get(), server->get());
+  const auto unwatch = absl::MakeCleanup([&metrics_port] { metrics_port.Unwatch(); });
   const auto management = StartManagement(config,
                                           {.credentials = credentials,
                                            .watcher = &watcher,
