@@ -28,8 +28,6 @@ bool IsFailureToLog(rpc::CallKind kind, absl::string_view code) {
   return kind != rpc::CallKind::kMessage && IsFailure(code) && spdlog::should_log(LevelOf(code));
 }
 
-std::string String(absl::string_view text) { return std::string(text.data(), text.size()); }
-
 LogField Milliseconds(absl::string_view key, absl::Duration duration) {
   return {key, absl::ToDoubleMilliseconds(duration)};
 }
@@ -61,7 +59,7 @@ bool CallLog::IsSlow(rpc::CallKind kind, absl::Duration duration) const {
 bool CallLog::Admit(absl::string_view name) {
   const MonotonicTime now = clock_->Now();
   MutexLock lock(&mu_);
-  Window& window = windows_[String(name)];
+  Window& window = windows_[std::string(name)];
   if (now - window.begin >= absl::Seconds(1)) {
     window.begin = now;
     window.num_lines = 0;
@@ -76,22 +74,23 @@ bool CallLog::Admit(absl::string_view name) {
 
 uint64_t CallLog::TakeLeftOut(absl::string_view name) {
   MutexLock lock(&mu_);
-  return std::exchange(windows_[String(name)].num_left_out, 0);
+  return std::exchange(windows_[std::string(name)].num_left_out, 0);
 }
 
 void CallLog::OnCallEnd(const rpc::CallOutcome& outcome) {
   const bool is_failure = IsFailureToLog(outcome.kind, outcome.code);
   const level_enum level = is_failure ? LevelOf(outcome.code) : spdlog::level::warn;
   std::vector<LogField> fields = {{"event", std::string(is_failure ? "call_failed" : "slow_call")},
-                                  {"method", String(outcome.method)}};
-  if (!outcome.model.empty()) fields.push_back({"model", String(outcome.model)});
-  if (!outcome.code.empty()) fields.push_back({"code", String(outcome.code)});
+                                  {"method", std::string(outcome.method)}};
+  if (!outcome.model.empty()) fields.push_back({"model", std::string(outcome.model)});
+  if (!outcome.code.empty()) fields.push_back({"code", std::string(outcome.code)});
   if (!outcome.status.ok()) {
     if (std::string reason = serving::ReasonOf(outcome.status); !reason.empty()) {
       fields.push_back({"reason", std::move(reason)});
     }
     // Of these codes all words are octet's own; other messages may repeat a field of the request.
-    if (LevelOf(outcome.code) != spdlog::level::debug) fields.push_back({"error", String(outcome.status.message())});
+    if (LevelOf(outcome.code) != spdlog::level::debug)
+      fields.push_back({"error", std::string(outcome.status.message())});
   }
   fields.push_back(Milliseconds("duration_ms", outcome.duration));
   if (outcome.phases) AddPhases(*outcome.phases, &fields);

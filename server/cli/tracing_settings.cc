@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -16,6 +15,7 @@
 #include "server/cli/config.h"
 #include "server/cli/otel_environment.h"
 #include "server/security/listen_address.h"
+#include "server/security/small_file.h"
 
 namespace octet::cli {
 namespace {
@@ -25,7 +25,6 @@ constexpr int kDefaultPort = 4317;  // of OTLP/gRPC
 constexpr uint64_t kDefaultTimeoutMs = 10000;
 // A record of one span with the longest tracestate is below this; so is a span being encoded, links included.
 constexpr uint64_t kSpanBytes = 1024;
-constexpr uint64_t kMaxCaBytes = 1 << 20;
 
 absl::Status CheckTracing(const config::v1::Tracing& config) {
   if (config.ratio() != -1 && !(config.ratio() >= 0 && config.ratio() <= 1)) {
@@ -61,15 +60,13 @@ absl::Status ReadEndpoint(absl::string_view endpoint, bool is_insecure, tracing:
 }
 
 absl::StatusOr<std::string> ReadCaFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string pem(kMaxCaBytes + 1, '\0');
-  file.read(pem.data(), static_cast<std::streamsize>(pem.size()));
-  pem.resize(static_cast<size_t>(file.gcount()));
-  if (!absl::StrContains(pem, "-----BEGIN CERTIFICATE-----") || pem.size() > kMaxCaBytes) {
+  const security::NamedFile file = {"tracing.ca_file", path};
+  auto contents = security::ReadTogether({&file, 1});
+  if (!contents.ok() || !absl::StrContains(contents->front(), "-----BEGIN CERTIFICATE-----")) {
     return absl::FailedPreconditionError(
         absl::StrCat("tracing.ca_file: ", path, " cannot be read, is above 1 MiB, or has no PEM certificate"));
   }
-  return pem;
+  return std::move(contents->front());
 }
 
 std::string RandomUuid() {

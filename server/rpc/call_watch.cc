@@ -73,7 +73,7 @@ void CallWatch::Export(const tracing::OpenSpan& span, uint64_t message, const se
                        const CallEnd& end) const {
   watchers_.tracer->End({.span = span,
                          .method = end.method,
-                         .model = std::string(end.model.data(), end.model.size()),
+                         .model = std::string(end.model),
                          .code = end.code,
                          .reason = end.status.ok() ? "" : serving::ReasonOf(end.status),
                          .message = message,
