@@ -22,6 +22,30 @@ using ::testing::IsEmpty;
 constexpr char kInfer[] = "inference.GRPCInferenceService/ModelInfer";
 
 // Models "embedder" and "classifier" (labels a and b; logits {tokens, first id}).
+// A call that is on its way while the test does something else.
+class PendingCall {
+ public:
+  PendingCall(oip::GRPCInferenceService::Stub* stub, const ModelInferRequest& request)
+      : call_(stub->AsyncModelInfer(&context_, request, &queue_)) {
+    call_->Finish(&response_, &status_, nullptr);
+  }
+
+  // Until it has ended.
+  grpc::Status Wait() {
+    void* tag;
+    bool ok;
+    EXPECT_TRUE(queue_.Next(&tag, &ok));
+    return status_;
+  }
+
+ private:
+  grpc::ClientContext context_;
+  grpc::CompletionQueue queue_;
+  oip::ModelInferResponse response_;
+  grpc::Status status_;
+  const std::unique_ptr<grpc::ClientAsyncResponseReader<oip::ModelInferResponse>> call_;
+};
+
 class GrpcInferenceTest : public ServerHarness {
  protected:
   void StartAll() {
@@ -137,21 +161,14 @@ TEST_F(GrpcInferenceTest, ATimeoutEndsACallThatWaits) {
   StartAll();
   // The worker is held by a call of the default deadline.
   ModelInferRequest slow = TextRequest("embedder", {"G"});
-  grpc::ClientContext context;
-  grpc::CompletionQueue queue;
-  oip::ModelInferResponse slow_response, response;
-  grpc::Status slow_status;
-  const auto call = stub_->AsyncModelInfer(&context, slow, &queue);
-  call->Finish(&slow_response, &slow_status, nullptr);
+  oip::ModelInferResponse response;
+  PendingCall pending(stub_.get(), slow);
   gate_.WaitForArrivals(1);
   ModelInferRequest request = TextRequest("embedder", {"a"});
   AddParameter("timeout", &request)->set_int64_param(1);
   EXPECT_EQ(Infer(request, &response).error_code(), StatusCode::DEADLINE_EXCEEDED);
   gate_.Open();
-  void* tag;
-  bool ok;
-  ASSERT_TRUE(queue.Next(&tag, &ok));
-  EXPECT_TRUE(slow_status.ok());
+  EXPECT_TRUE(pending.Wait().ok());
 }
 
 TEST_F(GrpcInferenceTest, HiddenStatesBeyondTheLimitAreRefusedWhileOthersAreInWork) {
@@ -159,21 +176,14 @@ TEST_F(GrpcInferenceTest, HiddenStatesBeyondTheLimitAreRefusedWhileOthersAreInWo
   StartAll();
   ModelInferRequest slow = TextRequest("embedder", {"GG"});
   slow.add_outputs()->set_name("last_hidden_state");
-  grpc::ClientContext context;
-  grpc::CompletionQueue queue;
-  oip::ModelInferResponse slow_response, response;
-  grpc::Status slow_status;
-  const auto call = stub_->AsyncModelInfer(&context, slow, &queue);
-  call->Finish(&slow_response, &slow_status, nullptr);
+  oip::ModelInferResponse response;
+  PendingCall pending(stub_.get(), slow);
   gate_.WaitForArrivals(1);
   ModelInferRequest request = TextRequest("embedder", {"a"});
   request.add_outputs()->set_name("last_hidden_state");
   EXPECT_EQ(Infer(request, &response).error_code(), StatusCode::RESOURCE_EXHAUSTED);
   gate_.Open();
-  void* tag;
-  bool ok;
-  ASSERT_TRUE(queue.Next(&tag, &ok));
-  EXPECT_TRUE(slow_status.ok());
+  EXPECT_TRUE(pending.Wait().ok());
   WaitUntil([&] { return Infer(request, &response).ok(); });  // the answer is out a moment before its room is free
 }
 
