@@ -68,6 +68,8 @@ image: ## build the container image octet:dev (docker, podman or buildah); ARGS=
 	@scripts/image octet:dev $(ARGS)
 
 test-container: setup-test ## build the image with buildah and test it in containers (root on Debian, long)
+	@cmake --preset release --log-level=WARNING
+	@cmake --build build --target served_load --parallel $(JOBS)
 	@tests/container/run $(ARGS)
 
 buf: ## check the .proto files: style, and nothing that breaks callers (buf, in .cache/buf); ARGS=REVISION
@@ -91,14 +93,12 @@ accuracy: build ## f32, bf16 and int8 on STS-B: Spearman, cosine to f32, speed; 
 bench: build ## latency and throughput by length and batch on this machine
 	@build/octet bench --model "$(MODEL)" $(ARGS)
 
-bench-kernels: ## Google Benchmark cases of the kernels; ARGS="--benchmark_filter=Attention"
-	@scripts/setup bench
+bench-kernels: setup-test ## Google Benchmark cases of the kernels; ARGS="--benchmark_filter=Attention"
 	@cmake --preset release --log-level=WARNING
 	@cmake --build build --target kernels_bench --parallel $(JOBS)
 	@build/bench/kernels_bench $(ARGS)
 
-bench-tracing: ## what metrics, tracing and the log cost a call; ARGS as Google Benchmark
-	@scripts/setup bench
+bench-tracing: setup-test ## what metrics, tracing and the log cost a call; ARGS as Google Benchmark
 	@cmake --preset release --log-level=WARNING
 	@cmake --build build --target instrumentation_bench --parallel $(JOBS)
 	@build/bench/instrumentation_bench $(ARGS)

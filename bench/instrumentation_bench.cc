@@ -15,6 +15,7 @@
 #include "grpcpp/test/server_context_test_spouse.h"
 #include "server/cli/call_log.h"
 #include "server/rpc/call_watch.h"
+#include "server/status/recent_errors.h"
 #include "server/tracing/otlp_encoding.h"
 #include "server/tracing/span_processor.h"
 #include "server/tracing/tracer.h"
@@ -45,16 +46,26 @@ class Caller {
   grpc::testing::ServerContextTestSpouse spouse_;
 };
 
+// Those of `octet serve`; they have no interest in calls that go well.
+class Observers {
+ public:
+  rpc::CallWatchers Watchers(const tracing::Tracer* tracer) { return {.tracer = tracer, .observers = {&errors_, &log_}}; }
+
+ private:
+  status::RecentErrors errors_;
+  cli::CallLog log_{{.slow_call = absl::ZeroDuration()}, &SteadyClock::Get()};
+};
+
 void CountCall(serving::Metrics* metrics, absl::Duration duration) {
   metrics->StartCall(kMethod);
   serving::ModelMetrics* const model = metrics->ForModel(kModel);
   model->texts->Increment(1);
   model->tokens->Increment(20);
-  model->tokenize_seconds->Observe(20e-6);
-  model->queue_seconds->Observe(1e-6);
-  model->inference_seconds->Observe(1e-3);
   model->batch_tokens->Observe(20);
   model->batch_texts->Observe(1);
+  metrics->RecordPhases(
+      kMethod, kModel,
+      {.tokenize = absl::Microseconds(20), .queue = absl::Microseconds(1), .inference = absl::Milliseconds(1)});
   metrics->RecordCall(kMethod, kModel, "OK", duration);
 }
 
@@ -100,12 +111,12 @@ void WatchCall(const rpc::CallWatchers& watchers, const grpc::ServerContext& con
   benchmark::ClobberMemory();
 }
 
-// No tracer; the log has no interest in calls that went well. `octet serve` without settings.
+// `octet serve` without settings.
 void BM_TracingOff(benchmark::State& state) {
   const Caller caller;
-  cli::CallLog log({.slow_call = absl::ZeroDuration()}, &SteadyClock::Get());
+  Observers observers;
   const MonotonicTime now = SteadyClock::Get().Now();
-  for (auto _ : state) WatchCall({.tracer = nullptr, .observer = &log}, caller.context(), now);
+  for (auto _ : state) WatchCall(observers.Watchers(nullptr), caller.context(), now);
 }
 BENCHMARK(BM_TracingOff);
 
@@ -113,14 +124,14 @@ BENCHMARK(BM_TracingOff);
 void RunTraced(benchmark::State& state, const char* sampler, bool with_metrics) {
   const Caller caller;
   const auto metrics = MakeMetrics();
-  cli::CallLog log({.slow_call = absl::ZeroDuration()}, &SteadyClock::Get());
+  Observers observers;
   tracing::SpanProcessor processor({.max_queue_spans = 1 << 20}, std::make_unique<DiscardingExporter>(), metrics.get(),
                                    "none");
   const tracing::Tracer tracer(*tracing::Sampler::FromName(sampler, 1), &processor);
   const MonotonicTime now = SteadyClock::Get().Now();
   for (auto _ : state) {
     if (with_metrics) CountCall(metrics.get(), absl::Milliseconds(1));
-    WatchCall({.tracer = &tracer, .observer = &log}, caller.context(), now);
+    WatchCall(observers.Watchers(&tracer), caller.context(), now);
   }
   processor.Stop(absl::InfiniteDuration());
   state.counters["dropped"] = metrics->Spans(serving::SpanResult::kDropped);

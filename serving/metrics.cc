@@ -22,20 +22,11 @@ constexpr absl::string_view kCodeNames[] = {
     "DATA_LOSS", "UNAUTHENTICATED"};
 constexpr size_t kOk = 0, kUnknownCode = 2;
 
-// 18 edges, about 1-2-5 a decade; objectives are stated at 10, 20, 50 and 100 ms, so those are edges.
-const Buckets& DurationBuckets() {
-  static const Buckets buckets = {0.00025, 0.0005, 0.00075, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01,
-                                  0.02,    0.05,   0.1,     0.2,   0.5,   1,     2,     5,      10};
-  return buckets;
-}
-
 // Phases of a call start lower: tokenizing a short text takes 20 us.
-const Buckets& PhaseBuckets() {
-  static const Buckets buckets = [] {
-    Buckets all = {0.00002, 0.00005, 0.0001};
-    all.insert(all.end(), DurationBuckets().begin(), DurationBuckets().end());
-    return all;
-  }();
+Buckets PhaseBuckets(const Buckets& durations) {
+  Buckets buckets = {0.00002, 0.00005, 0.0001};
+  while (!buckets.empty() && buckets.back() >= durations.front()) buckets.pop_back();
+  buckets.insert(buckets.end(), durations.begin(), durations.end());
   return buckets;
 }
 
@@ -68,21 +59,21 @@ Metrics::Metrics(MetricsOptions options)
                                               "seconds",
                                               "Time from a call's arrival to its answer, by outcome.",
                                               {"method", "model", "code"}},
-                                             DurationBuckets())),
+                                             options.duration_buckets)),
       phase_durations_{
           registry_.Histograms(
               {"octet_tokenize_duration_seconds", "seconds", "Time of tokenizing a call's texts.", {"method", "model"}},
-              PhaseBuckets()),
+              PhaseBuckets(options.duration_buckets)),
           registry_.Histograms({"octet_queue_duration_seconds",
                                 "seconds",
                                 "Time a call waited, for a tokenizer and for a worker.",
                                 {"method", "model"}},
-                               PhaseBuckets()),
+                               PhaseBuckets(options.duration_buckets)),
           registry_.Histograms({"octet_inference_duration_seconds",
                                 "seconds",
                                 "Time of the forward pass that a call was part of.",
                                 {"method", "model"}},
-                               PhaseBuckets())},
+                               PhaseBuckets(options.duration_buckets))},
       batch_tokens_(registry_.Histograms({"octet_batch_tokens", "tokens", "Tokens of a forward pass.", {"model"}},
                                          PowersOfTwo(65536))),
       batch_size_(registry_.Histograms({"octet_batch_size", "texts", "Texts of a forward pass.", {"model"}},

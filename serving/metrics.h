@@ -109,6 +109,10 @@ struct MetricsOptions {
   std::vector<std::string> methods;  // full names that RecordCall will meet, at most kMaxMethods
   std::string version, commit, isa;  // of octet_build_info
   int num_threads = 0;               // that compute
+  // Upper edges in seconds, ascending, at least one. About 1-2-5 a decade; objectives are stated at 10, 20, 50 and
+  // 100 ms, so those are edges.
+  std::vector<double> duration_buckets = {0.00025, 0.0005, 0.00075, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01,
+                                          0.02,    0.05,   0.1,     0.2,   0.5,   1,     2,     5,      10};
   ContainerLimits container_limits;
 };
 

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/cli/config_file.h"
 #include "server/cli/config_listeners.h"
+#include "server/cli/duration_buckets.h"
 #include "server/cli/nearest_name.h"
 
 namespace octet::cli {
@@ -86,6 +87,11 @@ void CheckLimits(const Config& config, std::vector<std::string>* problems) {
   }
 }
 
+void CheckMetrics(const Config& config, std::vector<std::string>* problems) {
+  const auto buckets = ParseDurationBuckets(config.metrics().duration_buckets());
+  if (!buckets.ok()) problems->push_back(absl::StrCat("metrics.duration_buckets: ", buckets.status().message()));
+}
+
 void CheckAdvice(const Config& config, std::vector<std::string>* problems) {
   const bool is_cached = config.advice().mode() == "cached";
   if (is_cached == !config.advice().cache().empty()) return;
@@ -110,6 +116,7 @@ void CheckConfig(const Config& config, std::vector<std::string>* problems) {
   CheckListeners(config, problems);
   CheckModels(config, problems);
   CheckLimits(config, problems);
+  CheckMetrics(config, problems);
   CheckAdvice(config, problems);
 }
 

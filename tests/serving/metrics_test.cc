@@ -15,6 +15,7 @@
 namespace octet::serving {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -149,6 +150,19 @@ TEST(MetricsTest, LatencyHasAnEdgeAtEveryObjective) {
   EXPECT_EQ(edges.front(), 0.00025);
   EXPECT_EQ(edges[17], 10);
   for (const double objective : {0.01, 0.02, 0.05, 0.1}) EXPECT_THAT(edges, ::testing::Contains(objective));
+}
+
+TEST(MetricsTest, DurationsHaveTheEdgesThatWereAskedFor) {
+  MetricsOptions options = Options();
+  options.duration_buckets = {0.00004, 0.1};
+  const Metrics metrics(options);
+  std::map<std::string, std::vector<double>> edges;
+  for (const MetricDescription& description : metrics.descriptions()) {
+    edges[description.spec.name] = description.buckets;
+  }
+  EXPECT_THAT(edges["octet_request_duration_seconds"], ElementsAre(0.00004, 0.1));
+  // Lower edges come before, as long as they are lower.
+  EXPECT_THAT(edges["octet_queue_duration_seconds"], ElementsAre(0.00002, 0.00004, 0.1));
 }
 
 TEST(MetricsTest, CallsAreCountedByMethodModelAndCode) {
