@@ -13,9 +13,10 @@ def attributes_of(message):
 
 
 class OtlpReceiver(trace_service_pb2_grpc.TraceServiceServicer):
-    """Listens on a free loopback port, or on `port`. `hold`: an event that every Export waits for."""
+    """Listens on a free loopback port, or on `port`. `hold`: an event that every Export waits for. `pair`: of
+    certificates.py; TLS with it."""
 
-    def __init__(self, port=0, hold=None):
+    def __init__(self, port=0, hold=None, pair=None):
         self.hold = hold
         self.requests = []
         self.metadata = []
@@ -23,12 +24,17 @@ class OtlpReceiver(trace_service_pb2_grpc.TraceServiceServicer):
         self._server = grpc.server(concurrent.futures.ThreadPoolExecutor(max_workers=4),
                                    options=[("grpc.so_reuseport", 0)])
         trace_service_pb2_grpc.add_TraceServiceServicer_to_server(self, self._server)
-        self.port = self._server.add_insecure_port(f"127.0.0.1:{port}")
+        address, self._scheme = f"127.0.0.1:{port}", "https" if pair else "http"
+        if pair:
+            self.port = self._server.add_secure_port(
+                address, grpc.ssl_server_credentials([(pair.key, pair.certificate)]))
+        else:
+            self.port = self._server.add_insecure_port(address)
         self._server.start()
 
     @property
     def endpoint(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self._scheme}://127.0.0.1:{self.port}"
 
     def Export(self, request, context):  # pylint: disable=invalid-name
         if self.hold is not None:

@@ -6,6 +6,7 @@ import threading
 import grpc
 import pytest
 
+from certificates import Authority
 from octet_server import OctetServer
 from otlp_receiver import OtlpReceiver, attributes_of
 from stubs import EMBED, octet_grpc, octet_pb2, tei_grpc, tei_pb2
@@ -168,6 +169,18 @@ def test_a_collector_that_is_away_costs_spans_and_comes_back(tmp_path):
                 return second.spans()
             assert wait_for(came_back)
             assert wait_for(lambda: [line for line in log_lines(server) if "takes spans again" in line["message"]])
+
+
+def test_a_collector_with_tls_must_have_a_certificate_of_the_configured_authority(tmp_path):
+    authority, other = Authority(tmp_path / "authority"), Authority(tmp_path / "other", "another authority")
+    with OtlpReceiver(pair=authority.sign()) as receiver:
+        with serve(tmp_path, receiver.endpoint, f"  ca_file: {authority.file}\n") as server:
+            embed(server, ["a"])
+            assert [span.name for span in receiver.wait_for_spans(5)] == [METHOD, *PHASES]
+        with serve(tmp_path, receiver.endpoint, f"  ca_file: {other.file}\n") as server:
+            embed(server, ["a"])
+            assert wait_for(lambda: span_counts(server)["failed"] == 5)
+        assert len(receiver.spans()) == 5
 
 
 def test_a_collector_that_hangs_holds_up_neither_calls_nor_the_end(tmp_path):
