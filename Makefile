@@ -127,7 +127,7 @@ goldens: ## make the files in tests/golden again (torch and transformers, in .ca
 	@cmake --preset release --log-level=WARNING
 	@cmake --build build --target write_tiny_model --parallel $(JOBS)
 	@.cache/goldens/bin/python tools/make_classification_goldens.py
-	@.cache/goldens/bin/python tests/golden/make_token_classification_goldens.py
+	@.cache/goldens/bin/python tools/make_token_classification_goldens.py
 
 interop: build ## quantized directories both ways with the compressed-tensors package (in .cache/interop)
 	@scripts/setup interop

@@ -1,27 +1,14 @@
 #!/usr/bin/env python3
-"""Makes tests/golden/classification.json: logits of a tiny classification model by the reference implementation.
+"""Makes tests/golden/classification.json: logits of a tiny classification model (tiny_model_goldens.py).
 
     make goldens          (after make_goldens.py, in the same environment)
-
-The model is the one that build/tests/model/write_tiny_model writes (random weights from a fixed seed), so that the
-test makes it again and nothing but numbers is kept. As in make_goldens.py, torch + transformers in f32 (recorded) and
-BERT from its definition in float64 (numpy) must agree before anything is written.
 """
-import argparse
-import json
 import os
-import platform
-import subprocess
-import sys
-import tempfile
 
-import numpy as np
-
-from make_goldens import GOLDEN_DIR, HERE, Float64Bert, sha256
+from make_goldens import Float64Bert, sha256
+from tiny_model_goldens import agreed_difference, parse_arguments, tiny_model, torch_logits, write_goldens
 
 NUM_LABELS = 3
-# Two layers in f32; logits are of the order of 1. Anything near this is a real error.
-MAX_DIFFERENCE = 1e-5
 
 # Texts, and pairs in lists. Their words are in the tiny tokenizer's vocabulary as such, letter by letter, or not.
 INPUTS = [
@@ -38,58 +25,27 @@ def encode(model_dir):
     return [tokenizer.encode(*item) if isinstance(item, list) else tokenizer.encode(item) for item in INPUTS]
 
 
-def torch_logits(model_dir, encodings):
-    os.environ["HF_HUB_OFFLINE"] = "1"  # everything is in the directory
+def softmax(logits):
     import torch
-    from transformers import BertForSequenceClassification
-    model, about = BertForSequenceClassification.from_pretrained(
-        model_dir, dtype=torch.float32, attn_implementation="eager", output_loading_info=True)
-    if about["missing_keys"] or about["mismatched_keys"]:
-        sys.exit(f"transformers does not find every weight: {about}")
-    model.eval()
-    with torch.no_grad():
-        return np.stack([model(input_ids=torch.tensor([e.ids]), token_type_ids=torch.tensor([e.type_ids]))
-                         .logits[0].numpy() for e in encodings])
+    return torch.softmax(torch.from_numpy(logits), dim=0).tolist()
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--writer", default=os.path.join(HERE, os.pardir, "build", "tests", "model", "write_tiny_model"))
-    parser.add_argument("--out", default=os.path.join(GOLDEN_DIR, "classification.json"))
-    args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as model_dir:
-        subprocess.run([args.writer, model_dir, str(NUM_LABELS)], check=True)
+    args = parse_arguments(__doc__.splitlines()[0], "classification.json")
+    with tiny_model(args.writer, str(NUM_LABELS)) as model_dir:
         encodings = encode(model_dir)
-        logits = torch_logits(model_dir, encodings)
+        logits = torch_logits("BertForSequenceClassification", model_dir,
+                              [{"input_ids": e.ids, "token_type_ids": e.type_ids} for e in encodings])
         reference = Float64Bert(model_dir)
+        difference = agreed_difference(logits, [reference.logits(e.ids, e.type_ids) for e in encodings])
         digest = sha256(os.path.join(model_dir, "model.safetensors"))
-        expected = np.stack([reference.logits(e.ids, e.type_ids) for e in encodings])
-    difference = np.abs(logits - expected).max()
-    if not difference < MAX_DIFFERENCE:
-        sys.exit(f"the two implementations differ by {difference:.3g}, more than {MAX_DIFFERENCE:.3g}")
-
-    import tokenizers
-    import torch
-    import transformers
-    softmax = torch.softmax(torch.from_numpy(logits), dim=1).numpy()
     items = [{"text": item if isinstance(item, str) else item[0],
               "pair": None if isinstance(item, str) else item[1],
-              "ids": e.ids, "type_ids": e.type_ids,
-              "logits": [float(v) for v in row], "softmax": [float(v) for v in scores]}
-             for item, e, row, scores in zip(INPUTS, encodings, logits, softmax)]
-    with open(args.out, "w", encoding="utf-8") as f:
-        about = {
-            "made_by": "tools/make_classification_goldens.py",
-            "model": f"write_tiny_model, {NUM_LABELS} labels",
-            "model_safetensors_sha256": digest,
-            "reference": {"torch": torch.__version__, "transformers": transformers.__version__,
-                          "tokenizers": tokenizers.__version__, "numpy": np.__version__,
-                          "python": platform.python_version()},
-            "largest_difference_to_numpy_float64": float(f"{difference:.3g}"),
-        }
-        # An item a line.
-        f.write(json.dumps(about, indent=1)[:-2] + ',\n "items": [\n  ' + ",\n  ".join(map(json.dumps, items)) + "\n ]\n}\n")
-    print(f"{len(items)} items, logits from {logits.min():.3f} to {logits.max():.3f}, within {difference:.3g} of float64")
+              "ids": e.ids, "type_ids": e.type_ids, "logits": row.tolist(), "softmax": softmax(row)}
+             for item, e, row in zip(INPUTS, encodings, logits)]
+    write_goldens(args.out, {"made_by": "tools/make_classification_goldens.py",
+                             "model": f"write_tiny_model, {NUM_LABELS} labels",
+                             "model_safetensors_sha256": digest}, difference, items)
 
 
 if __name__ == "__main__":

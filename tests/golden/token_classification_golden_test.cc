@@ -1,6 +1,6 @@
 // A tiny token classification model against the reference implementation, at the instruction-set level of OCTET_ISA (else
 // the machine's highest): token ids of sentences given as words, the first token of each word, logits of every token.
-// tests/golden/token_classification.json was made by make_token_classification_goldens.py beside it, with the versions
+// tests/golden/token_classification.json was made by tools/make_token_classification_goldens.py, with the versions
 // that it names; the model is made anew here.
 #include <gtest/gtest.h>
 
