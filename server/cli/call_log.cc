@@ -48,33 +48,12 @@ void AddPhases(const serving::CallPhases& phases, std::vector<LogField>* fields)
 }  // namespace
 
 bool CallLog::Wants(rpc::CallKind kind, absl::string_view code, absl::Duration duration) {
-  if (IsFailureToLog(kind, code)) return Admit(code);
-  return IsSlow(kind, duration) && spdlog::should_log(spdlog::level::warn) && Admit(kSlow);
+  if (IsFailureToLog(kind, code)) return limit_.Admit(code);
+  return IsSlow(kind, duration) && spdlog::should_log(spdlog::level::warn) && limit_.Admit(kSlow);
 }
 
 bool CallLog::IsSlow(rpc::CallKind kind, absl::Duration duration) const {
   return kind != rpc::CallKind::kStream && WantsPhases() && duration >= options_.slow_call;
-}
-
-bool CallLog::Admit(absl::string_view name) {
-  const MonotonicTime now = clock_->Now();
-  MutexLock lock(&mu_);
-  Window& window = windows_[std::string(name)];
-  if (now - window.begin >= absl::Seconds(1)) {
-    window.begin = now;
-    window.num_lines = 0;
-  }
-  if (window.num_lines < options_.max_lines_per_second) {
-    ++window.num_lines;
-    return true;
-  }
-  ++window.num_left_out;
-  return false;
-}
-
-uint64_t CallLog::TakeLeftOut(absl::string_view name) {
-  MutexLock lock(&mu_);
-  return std::exchange(windows_[std::string(name)].num_left_out, 0);
 }
 
 void CallLog::OnCallEnd(const rpc::CallOutcome& outcome) {
@@ -98,7 +77,7 @@ void CallLog::OnCallEnd(const rpc::CallOutcome& outcome) {
     fields.push_back({"trace_id", TraceIdHex(outcome.trace->trace_id)});
     fields.push_back({"span_id", SpanIdHex(outcome.trace->span_id)});
   }
-  if (const uint64_t left_out = TakeLeftOut(is_failure ? outcome.code : kSlow); left_out > 0) {
+  if (const uint64_t left_out = limit_.TakeLeftOut(is_failure ? outcome.code : kSlow); left_out > 0) {
     fields.push_back({"left_out", static_cast<int64_t>(left_out)});
   }
   LogEvent(level, is_failure ? "call failed" : "slow call", fields);

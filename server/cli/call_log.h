@@ -6,14 +6,11 @@
 #define OCTET_SERVER_CLI_CALL_LOG_H_
 
 #include <cstddef>
-#include <cstdint>
-#include <map>
-#include <string>
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
-#include "base/mutex.h"
+#include "server/cli/line_limit.h"
 #include "server/rpc/call_observer.h"
 
 namespace octet::cli {
@@ -26,7 +23,7 @@ struct CallLogOptions {
 class CallLog final : public rpc::CallObserver {
  public:
   // `clock` must outlive it.
-  CallLog(const CallLogOptions& options, const Clock* clock) : options_(options), clock_(clock) {}
+  CallLog(const CallLogOptions& options, const Clock* clock) : options_(options), limit_(options.max_lines_per_second, clock) {}
 
   bool WantsPhases() const override { return options_.slow_call > absl::ZeroDuration(); }
   // True: OnCallEnd must follow.
@@ -34,21 +31,10 @@ class CallLog final : public rpc::CallObserver {
   void OnCallEnd(const rpc::CallOutcome& outcome) override;
 
  private:
-  // Lines about one code, or about slow calls.
-  struct Window {
-    MonotonicTime begin = -absl::InfiniteDuration();
-    size_t num_lines = 0;
-    uint64_t num_left_out = 0;  // since the last line
-  };
-
   bool IsSlow(rpc::CallKind kind, absl::Duration duration) const;
-  bool Admit(absl::string_view name);
-  uint64_t TakeLeftOut(absl::string_view name);
 
   const CallLogOptions options_;
-  const Clock* const clock_;
-  Mutex mu_;
-  std::map<std::string, Window> windows_ ABSL_GUARDED_BY(mu_);  // by code, "" for slow calls: 18 at most
+  LineLimit limit_;  // by code, "" for slow calls
 };
 
 }  // namespace octet::cli

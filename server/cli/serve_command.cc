@@ -7,11 +7,13 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "server/cli/command.h"
 #include "server/cli/config.h"
 #include "server/cli/config_file.h"
 #include "server/cli/config_listeners.h"
 #include "server/cli/exit_code.h"
+#include "server/cli/grpc_log.h"
 #include "server/cli/log.h"
 #include "server/cli/serve_credentials.h"
 #include "server/cli/serve_run.h"
@@ -72,6 +74,7 @@ int RunServe(const ServeFlags& flags) {
   }
   SignalWatcher signals;  // before every other thread
   StartLogging(loaded.config.log().level(), loaded.config.log().format() == "json");
+  RouteGrpcLog(loaded.config.log().max_call_lines_per_second(), &SteadyClock::Get());
   if (const std::string warning = RaiseOpenFilesLimit(); !warning.empty()) plan.warnings.push_back(warning);
   for (const std::string& warning : plan.warnings) spdlog::warn("{}", warning);
   spdlog::info("memory: {}", FormatBudget(plan.budget));

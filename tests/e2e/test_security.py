@@ -1,11 +1,13 @@
 """TLS, tokens, UNIX sockets, management and what a start refuses or warns of, with stock clients. Tests of rotation wait
 for events, not for times; the number of rotations is OCTET_TEST_ROTATIONS."""
 import contextlib
+import json
 import os
 import signal
 import socket
 import ssl
 import threading
+import time
 
 import grpc
 import pytest
@@ -316,3 +318,29 @@ def test_plain_text_beyond_loopback_is_warned_of_once(authority, model, tmp_path
     [line] = warnings(OCTET_GRPC_ADDRESS="0.0.0.0:50051", OCTET_AUTH_TOKEN_FILE=tmp_path / "tokens")
     assert "(texts, answers and tokens)" in line
     assert warnings(OCTET_GRPC_ADDRESS="0.0.0.0:50051", **tls_env(mount(tmp_path, authority.sign()))) == []
+
+
+def test_peers_that_speak_no_tls_are_bounded_lines_of_the_log(tmp_path, authority, model):
+    num_peers = 400
+    secret = mount(tmp_path, authority.sign())
+    with OctetServer(models=model, env=tls_env(secret, OCTET_LOG_FORMAT="json")) as server:
+        host, port = server.grpc_address.rsplit(":", 1)
+        start = time.monotonic()
+        for _ in range(num_peers):
+            with socket.create_connection((host, int(port)), timeout=60) as peer:
+                peer.sendall(b"GET / HTTP/1.1\r\nHost: octet\r\n\r\n")
+                with contextlib.suppress(ConnectionError):
+                    while peer.recv(4096):
+                        pass
+        seconds = time.monotonic() - start
+        with tls_channel(server, authority) as channel:
+            assert embed(channel) == grpc.StatusCode.OK
+    lines = [json.loads(line) for line in server.log if line.startswith("{")]
+    of_grpc = [line for line in lines if line.get("event") == "grpc"]
+    assert of_grpc and all(line["level"] == "warn" and line["source"] and line["error"] for line in of_grpc)
+    assert len(of_grpc) <= 10 * (int(seconds) + 2), f"{len(of_grpc)} lines in {seconds:.1f} s"
+    left_out = sum(line.get("left_out", 0) for line in of_grpc)
+    assert len(of_grpc) + left_out <= num_peers
+    ready_lines = server.log[next(i for i, line in enumerate(server.log) if line.startswith("octet is ready")):]
+    plain = [line for line in ready_lines if not line.startswith("{")]
+    assert not [line for line in plain if ".cc:" in line], "gRPC wrote to stderr by itself"
