@@ -97,16 +97,38 @@ class Int8Linear final : public Linear {
   AlignedBuffer<float> bias_;
 };
 
+// Products that are sums of floats already, of weights kept in panels of columns, and a bias.
+template <typename Element, LinearKind kKind>
+class PanelLinear : public Linear {
+ public:
+  PanelLinear(const KernelTable* kernels, size_t in_dim, std::span<const float> bias, size_t num_elements)
+      : kernels_(kernels), in_dim_(in_dim), panels_(num_elements), bias_(Copy(bias)) {
+    std::fill(panels_.data(), panels_.data() + panels_.size(), Element{0});
+  }
+
+  void FinishRow(const InputBlock&, const OutputBlock& product, size_t row_idx, float* y) const override {
+    kernels_->add_row(product.f32() + row_idx * out_dim(), bias_.data(), out_dim(), y);
+  }
+
+  const InputFormat& input() const override { return input_; }
+  size_t in_dim() const override { return in_dim_; }
+  size_t out_dim() const override { return bias_.size(); }
+  uint64_t bytes() const override { return panels_.bytes() + bias_.bytes(); }
+
+ protected:
+  const KernelTable* const kernels_;
+  const InputFormat input_{.kind = kKind};
+  const size_t in_dim_;
+  AlignedBuffer<Element> panels_;
+  AlignedBuffer<float> bias_;
+};
+
 // Weights as panels of gemm_f32_panel_cols output channels, [panel][k][column], zeros past the last channel.
-class F32Linear final : public Linear {
+class F32Linear final : public PanelLinear<float, LinearKind::kF32> {
  public:
   F32Linear(const KernelTable* kernels, std::span<const float> weights, std::span<const float> bias, size_t in_dim)
-      : kernels_(kernels),
-        in_dim_(in_dim),
-        panel_cols_(kernels->gemm_f32_panel_cols),
-        panels_(RoundUp(bias.size(), panel_cols_) * in_dim),
-        bias_(Copy(bias)) {
-    std::fill(panels_.data(), panels_.data() + panels_.size(), 0.0f);
+      : PanelLinear(kernels, in_dim, bias, RoundUp(bias.size(), kernels->gemm_f32_panel_cols) * in_dim),
+        panel_cols_(kernels->gemm_f32_panel_cols) {
     for (size_t j = 0; j < bias.size(); ++j) {
       float* const panel = panels_.data() + j / panel_cols_ * panel_cols_ * in_dim;
       for (size_t k = 0; k < in_dim; ++k) panel[k * panel_cols_ + j % panel_cols_] = weights[j * in_dim + k];
@@ -127,33 +149,16 @@ class F32Linear final : public Linear {
     }
   }
 
-  void FinishRow(const InputBlock&, const OutputBlock& product, size_t row_idx, float* y) const override {
-    kernels_->add_row(product.f32() + row_idx * out_dim(), bias_.data(), out_dim(), y);
-  }
-
-  const InputFormat& input() const override { return input_; }
-  size_t in_dim() const override { return in_dim_; }
-  size_t out_dim() const override { return bias_.size(); }
-  uint64_t bytes() const override { return panels_.bytes() + bias_.bytes(); }
-
  private:
-  const KernelTable* const kernels_;
-  const InputFormat input_{.kind = LinearKind::kF32};
-  const size_t in_dim_, panel_cols_;
-  AlignedBuffer<float> panels_;
-  AlignedBuffer<float> bias_;
+  const size_t panel_cols_;
 };
 
 // As F32Linear, in BF16 with pairs of k interleaved (kernel_table.h, GemmBf16); odd depths get a zero.
-class Bf16Linear final : public Linear {
+class Bf16Linear final : public PanelLinear<uint16_t, LinearKind::kBf16> {
  public:
   Bf16Linear(const KernelTable* kernels, std::span<const float> weights, std::span<const float> bias, size_t in_dim)
-      : kernels_(kernels),
-        in_dim_(in_dim),
-        depth_(RoundUp(in_dim, 2)),
-        panels_(RoundUp(bias.size(), kBf16PanelCols) * depth_),
-        bias_(Copy(bias)) {
-    std::fill(panels_.data(), panels_.data() + panels_.size(), uint16_t{0});
+      : PanelLinear(kernels, in_dim, bias, RoundUp(bias.size(), kBf16PanelCols) * RoundUp(in_dim, 2)),
+        depth_(RoundUp(in_dim, 2)) {
     AlignedBuffer<uint16_t> row(in_dim);
     for (size_t j = 0; j < bias.size(); ++j) {
       kernels_->f32_to_bf16_row(weights.data() + j * in_dim, in_dim, row.data());
@@ -176,21 +181,8 @@ class Bf16Linear final : public Linear {
     }
   }
 
-  void FinishRow(const InputBlock&, const OutputBlock& product, size_t row_idx, float* y) const override {
-    kernels_->add_row(product.f32() + row_idx * out_dim(), bias_.data(), out_dim(), y);
-  }
-
-  const InputFormat& input() const override { return input_; }
-  size_t in_dim() const override { return in_dim_; }
-  size_t out_dim() const override { return bias_.size(); }
-  uint64_t bytes() const override { return panels_.bytes() + bias_.bytes(); }
-
  private:
-  const KernelTable* const kernels_;
-  const InputFormat input_{.kind = LinearKind::kBf16};
-  const size_t in_dim_, depth_;
-  AlignedBuffer<uint16_t> panels_;
-  AlignedBuffer<float> bias_;
+  const size_t depth_;
 };
 
 }  // namespace

@@ -8,9 +8,9 @@
 #include <cstring>
 #include <functional>
 
-#include "base/cpu_isa.h"
 #include "model/text_model.h"
 #include "model/token_classification_head.h"
+#include "tests/model/text_model_fixture.h"
 #include "tests/model/tiny_model.h"
 
 namespace octet::model {
@@ -29,43 +29,7 @@ using ::testing::IsEmpty;
 
 const std::vector<std::string> kLabels = {"O", "B-PER", "I-PER"};
 
-class TokenClassificationTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    const auto isa = IsaFromEnvironment();
-    if (!isa.ok()) GTEST_SKIP() << "SKIPPED LEVEL: " << isa.status();
-    isa_ = *isa;
-  }
-
-  TextModelOptions Options(Precision precision = Precision::kF32, int num_threads = 1) const {
-    return {.precision = precision, .isa = isa_, .max_batch_tokens = 2048, .num_threads = num_threads};
-  }
-
-  std::shared_ptr<const TextModel> Load(const std::string& directory, const TextModelOptions& options) const {
-    auto model = TextModel::Load(directory, options);
-    EXPECT_TRUE(model.ok()) << model.status();
-    return model.ok() ? *model : nullptr;
-  }
-
-  Isa isa_ = Isa::kScalar;
-};
-
-// Logits of all texts in one batch, [num_tokens, num_labels].
-std::vector<float> Logits(const TextModel& model, const std::vector<text::Encoding>& encodings, int num_threads) {
-  std::vector<int32_t> ids;
-  std::vector<uint32_t> starts = {0};
-  for (const text::Encoding& encoding : encodings) {
-    ids.insert(ids.end(), encoding.ids.begin(), encoding.ids.end());
-    starts.push_back(static_cast<uint32_t>(ids.size()));
-  }
-  std::vector<float> logits(ids.size() * model.info().labels.size());
-  kernels::ThreadTeam team(num_threads);
-  const auto workspace = model.NewWorkspace(&team);
-  const absl::Status status = model.Compute({.ids = ids, .type_ids = {}, .starts = starts}, workspace.get(),
-                                            model.head().NewWorkspace().get(), logits);
-  EXPECT_TRUE(status.ok()) << status;
-  return logits;
-}
+using TokenClassificationTest = TextModelFixture;
 
 TEST_F(TokenClassificationTest, LoadsWithLabelsAndLimit) {
   const TempDir dir;

@@ -44,12 +44,7 @@ absl::StatusOr<std::unique_ptr<ClassificationTask>> ClassificationTask::Load(con
   auto task = std::unique_ptr<ClassificationTask>(new ClassificationTask());
   task->bootstrap_ = options.bootstrap;
   std::vector<FileDigest> files;
-  LabelIndices names;
-  if (!options.labels.empty()) {
-    ASSIGN_OR_RETURN(const DataFile file, ReadDataFile(options.labels));
-    ASSIGN_OR_RETURN(names, ReadLabelNames(file));
-    files.push_back(file.digest);
-  }
+  ASSIGN_OR_RETURN(const LabelIndices names, LoadLabelNames(options.labels, &files));
   task->num_names_ = names.size();
   ASSIGN_OR_RETURN(task->data_, ReadData(options.data, names, options, &files));
   task->has_several_ = HasSeveral(task->data_.truth);

@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "base/status_macros.h"
 #include "model/quote.h"
 
 namespace octet::cli {
@@ -36,6 +37,13 @@ absl::StatusOr<LabelIndices> ReadLabelNames(const DataFile& file) {
     }
   }
   return names;
+}
+
+absl::StatusOr<LabelIndices> LoadLabelNames(const std::string& path, std::vector<FileDigest>* files) {
+  if (path.empty()) return LabelIndices();
+  ASSIGN_OR_RETURN(const DataFile file, ReadDataFile(path));
+  files->push_back(file.digest);
+  return ReadLabelNames(file);
 }
 
 absl::StatusOr<LabelSet> ParseLabels(const std::string& field, const LabelIndices& names) {

@@ -42,12 +42,7 @@ absl::StatusOr<std::unique_ptr<TokensTask>> TokensTask::Load(const TaskOptions& 
   task->bootstrap_ = options.bootstrap;
   task->path_ = options.data;
   std::vector<FileDigest> files;
-  LabelIndices names;
-  if (!options.labels.empty()) {
-    ASSIGN_OR_RETURN(const DataFile file, ReadDataFile(options.labels));
-    ASSIGN_OR_RETURN(names, ReadLabelNames(file));
-    files.push_back(file.digest);
-  }
+  ASSIGN_OR_RETURN(const LabelIndices names, LoadLabelNames(options.labels, &files));
   ASSIGN_OR_RETURN(const DataFile file, ReadDataFile(options.data));
   ASSIGN_OR_RETURN(const std::vector<LabelledSentence> sentences, ReadTokenData(file, names, options.limit));
   files.push_back(file.digest);
