@@ -1,10 +1,10 @@
 #include "server/cli/otel_environment.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <map>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -26,7 +26,9 @@ std::optional<std::string> PercentDecoded(absl::string_view text) {
     }
     const absl::string_view digits = text.substr(i + 1, 2);
     if (digits.size() < 2 || !absl::ascii_isxdigit(digits[0]) || !absl::ascii_isxdigit(digits[1])) return std::nullopt;
-    decoded += absl::HexStringToBytes(digits);
+    uint32_t byte = 0;
+    if (!absl::SimpleHexAtoi(digits, &byte)) return std::nullopt;
+    decoded.push_back(static_cast<char>(byte));
     i += 2;
   }
   return decoded;

@@ -56,7 +56,7 @@ TEST(StoredQuantizationTest, TechniqueNamesAreFitForALog) {
   Json config = Config();
   config[kQuantizationMethodKey] = "smooth";
   EXPECT_EQ(Read(config)->technique, "smooth");
-  for (const std::string name : {std::string("a\nforged line"), std::string(33, 'a'), std::string("A b")}) {
+  for (const std::string& name : {std::string("a\nforged line"), std::string(33, 'a'), std::string("A b")}) {
     config[kQuantizationMethodKey] = name;
     EXPECT_THAT(std::string(Read(config).status().message()), ::testing::HasSubstr("octet_quantization_method: got"));
   }
