@@ -1,12 +1,20 @@
 """Several octet processes with the same model, of which one is killed, one drained, and both are replaced."""
 import http.client
+import os
 import signal
 import threading
 import time
 
+import octet_server
 from octet_server import OctetServer
 
 METHOD = "octet.v1.TextEncoder/Embed"
+
+
+def fleet_models(tiny_model):
+    """{name: directory} that every replica serves: a tiny model, so that three fit beside other tests; on a quiet machine
+    OCTET_TEST_FLEET=default takes the default one."""
+    return {"minilm": octet_server.MODEL} if os.environ.get("OCTET_TEST_FLEET") == "default" else {"tiny": tiny_model(0)}
 
 
 class Replica:

@@ -2,14 +2,14 @@
 import os
 import re
 
-from fleet import Fleet
+from fleet import Fleet, fleet_models
 from fleet_story import SERVICE_CONFIG, tell
 from stubs import ROOT
 
 
 def test_no_call_fails_when_replicas_go_and_come(tiny_model, tmp_path):
     # The health that the client watches says at once that a replica drains.
-    with Fleet(3, {"tiny": tiny_model(0)}, str(tmp_path), lame_duck="2s") as fleet:
+    with Fleet(3, fleet_models(tiny_model), str(tmp_path), lame_duck="2s") as fleet:
         tell(fleet, "ipv4:" + ",".join(fleet.addresses))
 
 

@@ -10,7 +10,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import HealthServicer
 
 from envoy import Envoy
-from fleet import Fleet
+from fleet import Fleet, fleet_models
 from fleet_story import tell
 from stubs import EMBED, octet_grpc, octet_pb2
 
@@ -33,7 +33,7 @@ def check_access_log(log, fleet, load):
 
 def test_no_call_fails_when_replicas_go_and_come(tiny_model, tmp_path):
     # Four seconds are enough for two failed health checks; the sample asks for ten.
-    with Fleet(3, {"tiny": tiny_model(0)}, str(tmp_path), lame_duck="4s") as fleet, \
+    with Fleet(3, fleet_models(tiny_model), str(tmp_path), lame_duck="4s") as fleet, \
             Envoy(fleet.addresses, str(tmp_path)) as envoy:
         load = tell(fleet, f"ipv4:{envoy.address}")
         print(f"{envoy.stat('cluster.octet.upstream_rq_retry')} second attempts by Envoy")
