@@ -24,6 +24,31 @@ RpcMethod::RpcType TypeOf(MethodKind kind) {
   return RpcMethod::NORMAL_RPC;
 }
 
+// Waiting for clients, per method and queue. More than one, for what comes in a burst does not wait for the thread then.
+constexpr size_t kMaxWaiting = 8;
+
+void Post(CallSource* source) {
+  switch (source->method().kind) {
+    case MethodKind::kUnary:
+      return PostUnaryCall(source);
+    case MethodKind::kStream:
+    case MethodKind::kOrderedStream:
+      return PostStreamCall(source);
+    case MethodKind::kClientStream:
+      return PostClientStreamCall(source);
+  }
+}
+
+void TopUp(CallSource* source) ABSL_EXCLUSIVE_LOCKS_REQUIRED(source->gate->mu) {
+  PostGate& gate = *source->gate;
+  while (gate.is_open && source->num_waiting < kMaxWaiting && source->num_calls < source->max_calls) {
+    ++gate.num_posted;
+    ++source->num_calls;
+    ++source->num_waiting;
+    Post(source);
+  }
+}
+
 }  // namespace
 
 RawService::RawService(std::vector<Method> methods) : methods_(std::move(methods)) {
@@ -36,19 +61,23 @@ RawService::RawService(std::vector<Method> methods) : methods_(std::move(methods
   }
 }
 
-void PostCall(const CallSource& source) {
-  MutexLock lock(&source.gate->mu);
-  if (!source.gate->is_open) return;
-  ++source.gate->num_posted;
-  switch (source.method().kind) {
-    case MethodKind::kUnary:
-      return PostUnaryCall(source);
-    case MethodKind::kStream:
-    case MethodKind::kOrderedStream:
-      return PostStreamCall(source);
-    case MethodKind::kClientStream:
-      return PostClientStreamCall(source);
-  }
+void PostCalls(CallSource* source) {
+  MutexLock lock(&source->gate->mu);
+  TopUp(source);
+}
+
+void CallArrived(CallSource* source) {
+  MutexLock lock(&source->gate->mu);
+  --source->num_waiting;
+  TopUp(source);
+}
+
+void CallEnded(CallSource* source) {
+  PostGate& gate = *source->gate;
+  MutexLock lock(&gate.mu);
+  --source->num_calls;
+  TopUp(source);
+  if (--gate.num_posted == 0) gate.none_posted.SignalAll();
 }
 
 }  // namespace octet::rpc

@@ -54,7 +54,7 @@ struct PostGate {
   }
 };
 
-// What every call of a method and queue needs. Lives as long as the transport.
+// What every call of a method and queue needs, and how many of them there are. Lives as long as the transport.
 struct CallSource {
   RawService* service = nullptr;
   int method_idx = 0;
@@ -64,8 +64,11 @@ struct CallSource {
   absl::Duration max_deadline;
   size_t max_stream_messages = 0;
   size_t max_client_stream_messages = 0, max_client_stream_bytes = 0;
+  size_t max_calls = 0;  // waiting for a client, or in work
   PostGate* gate = nullptr;
   CallWatchers watchers;
+  size_t num_calls ABSL_GUARDED_BY(gate->mu) = 0;
+  size_t num_waiting ABSL_GUARDED_BY(gate->mu) = 0;  // of these, for a client
 
   const Method& method() const { return service->methods()[method_idx]; }
 };
@@ -77,9 +80,15 @@ class Event {
   virtual void Happen(bool ok) = 0;
 };
 
-// Asks the transport for one call of the source's method. When it comes it is served, and another is asked
-// for once it has ended, so that the number in work stays bounded. Nothing happens when the gate is closed.
-void PostCall(const CallSource& source);
+// Asks the transport for calls of the source's method: a few wait for clients at any time, and one that has come is
+// replaced, up to the most that may be in work. Each takes about 3 KiB, so that not all are posted from the start. Nothing
+// is posted once the gate is closed.
+void PostCalls(CallSource* source);
+
+// A call has come for one that was posted.
+void CallArrived(CallSource* source);
+// No more operations will be started for a posted call, whether a client came for it or not.
+void CallEnded(CallSource* source);
 
 }  // namespace octet::rpc
 

@@ -17,11 +17,11 @@ namespace {
 // the handler does.
 class ClientStreamCall final : public CallBase, public std::enable_shared_from_this<ClientStreamCall> {
  public:
-  explicit ClientStreamCall(const CallSource& source) : CallBase(source), reader_(&context_) {}
+  explicit ClientStreamCall(CallSource* source) : CallBase(source), reader_(&context_) {}
 
   void Post() {
     context_.AsyncNotifyWhenDone(done_.Start(shared_from_this()));
-    source_.service->RequestAsyncClientStreaming(source_.method_idx, &context_, &reader_, source_.queue, source_.queue,
+    source_->service->RequestAsyncClientStreaming(source_->method_idx, &context_, &reader_, source_->queue, source_->queue,
                                                  received_.Start(shared_from_this()));
   }
 
@@ -29,12 +29,12 @@ class ClientStreamCall final : public CallBase, public std::enable_shared_from_t
   void OnReceived(bool ok) {
     if (!ok) {  // the server shuts down
       done_.Forget();
-      return EndPost();
+      return CallEnded(source_);
     }
     Begin();
     deadline_ = DeadlineFor(arrival_);
     const int64_t ns = absl::ToInt64Nanoseconds(deadline_ - arrival_);
-    expiry_.Set(source_.queue, gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_nanos(ns, GPR_TIMESPAN)),
+    expiry_.Set(source_->queue, gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_nanos(ns, GPR_TIMESPAN)),
                 expired_.Start(shared_from_this()));
     reader_.Read(&message_, read_.Start(shared_from_this()));
   }
@@ -52,7 +52,7 @@ class ClientStreamCall final : public CallBase, public std::enable_shared_from_t
     call.messages = std::move(messages_);
     call.arrival = arrival_;
     call.deadline = deadline_;
-    source_.method().handler(std::move(call));
+    source_->method().handler(std::move(call));
   }
 
   void Gather() {
@@ -63,14 +63,14 @@ class ClientStreamCall final : public CallBase, public std::enable_shared_from_t
     }
     num_bytes_ += message_.Length();
     messages_.push_back(std::exchange(message_, {}));
-    if (messages_.size() > source_.max_client_stream_messages) {
+    if (messages_.size() > source_->max_client_stream_messages) {
       return Refuse(absl::InvalidArgumentError(
-                        absl::StrCat("request: more than ", source_.max_client_stream_messages, " messages")),
+                        absl::StrCat("request: more than ", source_->max_client_stream_messages, " messages")),
                     serving::kReasonInvalid);
     }
-    if (num_bytes_ > source_.max_client_stream_bytes) {
+    if (num_bytes_ > source_->max_client_stream_bytes) {
       return Refuse(absl::InvalidArgumentError(
-                        absl::StrCat("request: more than ", source_.max_client_stream_bytes, " bytes of messages")),
+                        absl::StrCat("request: more than ", source_->max_client_stream_bytes, " bytes of messages")),
                     serving::kReasonInvalid);
     }
     reader_.Read(&message_, read_.Start(shared_from_this()));
@@ -85,7 +85,7 @@ class ClientStreamCall final : public CallBase, public std::enable_shared_from_t
     }
     expiry_.Cancel();
     status = serving::WithReason(std::move(status), reason);
-    serving::CountRefusal(status, source_.metrics);
+    serving::CountRefusal(status, source_->metrics);
     Answer(std::move(status), "");
   }
 
@@ -105,8 +105,7 @@ class ClientStreamCall final : public CallBase, public std::enable_shared_from_t
   }
 
   void OnFinished(bool) {
-    PostCall(source_);
-    EndPost();
+    CallEnded(source_);
   }
 
   void OnDone(bool) {
@@ -133,6 +132,6 @@ class ClientStreamCall final : public CallBase, public std::enable_shared_from_t
 
 }  // namespace
 
-void PostClientStreamCall(const CallSource& source) { std::make_shared<ClientStreamCall>(source)->Post(); }
+void PostClientStreamCall(CallSource* source) { std::make_shared<ClientStreamCall>(source)->Post(); }
 
 }  // namespace octet::rpc

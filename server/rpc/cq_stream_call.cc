@@ -16,11 +16,11 @@ namespace {
 // reading pauses, and flow control makes the client wait.
 class StreamCall final : public CallBase, public std::enable_shared_from_this<StreamCall> {
  public:
-  explicit StreamCall(const CallSource& source) : CallBase(source), stream_(&context_) {}
+  explicit StreamCall(CallSource* source) : CallBase(source), stream_(&context_) {}
 
   void Post() {
     context_.AsyncNotifyWhenDone(done_.Start(shared_from_this()));
-    source_.service->RequestAsyncBidiStreaming(source_.method_idx, &context_, &stream_, source_.queue, source_.queue,
+    source_->service->RequestAsyncBidiStreaming(source_->method_idx, &context_, &stream_, source_->queue, source_->queue,
                                                received_.Start(shared_from_this()));
   }
 
@@ -34,7 +34,7 @@ class StreamCall final : public CallBase, public std::enable_shared_from_this<St
   void OnReceived(bool ok) {
     if (!ok) {
       done_.Forget();
-      return EndPost();
+      return CallEnded(source_);
     }
     Begin();
     MutexLock lock(&mu_);
@@ -62,7 +62,7 @@ class StreamCall final : public CallBase, public std::enable_shared_from_this<St
                            self->Answer(number, std::move(answer), label);
                          });
     call.trace = trace;
-    source_.method().handler(std::move(call));
+    source_->method().handler(std::move(call));
     MutexLock lock(&mu_);
     ReadNext();
   }
@@ -85,8 +85,7 @@ class StreamCall final : public CallBase, public std::enable_shared_from_this<St
   }
 
   void OnFinished(bool) {
-    PostCall(source_);
-    EndPost();
+    CallEnded(source_);
   }
 
   void OnDone(bool) {
@@ -96,7 +95,7 @@ class StreamCall final : public CallBase, public std::enable_shared_from_this<St
   // Reads another message unless one is being read or enough are in work.
   void ReadNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     const size_t in_work = slots_.size() + (writing_ ? 1 : 0);
-    if (reading_ || half_closed_ || end_ || in_work >= source_.max_stream_messages) return;
+    if (reading_ || half_closed_ || end_ || in_work >= source_->max_stream_messages) return;
     reading_ = true;
     stream_.Read(&message_, read_.Start(shared_from_this()));
   }
@@ -105,7 +104,7 @@ class StreamCall final : public CallBase, public std::enable_shared_from_this<St
   void Pump() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     if (writing_ || finishing_) return;
     while (!slots_.empty()) {
-      const bool ordered = source_.method().kind == MethodKind::kOrderedStream;
+      const bool ordered = source_->method().kind == MethodKind::kOrderedStream;
       const auto ready =
           ordered ? (slots_.front().answer ? slots_.begin() : slots_.end())
                   : std::find_if(slots_.begin(), slots_.end(), [](const Slot& s) { return s.answer.has_value(); });
@@ -155,6 +154,6 @@ class StreamCall final : public CallBase, public std::enable_shared_from_this<St
 
 }  // namespace
 
-void PostStreamCall(const CallSource& source) { std::make_shared<StreamCall>(source)->Post(); }
+void PostStreamCall(CallSource* source) { std::make_shared<StreamCall>(source)->Post(); }
 
 }  // namespace octet::rpc

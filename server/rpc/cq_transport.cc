@@ -116,9 +116,7 @@ class CqTransport final : public Transport {
                        ": the address is in use or cannot be resolved"));
     }
     MakeSources(options);
-    for (const auto& source : sources_) {
-      for (size_t i = 0; i < options.posted_calls; ++i) PostCall(*source);
-    }
+    for (const auto& source : sources_) PostCalls(source.get());
     for (const auto& queue : queues_) threads_.emplace_back([q = queue.get()] { Serve(q); });
     return absl::OkStatus();
   }
@@ -193,6 +191,7 @@ class CqTransport final : public Transport {
                                                       .max_stream_messages = options.max_stream_messages,
                                                       .max_client_stream_messages = options.max_client_stream_messages,
                                                       .max_client_stream_bytes = options.max_client_stream_bytes,
+                                                      .max_calls = options.posted_calls,
                                                       .gate = &gate_,
                                                       .watchers = options.watchers}));
         }

@@ -10,11 +10,11 @@ namespace {
 
 class UnaryCall final : public CallBase, public std::enable_shared_from_this<UnaryCall> {
  public:
-  explicit UnaryCall(const CallSource& source) : CallBase(source), writer_(&context_) {}
+  explicit UnaryCall(CallSource* source) : CallBase(source), writer_(&context_) {}
 
   void Post() {
     context_.AsyncNotifyWhenDone(done_.Start(shared_from_this()));
-    source_.service->RequestAsyncUnary(source_.method_idx, &context_, &request_, &writer_, source_.queue, source_.queue,
+    source_->service->RequestAsyncUnary(source_->method_idx, &context_, &request_, &writer_, source_->queue, source_->queue,
                                        received_.Start(shared_from_this()));
   }
 
@@ -22,10 +22,10 @@ class UnaryCall final : public CallBase, public std::enable_shared_from_this<Una
   void OnReceived(bool ok) {
     if (!ok) {  // the server shuts down; no call, so no end of one
       done_.Forget();
-      return EndPost();
+      return CallEnded(source_);
     }
     Begin();
-    source_.method().handler(MakeCall(std::move(request_), [self = shared_from_this()](auto answer, auto label) {
+    source_->method().handler(MakeCall(std::move(request_), [self = shared_from_this()](auto answer, auto label) {
       self->Answer(std::move(answer), label);
     }));
   }
@@ -41,8 +41,7 @@ class UnaryCall final : public CallBase, public std::enable_shared_from_this<Una
   }
 
   void OnFinished(bool) {
-    PostCall(source_);
-    EndPost();
+    CallEnded(source_);
   }
 
   void OnDone(bool) {
@@ -58,6 +57,6 @@ class UnaryCall final : public CallBase, public std::enable_shared_from_this<Una
 
 }  // namespace
 
-void PostUnaryCall(const CallSource& source) { std::make_shared<UnaryCall>(source)->Post(); }
+void PostUnaryCall(CallSource* source) { std::make_shared<UnaryCall>(source)->Post(); }
 
 }  // namespace octet::rpc

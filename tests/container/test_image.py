@@ -56,7 +56,7 @@ def test_has_nothing_set_user_id_or_writable(image_root):
 def test_has_one_copy_of_each_library(image_root):
     libraries = [os.path.basename(relative) for _, relative, _ in files_of(image_root) if ".so" in relative]
     assert len(libraries) == len(set(libraries)) > 20
-    assert [name for name in libraries if name.startswith("libdnnl")] == ["libdnnl.so.3"]
+    assert len([name for name in libraries if name.startswith("libdnnl.so.3")]) == 1
 
 
 @pytest.fixture(scope="module")
