@@ -95,7 +95,9 @@ std::string MetricsPage() {
                       "- `reason` of `octet_rejected_total`: ", Values(RejectReasonName, kNumRejectReasons),
                       ".\n- `result` of `octet_trace_spans_total`: ", Values(SpanResultName, kNumSpanResults),
                       ".\n- `reason` of `octet_shadow_dropped_total`: ", Values(ShadowDropName, kNumShadowDrops),
-                      ".\n\n## Buckets\n\nBesides these every histogram has `+Inf`.\n\n", BucketsTable(descriptions));
+                      ".\n\n## Buckets\n\nBesides these every histogram has `+Inf`. `metrics.duration_buckets` replaces "
+                      "those of durations.\n\n",
+                      BucketsTable(descriptions));
 }
 
 }  // namespace octet::serving
