@@ -49,7 +49,9 @@ class Caller {
 // Those of `octet serve`; they have no interest in calls that go well.
 class Observers {
  public:
-  rpc::CallWatchers Watchers(const tracing::Tracer* tracer) { return {.tracer = tracer, .observers = {&errors_, &log_}}; }
+  rpc::CallWatchers Watchers(const tracing::Tracer* tracer) {
+    return {.tracer = tracer, .observers = {&errors_, &log_}};
+  }
 
  private:
   status::RecentErrors errors_;

@@ -23,7 +23,8 @@ struct CallLogOptions {
 class CallLog final : public rpc::CallObserver {
  public:
   // `clock` must outlive it.
-  CallLog(const CallLogOptions& options, const Clock* clock) : options_(options), limit_(options.max_lines_per_second, clock) {}
+  CallLog(const CallLogOptions& options, const Clock* clock)
+      : options_(options), limit_(options.max_lines_per_second, clock) {}
 
   bool WantsPhases() const override { return options_.slow_call > absl::ZeroDuration(); }
   // True: OnCallEnd must follow.

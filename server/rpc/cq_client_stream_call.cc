@@ -21,8 +21,8 @@ class ClientStreamCall final : public CallBase, public std::enable_shared_from_t
 
   void Post() {
     context_.AsyncNotifyWhenDone(done_.Start(shared_from_this()));
-    source_->service->RequestAsyncClientStreaming(source_->method_idx, &context_, &reader_, source_->queue, source_->queue,
-                                                 received_.Start(shared_from_this()));
+    source_->service->RequestAsyncClientStreaming(source_->method_idx, &context_, &reader_, source_->queue,
+                                                  source_->queue, received_.Start(shared_from_this()));
   }
 
  private:
@@ -104,9 +104,7 @@ class ClientStreamCall final : public CallBase, public std::enable_shared_from_t
     }
   }
 
-  void OnFinished(bool) {
-    CallEnded(source_);
-  }
+  void OnFinished(bool) { CallEnded(source_); }
 
   void OnDone(bool) {
     if (context_.IsCancelled()) cancelled_->store(true, std::memory_order_release);

@@ -20,8 +20,8 @@ class StreamCall final : public CallBase, public std::enable_shared_from_this<St
 
   void Post() {
     context_.AsyncNotifyWhenDone(done_.Start(shared_from_this()));
-    source_->service->RequestAsyncBidiStreaming(source_->method_idx, &context_, &stream_, source_->queue, source_->queue,
-                                               received_.Start(shared_from_this()));
+    source_->service->RequestAsyncBidiStreaming(source_->method_idx, &context_, &stream_, source_->queue,
+                                                source_->queue, received_.Start(shared_from_this()));
   }
 
  private:
@@ -84,9 +84,7 @@ class StreamCall final : public CallBase, public std::enable_shared_from_this<St
     Pump();
   }
 
-  void OnFinished(bool) {
-    CallEnded(source_);
-  }
+  void OnFinished(bool) { CallEnded(source_); }
 
   void OnDone(bool) {
     if (context_.IsCancelled()) cancelled_->store(true, std::memory_order_release);

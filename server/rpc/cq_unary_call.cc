@@ -14,8 +14,8 @@ class UnaryCall final : public CallBase, public std::enable_shared_from_this<Una
 
   void Post() {
     context_.AsyncNotifyWhenDone(done_.Start(shared_from_this()));
-    source_->service->RequestAsyncUnary(source_->method_idx, &context_, &request_, &writer_, source_->queue, source_->queue,
-                                       received_.Start(shared_from_this()));
+    source_->service->RequestAsyncUnary(source_->method_idx, &context_, &request_, &writer_, source_->queue,
+                                        source_->queue, received_.Start(shared_from_this()));
   }
 
  private:
@@ -40,9 +40,7 @@ class UnaryCall final : public CallBase, public std::enable_shared_from_this<Una
     }
   }
 
-  void OnFinished(bool) {
-    CallEnded(source_);
-  }
+  void OnFinished(bool) { CallEnded(source_); }
 
   void OnDone(bool) {
     if (context_.IsCancelled()) cancelled_->store(true, std::memory_order_release);

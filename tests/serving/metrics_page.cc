@@ -90,14 +90,15 @@ std::string MetricsPage() {
   std::vector<MetricDescription> descriptions = metrics.descriptions();
   std::sort(descriptions.begin(), descriptions.end(),
             [](const MetricDescription& a, const MetricDescription& b) { return a.spec.name < b.spec.name; });
-  return absl::StrCat(kIntroduction, MetricsTable(descriptions), "\n## Values of labels\n\n",
-                      "- `code`: the names of gRPC's status codes, `OK` to `UNAUTHENTICATED`.\n",
-                      "- `reason` of `octet_rejected_total`: ", Values(RejectReasonName, kNumRejectReasons),
-                      ".\n- `result` of `octet_trace_spans_total`: ", Values(SpanResultName, kNumSpanResults),
-                      ".\n- `reason` of `octet_shadow_dropped_total`: ", Values(ShadowDropName, kNumShadowDrops),
-                      ".\n\n## Buckets\n\nBesides these every histogram has `+Inf`. `metrics.duration_buckets` replaces "
-                      "those of durations.\n\n",
-                      BucketsTable(descriptions));
+  return absl::StrCat(
+      kIntroduction, MetricsTable(descriptions), "\n## Values of labels\n\n",
+      "- `code`: the names of gRPC's status codes, `OK` to `UNAUTHENTICATED`.\n",
+      "- `reason` of `octet_rejected_total`: ", Values(RejectReasonName, kNumRejectReasons),
+      ".\n- `result` of `octet_trace_spans_total`: ", Values(SpanResultName, kNumSpanResults),
+      ".\n- `reason` of `octet_shadow_dropped_total`: ", Values(ShadowDropName, kNumShadowDrops),
+      ".\n\n## Buckets\n\nBesides these every histogram has `+Inf`. `metrics.duration_buckets` replaces "
+      "those of durations.\n\n",
+      BucketsTable(descriptions));
 }
 
 }  // namespace octet::serving
