@@ -41,8 +41,8 @@ def torch_logits(class_name, model_dir, inputs):
     import transformers
     model, about = getattr(transformers, class_name).from_pretrained(
         model_dir, dtype=torch.float32, attn_implementation="eager", output_loading_info=True)
-    if about["missing_keys"] or about["mismatched_keys"]:
-        sys.exit(f"transformers does not find every weight: {about}")
+    if about["missing_keys"] or about["mismatched_keys"] or about["unexpected_keys"]:
+        sys.exit(f"transformers and the model do not have the same weights: {about}")
     model.eval()
     with torch.no_grad():
         return [model(**{key: torch.tensor([ids]) for key, ids in given.items()}).logits[0].numpy() for given in inputs]
