@@ -40,9 +40,8 @@ void Post(CallSource* source) {
 }
 
 void TopUp(CallSource* source) ABSL_EXCLUSIVE_LOCKS_REQUIRED(source->gate->mu) {
-  PostGate& gate = *source->gate;
-  while (gate.is_open && source->num_waiting < kMaxWaiting && source->num_calls < source->max_calls) {
-    ++gate.num_posted;
+  while (source->gate->is_open && source->num_waiting < kMaxWaiting && source->num_calls < source->max_calls) {
+    ++source->gate->num_posted;
     ++source->num_calls;
     ++source->num_waiting;
     Post(source);
@@ -73,11 +72,10 @@ void CallArrived(CallSource* source) {
 }
 
 void CallEnded(CallSource* source) {
-  PostGate& gate = *source->gate;
-  MutexLock lock(&gate.mu);
+  MutexLock lock(&source->gate->mu);
   --source->num_calls;
   TopUp(source);
-  if (--gate.num_posted == 0) gate.none_posted.SignalAll();
+  if (--source->gate->num_posted == 0) source->gate->none_posted.SignalAll();
 }
 
 }  // namespace octet::rpc
