@@ -1,5 +1,5 @@
-// What calls of every kind are made of: the context, when it came, whether the client is gone, the two counts, and
-// the operations in flight. Internal to the transport.
+// What calls of every kind are made of: the context, when it came, whether the client is gone, and the two counts.
+// Internal to the transport.
 #ifndef OCTET_SERVER_RPC_CQ_CALL_BASE_H_
 #define OCTET_SERVER_RPC_CQ_CALL_BASE_H_
 
@@ -17,6 +17,7 @@
 #include "grpcpp/server_context.h"
 #include "server/rpc/call_watch.h"
 #include "server/rpc/cq_calls.h"
+#include "server/rpc/cq_operation.h"
 #include "server/rpc/status_map.h"
 
 namespace octet::rpc {
@@ -95,36 +96,6 @@ class CallBase {
   std::string model_metadata_;
   CallWatch watch_;
   const std::shared_ptr<std::atomic<bool>> cancelled_ = std::make_shared<std::atomic<bool>>(false);
-};
-
-// An operation in flight. Keeps its call alive until the queue has handed it back.
-template <typename T>
-class Operation final : public Event {
- public:
-  using Continuation = void (T::*)(bool ok);
-  explicit Operation(Continuation continuation) : continuation_(continuation) {}
-
-  // The tag of an operation that is being started.
-  void* Start(std::shared_ptr<T> call) {
-    call_ = std::move(call);
-    handed_over_.store(true, std::memory_order_release);
-    return static_cast<Event*>(this);
-  }
-  // An operation that will never be handed back.
-  void Forget() { call_ = nullptr; }
-
-  void Happen(bool ok) override {
-    handed_over_.load(std::memory_order_acquire);
-    const std::shared_ptr<T> call = std::move(call_);
-    ((*call).*continuation_)(ok);
-  }
-
- private:
-  const Continuation continuation_;
-  std::shared_ptr<T> call_;
-  // Orders what was written before Start before what happens after. The queue does so already, but by locks
-  // inside libraries that ThreadSanitizer cannot see into.
-  std::atomic<bool> handed_over_{false};
 };
 
 }  // namespace octet::rpc

@@ -75,7 +75,7 @@ void CallEnded(CallSource* source) {
   MutexLock lock(&source->gate->mu);
   --source->num_calls;
   TopUp(source);
-  if (--source->gate->num_posted == 0) source->gate->none_posted.SignalAll();
+  source->gate->PostedEndedLocked();
 }
 
 }  // namespace octet::rpc

@@ -44,6 +44,19 @@ struct PostGate {
   bool is_open ABSL_GUARDED_BY(mu) = true;
   size_t num_posted ABSL_GUARDED_BY(mu) = 0;  // waiting for a client, or in work
 
+  // Counts a call that is about to be posted; false when it must not be.
+  bool TryPost() {
+    MutexLock lock(&mu);
+    if (is_open) ++num_posted;
+    return is_open;
+  }
+  void PostedEnded() {
+    MutexLock lock(&mu);
+    PostedEndedLocked();
+  }
+  void PostedEndedLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    if (--num_posted == 0) none_posted.SignalAll();
+  }
   void Close() {
     MutexLock lock(&mu);
     is_open = false;
@@ -71,13 +84,6 @@ struct CallSource {
   size_t num_waiting ABSL_GUARDED_BY(gate->mu) = 0;  // of these, for a client
 
   const Method& method() const { return service->methods()[method_idx]; }
-};
-
-// What a completion queue hands back. One operation is pending per Event and time.
-class Event {
- public:
-  virtual ~Event() = default;
-  virtual void Happen(bool ok) = 0;
 };
 
 // Asks the transport for calls of the source's method: a few wait for clients at any time, and one that has come is

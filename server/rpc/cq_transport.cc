@@ -9,15 +9,14 @@
 #include "absl/strings/str_cat.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
-#include "google/protobuf/message.h"
-#include "grpc/health/v1/health.pb.h"
 #include "grpc/impl/codegen/compression_types.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
-#include "grpcpp/health_check_service_interface.h"
 #include "grpcpp/impl/server_builder_option.h"
 #include "grpcpp/resource_quota.h"
 #include "server/rpc/cq_calls.h"
+#include "server/rpc/cq_health.h"
+#include "server/rpc/cq_operation.h"
 #include "server/rpc/port_credentials.h"
 #include "server/rpc/socket_file.h"
 #include "server/security/listen_address.h"
@@ -35,8 +34,6 @@ class Reflection final : public grpc::ServerBuilderOption {
 
   void UpdateArguments(grpc::ChannelArguments*) override {}
   void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
-    // gRPC's own health service reads its messages by hand, so nothing else would link their description.
-    google::protobuf::LinkMessageReflection<grpc::health::v1::HealthCheckRequest>();
     auto plugin = std::make_unique<grpc::reflection::ProtoServerReflectionPlugin>();
     std::erase_if(*plugins, [&](const auto& other) { return other->name() == plugin->name(); });
     if (enabled_) plugins->push_back(std::move(plugin));
@@ -97,11 +94,11 @@ class CqTransport final : public Transport {
   ~CqTransport() override { Shutdown(absl::ZeroDuration()); }
 
   absl::Status Start(const RpcOptions& options) {
-    grpc::EnableDefaultHealthCheckService(true);
     grpc::ServerBuilder builder;
     SetArguments(options, &builder);
     RETURN_IF_ERROR(Listen(options, &builder));
     for (const auto& service : services_) builder.RegisterService(service.get());
+    builder.RegisterService(health_.service());
     for (size_t i = 0; i < options.completion_queues; ++i) queues_.push_back(builder.AddCompletionQueue());
     {
       const GroupOnlyUmask for_sockets;
@@ -117,6 +114,7 @@ class CqTransport final : public Transport {
     }
     MakeSources(options);
     for (const auto& source : sources_) PostCalls(source.get());
+    for (const auto& queue : queues_) health_.Serve(queue.get());
     for (const auto& queue : queues_) threads_.emplace_back([q = queue.get()] { Serve(q); });
     return absl::OkStatus();
   }
@@ -136,14 +134,13 @@ class CqTransport final : public Transport {
     return bound;
   }
 
-  void SetHealth(const std::string& service, bool serving) override {
-    server_->GetHealthCheckService()->SetServingStatus(service, serving);
-  }
+  void SetHealth(const std::string& service, bool serving) override { health_.Set(service, serving); }
 
   void Shutdown(absl::Duration timeout) override {
     MutexLock lock(&shutdown_mu_);
     if (server_ == nullptr || is_shut_down_) return;
     is_shut_down_ = true;
+    health_.EndWatches();
     gate_.Close();
     // Wall-clock time is what the library takes; the wait is short, and a jump only ends it early or late.
     const absl::Duration bounded = std::min(timeout, absl::Hours(24));  // more may not fit when added
@@ -217,6 +214,7 @@ class CqTransport final : public Transport {
   std::vector<std::unique_ptr<grpc::ServerCompletionQueue>> queues_;
   std::vector<std::unique_ptr<CallSource>> sources_;
   PostGate gate_;
+  CqHealth health_{&gate_};
   std::vector<Listener> listeners_;
   std::unique_ptr<grpc::Server> server_;
   std::vector<std::thread> threads_;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -120,6 +121,50 @@ TEST_F(GrpcHealthTest, WatchOfAnUnknownNameSaysSo) {
   ReadUntil(&watch, HealthCheckResponse::SERVICE_UNKNOWN);
   watch.Cancel();
   watch.Finish();
+}
+
+TEST_F(GrpcHealthTest, WatchesEndWithTheServerAfterTheLastNews) {
+  Start();
+  RawStream watch(channel_, "grpc.health.v1.Health/Watch");
+  ASSERT_TRUE(watch.Write(HealthRequest("")));
+  ReadUntil(&watch, HealthCheckResponse::SERVING);
+  server_->SetServing(false);
+  std::thread shutdown([this] { server_->Shutdown(absl::InfiniteDuration()); });
+  ReadUntil(&watch, HealthCheckResponse::NOT_SERVING);
+  std::string bytes;
+  EXPECT_FALSE(watch.Read(&bytes));
+  EXPECT_EQ(watch.Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+  shutdown.join();  // has waited for nothing else
+}
+
+TEST_F(GrpcHealthTest, WatchesThatGoAwayLeaveTheOthersToBeTold) {
+  Start();
+  RawStream stays(channel_, "grpc.health.v1.Health/Watch");
+  ASSERT_TRUE(stays.Write(HealthRequest("mini")));
+  for (int i = 0; i < 50; ++i) {
+    RawStream goes(channel_, "grpc.health.v1.Health/Watch");
+    ASSERT_TRUE(goes.Write(HealthRequest("mini")));
+    if (i % 2 == 0) ReadUntil(&goes, HealthCheckResponse::SERVING);
+    goes.Cancel();
+    EXPECT_EQ(goes.Finish().error_code(), grpc::StatusCode::CANCELLED);
+  }
+  ReadUntil(&stays, HealthCheckResponse::SERVING);
+  server_->SetServing(false);
+  ReadUntil(&stays, HealthCheckResponse::NOT_SERVING);
+  stays.Cancel();
+  stays.Finish();
+}
+
+TEST_F(GrpcHealthTest, AMessageThatIsNotARequestIsRefused) {
+  Start();
+  const std::string bad = "\x0a\xff";
+  EXPECT_EQ(CallRaw("grpc.health.v1.Health/Check", bad).status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  RawStream watch(channel_, "grpc.health.v1.Health/Watch");
+  ASSERT_TRUE(watch.Write(bad));
+  std::string bytes;
+  EXPECT_FALSE(watch.Read(&bytes));
+  EXPECT_EQ(watch.Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(Check(""), HealthCheckResponse::SERVING);
 }
 
 TEST_F(GrpcHealthTest, LivenessFollowsTheThreads) {
