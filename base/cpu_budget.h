@@ -14,7 +14,7 @@ class CpuBudget {
   CpuBudget(double quota_cpus, int num_threads);
 
   // `now`: any clock that does not go back. `cpu_time`: what the process has used so far. Returns how long computing
-  // should rest for, 0 or more; the first call only sets the start.
+  // should rest for, 0 or 2 to 5 ms; the first call only sets the start.
   absl::Duration Rest(absl::Duration now, absl::Duration cpu_time);
 
  private:

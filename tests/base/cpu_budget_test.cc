@@ -83,6 +83,15 @@ TEST(CpuBudgetTest, AFractionLetsAShortCallRunAtFullSpeed) {
   EXPECT_LE(*std::max_element(used.begin(), used.end()), absl::Milliseconds(52));
 }
 
+TEST(CpuBudgetTest, ASmallDebtWaitsUntilItIsWorthARest) {
+  CpuBudget budget(1, 1);
+  budget.Rest(absl::ZeroDuration(), absl::ZeroDuration());
+  EXPECT_EQ(budget.Rest(absl::Milliseconds(10), absl::Milliseconds(11)), absl::ZeroDuration());
+  const absl::Duration rest = budget.Rest(absl::Milliseconds(20), absl::Milliseconds(22));
+  EXPECT_GE(rest, absl::Milliseconds(2));
+  EXPECT_LE(rest, absl::Milliseconds(3));
+}
+
 TEST(CpuBudgetTest, ComputingGetsItsTurnWhateverElseTheProcessDoes) {
   CpuBudget budget(1, 1);
   budget.Rest(absl::ZeroDuration(), absl::ZeroDuration());
