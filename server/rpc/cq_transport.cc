@@ -78,7 +78,8 @@ class CqTransport final : public Transport {
       : metrics_(metrics), clock_(clock) {
     // From the last to the first. A shutdown of gRPC 1.51 takes back what is posted method by method, as registered,
     // and only then refuses calls: one that comes for a method after its turn waits until it is cancelled at the end of
-    // the drain. For the last method registered there is no such time; it is the first in the list.
+    // the drain. For the last method registered there is no such time; it is the first in the list. Health comes before
+    // the last service.
     std::vector<std::pair<std::string, std::vector<Method>>> by_service;
     for (auto method = methods.rbegin(); method != methods.rend(); ++method) {
       std::string service = method->name.substr(0, method->name.find('/'));
@@ -97,8 +98,10 @@ class CqTransport final : public Transport {
     grpc::ServerBuilder builder;
     SetArguments(options, &builder);
     RETURN_IF_ERROR(Listen(options, &builder));
-    for (const auto& service : services_) builder.RegisterService(service.get());
-    builder.RegisterService(health_.service());
+    for (const auto& service : services_) {
+      if (service == services_.back()) builder.RegisterService(health_.service());
+      builder.RegisterService(service.get());
+    }
     for (size_t i = 0; i < options.completion_queues; ++i) queues_.push_back(builder.AddCompletionQueue());
     {
       const GroupOnlyUmask for_sockets;

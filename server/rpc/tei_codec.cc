@@ -19,7 +19,7 @@ namespace {
 
 namespace tei = ::tei::v1;
 
-constexpr WireField kEmbedFields[] = {
+constexpr WireField kTeiEmbedFields[] = {
     {tei::EmbedRequest::kInputsFieldNumber, "inputs", /*is_text=*/true},
     {tei::EmbedRequest::kPromptNameFieldNumber, "prompt_name"},
 };
@@ -117,7 +117,7 @@ model::ScoreActivation ActivationOf(bool raw_scores, size_t num_labels) {
 }  // namespace
 
 ParsedTeiOr ParseTeiEmbed(const grpc::ByteBuffer& bytes, const RequestLimits& limits) {
-  ASSIGN_OR_RETURN(auto parsed, ParseMessage<tei::EmbedRequest>(bytes, kEmbedFields, /*max_texts=*/1, limits));
+  ASSIGN_OR_RETURN(auto parsed, ParseMessage<tei::EmbedRequest>(bytes, kTeiEmbedFields, /*max_texts=*/1, limits));
   const tei::EmbedRequest& message = parsed->message();
   serving::Request& request = parsed->request;
   AddInput(message.inputs(), parsed.get());

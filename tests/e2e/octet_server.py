@@ -103,6 +103,14 @@ class OctetServer:
 
     # Looking at it from outside.
 
+    def thread_names(self):
+        folder = f"/proc/{self.process.pid}/task"
+        names = []
+        for task in os.listdir(folder):
+            with open(f"{folder}/{task}/comm", encoding="utf-8") as f:
+                names.append(f.read().strip())
+        return names
+
     def status_kib(self, key):
         """A line of /proc/<pid>/status, such as VmRSS or VmHWM, in KiB."""
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as f:

@@ -149,6 +149,13 @@ def test_health_watch_and_check(server):
     watch.cancel()
 
 
+def test_no_threads_poll_beside_those_of_calls(server):
+    """gRPC's callback API starts pollers, half as many as there are CPUs, that take part in all network work."""
+    names = server.thread_names()
+    assert "grpc_global_tim" in names, names
+    assert "nexting_thread" not in names, names
+
+
 # Metrics
 
 REQUIRED_METRICS = """

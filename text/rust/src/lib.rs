@@ -9,10 +9,6 @@ use std::ffi::{c_char, c_void};
 use std::panic::{catch_unwind, set_hook, AssertUnwindSafe};
 use std::sync::Once;
 
-/// Of this library's objects; C++ keeps its own.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 const OK: i32 = 0;
 const INVALID: i32 = 1;
 const INTERNAL: i32 = 2;
