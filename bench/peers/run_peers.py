@@ -6,10 +6,8 @@ import os
 import platform
 import random
 import re
-import select
 import signal
 import statistics
-import subprocess
 import sys
 import time
 
@@ -17,80 +15,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
 import adapters  # noqa: E402
+import report  # noqa: E402
 import workloads  # noqa: E402
 from adapters.base import model_config  # noqa: E402
-
-
-class PeerFailed(Exception):
-    pass
-
-
-class Worker:
-    def __init__(self, peer, a, model_dir, cache_dir, log):
-        self.peer = self.label = peer
-        self.failed, self.rss_mb, self.anon_mb, self.info, self.skip, self.load_s = None, 0.0, 0.0, {}, [], None
-        command = a.exec_commands.get(peer)
-        env_extra, python = {}, sys.executable
-        if command is None:
-            _, _, _, env_extra, python_var = adapters.PEERS[peer]
-            if python_var:
-                python = os.environ.get(python_var)
-                if not python:
-                    raise PeerFailed("Unsupported: set %s to the interpreter that has this peer" % python_var)
-        env = dict(os.environ, **env_extra)
-        env.setdefault("TORCHINDUCTOR_CACHE_DIR", os.path.join(os.path.abspath(a.cache), "inductor"))
-        env.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
-        env.setdefault("HF_HUB_OFFLINE", "1")
-        env.setdefault("TOKENIZERS_PARALLELISM", "false")
-        argv = [python, os.path.join(HERE, "worker.py"), "--peer", peer, "--model-dir", model_dir,
-                "--cache-dir", cache_dir, "--threads", str(a.threads), "--cpus", a.cpus,
-                "--nice", str(a.nice)]
-        if command:
-            argv += ["--command", command]
-        if peer in a.outside:
-            argv += ["--outside"]
-        self.process = subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=env, text=True,
-            bufsize=1, start_new_session=True)
-        self.stopped = False
-
-    def signal(self, sig):
-        try:
-            os.killpg(self.process.pid, sig)
-        except ProcessLookupError:
-            pass
-
-    def ask(self, timeout, **request):
-        """Lets the worker run for just this request."""
-        if self.stopped:
-            self.signal(signal.SIGCONT)
-            self.stopped = False
-        try:
-            self.process.stdin.write(json.dumps(request) + "\n")
-            self.process.stdin.flush()
-            ready, _, _ = select.select([self.process.stdout], [], [], timeout)
-            line = self.process.stdout.readline() if ready else None
-        except BrokenPipeError:
-            line = ""
-        if line is None:
-            self.close()
-            raise PeerFailed("no answer to '%s' within %d s" % (request["op"], timeout))
-        if not line:
-            self.close()
-            raise PeerFailed("the process ended during '%s' (exit status %s)" % (
-                request["op"], self.process.returncode))
-        self.signal(signal.SIGSTOP)
-        self.stopped = True
-        answer = json.loads(line)
-        if "error" in answer:
-            raise PeerFailed(answer["error"])
-        self.rss_mb = max(self.rss_mb, answer["rss_mb"])
-        self.anon_mb = max(self.anon_mb, answer["anon_mb"])
-        return answer
-
-    def close(self):
-        self.signal(signal.SIGKILL)
-        self.process.wait()
+from peer_process import PeerFailed, Worker  # noqa: E402
 
 
 def mem_available_mb():
@@ -363,66 +291,6 @@ class Run:
         self.fidelity.append(row)
         self.record(**row)
 
-    def markdown(self):
-        a, out = self.a, []
-        out += ["# Peer benchmark", "", "%d threads on CPUs %s; %s." % (
-            a.threads, a.cpus, "quick smoke run, timings are only indicative" if a.quick else "full run"), "",
-            "GFLOP/s and tokens/s count real tokens only (no padding). 'other' is CPU time of other "
-            "processes, 'steal' of other guests, per second of the measurement: both should be near 0; "
-            "'quiet ms' is the median over the slices in which their sum was below 0.1. On a busy machine "
-            "only the minimum means anything.", ""]
-        for model in a.models:
-            cases = list(dict.fromkeys(r["case"] for r in self.rows if r["model"] == model))
-            if cases:
-                for key, title in (("median_ms", "median ms"), ("min_ms", "smallest ms")):
-                    out += ["## %s: %s" % (model, title), "", "| peer | " + " | ".join(cases) + " |",
-                            "|---|" + "---:|" * len(cases)]
-                    labels = dict.fromkeys(r["peer"] for r in self.rows if r["model"] == model)
-                    for peer in sorted(labels, key=lambda n: (a.peers.index(n.split("@")[0]), n)):
-                        cells = []
-                        for c in cases:
-                            r = [r for r in self.rows if (r["model"], r["peer"], r["case"]) == (model, peer, c)]
-                            cells.append("%.4g" % r[0][key] if r else "")
-                        if any(cells):
-                            out.append("| %s | %s |" % (peer, " | ".join(cells)))
-                    out.append("")
-            for c in cases:
-                out += ["### %s, %s" % (model, c), "",
-                        "| peer | median ms | p90 | min | n | quiet ms (slices) | texts/s | tokens/s | GFLOP/s | first ms | cpu/wall | other | steal |",
-                        "|---|" + "---:|" * 12]
-                rows = [r for r in self.rows if r["model"] == model and r["case"] == c]
-                for r in sorted(rows, key=lambda r: r["median_ms"]):
-                    quiet = "%.3f (%d/%d)" % (r["quiet_ms"], r["quiet_slices"], r["slices"]) if r["quiet_ms"] else "(0/%d)" % r["slices"]
-                    out.append("| %s | %.3f | %.3f | %.3f | %d | %s | %.1f | %.0f | %.1f | %.0f | %.2f | %.2f | %.2f |" % (
-                        r["peer"], r["median_ms"], r["p90_ms"], r["min_ms"], r["n"], quiet, r["texts_s"],
-                        r["tokens_s"], r["gflops"], r["first_ms"], r["cpu_per_wall"], r["other_cpu"], r["steal"]))
-                out.append("")
-            rows = [r for r in self.fidelity if r["model"] == model]
-            if rows:
-                out += ["### %s, W5: fidelity against PyTorch fp32 (%d texts, batches of 8)" % (model, rows[0]["texts"]), "",
-                        "cos: cosine with the reference; ccos: the same after taking off the mean reference "
-                        "embedding; rel: largest error over largest value of the text's embedding; batch: "
-                        "smallest cosine between a text alone and the same text in a batch.", "",
-                        "| peer | mean-pooled cos min | avg | ccos min | rel max | CLS cos min | avg | ccos min | rel max | batch |",
-                        "|---|" + "---:|" * 9]
-                for r in rows:
-                    b = r.get("mean_batch_cos_min")
-                    out.append("| %s | %.6f | %.6f | %.6f | %.4f | %.6f | %.6f | %.6f | %.4f | %s |" % (
-                        r["peer"], r["mean_cos_min"], r["mean_cos_mean"], r["mean_ccos_min"], r["mean_rel_max"],
-                        r["cls_cos_min"], r["cls_cos_mean"], r["cls_ccos_min"], r["cls_rel_max"],
-                        "" if b is None else "%.6f" % b))
-                out.append("")
-            rows = [r for r in self.loaded if r[0] == model]
-            if rows:
-                out += ["### %s: loading" % model, "", "| peer | load s | peak RSS seen MB | of that not file-backed |",
-                        "|---|---:|---:|---:|"]
-                out += ["| %s | %.1f | %.0f | %.0f |" % r[1:] for r in rows] + [""]
-        if self.failures:
-            out += ["## Failures", "", "| model | peer | where | why |", "|---|---|---|---|"]
-            out += ["| %s | %s | %s | %s |" % (m, p, w, why[:300].replace("|", "/")) for m, p, w, why in self.failures]
-            out.append("")
-        return "\n".join(out)
-
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__)
@@ -499,7 +367,7 @@ def main():
             run.model(m)
     finally:
         with open(os.path.join(a.out, "table.md"), "w") as f:
-            f.write(run.markdown())
+            f.write(report.markdown(run.a, run.rows, run.fidelity, run.loaded, run.failures))
     run.say("wrote results.jsonl and table.md")
 
 
