@@ -39,10 +39,29 @@ grpc::Status Stopping() { return ToGrpcStatus(absl::UnavailableError("the server
 
 }  // namespace
 
-class HealthCheck final : public std::enable_shared_from_this<HealthCheck> {
+template <typename HealthCheckOrWatch>
+void CqHealth::Post(grpc::ServerCompletionQueue* queue) {
+  if (gate_->TryPost()) std::make_shared<HealthCheckOrWatch>(this, queue)->Post();
+}
+
+// What both kinds of calls have.
+class HealthCall {
+ protected:
+  HealthCall(CqHealth* health, grpc::ServerCompletionQueue* queue) : health_(health), queue_(queue) {}
+  ~HealthCall() = default;
+
+  // No more operations will be started, whether a client came for it or not.
+  void Ended() { health_->gate_->PostedEnded(); }
+
+  CqHealth* const health_;
+  grpc::ServerCompletionQueue* const queue_;
+  grpc::ServerContext context_;
+  grpc::ByteBuffer request_;
+};
+
+class HealthCheck final : public HealthCall, public std::enable_shared_from_this<HealthCheck> {
  public:
-  HealthCheck(CqHealth* health, grpc::ServerCompletionQueue* queue)
-      : health_(health), queue_(queue), writer_(&context_) {}
+  HealthCheck(CqHealth* health, grpc::ServerCompletionQueue* queue) : HealthCall(health, queue), writer_(&context_) {}
 
   void Post() {
     health_->service()->RequestCheck(&context_, &request_, &writer_, queue_, queue_,
@@ -51,8 +70,8 @@ class HealthCheck final : public std::enable_shared_from_this<HealthCheck> {
 
  private:
   void OnReceived(bool ok) {
-    if (!ok) return health_->gate_->PostedEnded();  // the server shuts down
-    health_->PostCheck(queue_);
+    if (!ok) return Ended();  // the server shuts down
+    health_->Post<HealthCheck>(queue_);
     const absl::StatusOr<std::string> name = ParseName(request_);
     const auto status = name.ok() ? health_->StatusOf(*name) : HealthCheckResponse::UNKNOWN;
     void* const tag = finished_.Start(shared_from_this());
@@ -62,21 +81,16 @@ class HealthCheck final : public std::enable_shared_from_this<HealthCheck> {
     writer_.Finish(ToBytes(status), grpc::Status::OK, tag);
   }
 
-  void OnFinished(bool) { health_->gate_->PostedEnded(); }
+  void OnFinished(bool) { Ended(); }
 
-  CqHealth* const health_;
-  grpc::ServerCompletionQueue* const queue_;
-  grpc::ServerContext context_;
-  grpc::ByteBuffer request_;
   grpc::ServerAsyncResponseWriter<grpc::ByteBuffer> writer_;
   Operation<HealthCheck> received_{&HealthCheck::OnReceived};
   Operation<HealthCheck> finished_{&HealthCheck::OnFinished};
 };
 
-class HealthWatch final : public std::enable_shared_from_this<HealthWatch> {
+class HealthWatch final : public HealthCall, public std::enable_shared_from_this<HealthWatch> {
  public:
-  HealthWatch(CqHealth* health, grpc::ServerCompletionQueue* queue)
-      : health_(health), queue_(queue), writer_(&context_) {}
+  HealthWatch(CqHealth* health, grpc::ServerCompletionQueue* queue) : HealthCall(health, queue), writer_(&context_) {}
 
   void Post() {
     context_.AsyncNotifyWhenDone(done_.Start(shared_from_this()));
@@ -108,9 +122,9 @@ class HealthWatch final : public std::enable_shared_from_this<HealthWatch> {
   void OnReceived(bool ok) {
     if (!ok) {  // the server shuts down; no call, so no end of one
       done_.Forget();
-      return health_->gate_->PostedEnded();
+      return Ended();
     }
-    health_->PostWatch(queue_);
+    health_->Post<HealthWatch>(queue_);
     absl::StatusOr<std::string> name = ParseName(request_);
     if (!name.ok()) return End(ToGrpcStatus(name.status()));
     name_ = *std::move(name);
@@ -134,7 +148,7 @@ class HealthWatch final : public std::enable_shared_from_this<HealthWatch> {
     health_->Remove(name_, this);
   }
 
-  void OnFinished(bool) { health_->gate_->PostedEnded(); }
+  void OnFinished(bool) { Ended(); }
 
   // Nobody listens any more.
   void GiveUp() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
@@ -154,10 +168,6 @@ class HealthWatch final : public std::enable_shared_from_this<HealthWatch> {
     }
   }
 
-  CqHealth* const health_;
-  grpc::ServerCompletionQueue* const queue_;
-  grpc::ServerContext context_;
-  grpc::ByteBuffer request_;
   grpc::ServerAsyncWriter<grpc::ByteBuffer> writer_;
   Operation<HealthWatch> received_{&HealthWatch::OnReceived};
   Operation<HealthWatch> written_{&HealthWatch::OnWritten};
@@ -173,25 +183,17 @@ class HealthWatch final : public std::enable_shared_from_this<HealthWatch> {
 };
 
 void CqHealth::Serve(grpc::ServerCompletionQueue* queue) {
-  PostCheck(queue);
-  PostWatch(queue);
+  Post<HealthCheck>(queue);
+  Post<HealthWatch>(queue);
 }
 
-void CqHealth::PostCheck(grpc::ServerCompletionQueue* queue) {
-  if (gate_->TryPost()) std::make_shared<HealthCheck>(this, queue)->Post();
-}
-
-void CqHealth::PostWatch(grpc::ServerCompletionQueue* queue) {
-  if (gate_->TryPost()) std::make_shared<HealthWatch>(this, queue)->Post();
-}
-
-CqHealth::ServingStatus CqHealth::StatusOf(absl::string_view name) {
+CqHealth::ServingStatus CqHealth::StatusOf(const std::string& name) {
   MutexLock lock(&mu_);
   return StatusOfLocked(name);
 }
 
-CqHealth::ServingStatus CqHealth::StatusOfLocked(absl::string_view name) const {
-  const auto it = serving_.find(std::string_view(name.data(), name.size()));
+CqHealth::ServingStatus CqHealth::StatusOfLocked(const std::string& name) const {
+  const auto it = serving_.find(name);
   if (it == serving_.end()) return HealthCheckResponse::SERVICE_UNKNOWN;
   return it->second ? HealthCheckResponse::SERVING : HealthCheckResponse::NOT_SERVING;
 }

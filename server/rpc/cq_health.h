@@ -4,12 +4,10 @@
 #ifndef OCTET_SERVER_RPC_CQ_HEALTH_H_
 #define OCTET_SERVER_RPC_CQ_HEALTH_H_
 
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 
-#include "absl/strings/string_view.h"
 #include "base/mutex.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "grpcpp/completion_queue.h"
@@ -39,14 +37,16 @@ class CqHealth {
   void EndWatches();
 
  private:
+  friend class HealthCall;
   friend class HealthCheck;
   friend class HealthWatch;
 
-  void PostCheck(grpc::ServerCompletionQueue* queue);
-  void PostWatch(grpc::ServerCompletionQueue* queue);
+  // Waits for one more call of its kind, unless the gate is closed.
+  template <typename HealthCheckOrWatch>
+  void Post(grpc::ServerCompletionQueue* queue);
   // SERVICE_UNKNOWN for a name that was never set.
-  ServingStatus StatusOf(absl::string_view name);
-  ServingStatus StatusOfLocked(absl::string_view name) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  ServingStatus StatusOf(const std::string& name);
+  ServingStatus StatusOfLocked(const std::string& name) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Tells `watch` the status of `name` now and whenever it changes.
   void Add(const std::string& name, std::shared_ptr<HealthWatch> watch);
   void Remove(const std::string& name, const HealthWatch* watch);
@@ -55,7 +55,7 @@ class CqHealth {
   Service service_;
 
   Mutex mu_;  // before that of a watch
-  std::map<std::string, bool, std::less<>> serving_ ABSL_GUARDED_BY(mu_);
+  std::map<std::string, bool> serving_ ABSL_GUARDED_BY(mu_);
   std::multimap<std::string, std::shared_ptr<HealthWatch>> watches_ ABSL_GUARDED_BY(mu_);
   bool are_watches_ended_ ABSL_GUARDED_BY(mu_) = false;
 };
