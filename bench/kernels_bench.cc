@@ -146,32 +146,47 @@ BENCHMARK_CAPTURE(Multiply, Bf16, LinearKind::kBf16)->Apply(LinearShapes);
 BENCHMARK_CAPTURE(Multiply, F32, LinearKind::kF32)->Apply(LinearShapes);
 
 // A block of 64 queries (fewer in a shorter text) over a whole text, all heads. Range: tokens, heads, head size.
-void Attention(State& state) {
+void Attention(State& state, AttentionKind kind) {
   const auto tokens = static_cast<size_t>(state.range(0));
   const AttentionShape shape{static_cast<size_t>(state.range(1)), static_cast<size_t>(state.range(2))};
   const size_t hidden = shape.hidden_dim(), queries = std::min<size_t>(tokens, kMaxBlockRows);
-  const auto q = RandomFloats(queries * hidden, 1), k = RandomFloats(hidden * tokens, 2),
+  const auto q = RandomFloats(queries * hidden, 1), k = RandomFloats(tokens * hidden, 2),
              v = RandomFloats(tokens * hidden, 3);
-  std::vector<float> out(queries * hidden), scratch(AttentionScratchSize(tokens));
+  std::vector<float> out(queries * hidden), block(KeysAndValues::BlockScratch(shape)),
+      scratch(KeysAndValues::AttendScratch(kind, shape, tokens));
+  const auto keys_values = KeysAndValues::Create(kind, Kernels(), shape, tokens);
+  for (size_t row = 0; row < tokens; ++row) {
+    keys_values->StoreRow(row, 0, k.data() + row * hidden, v.data() + row * hidden, block);
+    keys_values->StoreBlock(row, 1, block);
+  }
   for (auto _ : state) {
-    Attend(Kernels(), shape,
-           {.q = q.data(),
-            .q_stride = hidden,
-            .k_transposed = k.data(),
-            .k_stride = tokens,
-            .v = v.data(),
-            .v_stride = hidden,
-            .out = out.data(),
-            .out_stride = hidden,
-            .num_queries = queries,
-            .text_tokens = tokens},
-           scratch);
+    keys_values->Attend(
+        {.q = q.data(), .out = out.data(), .num_queries = queries, .text_begin = 0, .text_tokens = tokens}, scratch);
     benchmark::ClobberMemory();
   }
   CountOps(state, 4.0 * static_cast<double>(queries * tokens * hidden));
 }
-BENCHMARK(Attention)->ArgsProduct({{16, 32, 64, 128, 256, 512}, {12}, {32, 64}});
-BENCHMARK(Attention)->ArgsProduct({{1024, 2048, 4096, 8192}, {12}, {64}});
+void AttentionShapes(benchmark::internal::Benchmark* bench) {
+  bench->ArgsProduct({{16, 32, 64, 128, 256, 512}, {12}, {32, 64}});
+  bench->ArgsProduct({{1024, 2048, 4096, 8192}, {12}, {64}});
+}
+BENCHMARK_CAPTURE(Attention, F32, AttentionKind::kF32)->Apply(AttentionShapes);
+BENCHMARK_CAPTURE(Attention, S16, AttentionKind::kS16)->Apply(AttentionShapes);
+
+// What the epilogue of queries, keys and values stores of a block of 64 rows. Range: heads, head size.
+void StoreKeysAndValues(State& state, AttentionKind kind) {
+  const AttentionShape shape{static_cast<size_t>(state.range(0)), static_cast<size_t>(state.range(1))};
+  const auto k = RandomFloats(shape.hidden_dim(), 2), v = RandomFloats(shape.hidden_dim(), 3);
+  std::vector<float> block(KeysAndValues::BlockScratch(shape));
+  const auto keys_values = KeysAndValues::Create(kind, Kernels(), shape, kMaxBlockRows);
+  for (auto _ : state) {
+    for (size_t row = 0; row < kMaxBlockRows; ++row) keys_values->StoreRow(0, row, k.data(), v.data(), block);
+    keys_values->StoreBlock(0, kMaxBlockRows, block);
+    benchmark::ClobberMemory();
+  }
+}
+BENCHMARK_CAPTURE(StoreKeysAndValues, F32, AttentionKind::kF32)->Args({12, 32})->Args({12, 64});
+BENCHMARK_CAPTURE(StoreKeysAndValues, S16, AttentionKind::kS16)->Args({12, 32})->Args({12, 64});
 
 }  // namespace
 }  // namespace octet::kernels

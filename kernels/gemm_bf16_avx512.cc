@@ -1,5 +1,5 @@
 // The BF16 matrix product: VDPBF16PS, which Highway 1.0 does not have, so intrinsics with a target
-// attribute. Tiles as in gemm_f32_simd.cc; each output element is one chain over pairs of k.
+// attribute. Tiles as in gemm_simd.cc; each output element is one chain over pairs of k.
 #include <immintrin.h>
 
 #include <cstring>
@@ -33,12 +33,14 @@ OCTET_TARGET_BF16 void Tile(const GemmBf16& g, size_t row) {
       }
     }
   }
+  // Unrolled, so that no sum is ever indexed: otherwise g++ 12 keeps a copy of all in memory, up to date in every step.
+#pragma GCC unroll 6
   for (int r = 0; r < kRows; ++r) {
     float* c = g.c + (row + r) * g.ldc;
+#pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
       const size_t begin = v * kLanes;
-      if (begin >= g.cols) break;
-      const size_t lanes = g.cols - begin < kLanes ? g.cols - begin : kLanes;
+      const size_t lanes = g.cols <= begin ? 0 : g.cols - begin < kLanes ? g.cols - begin : kLanes;
       _mm512_mask_storeu_ps(c + begin, static_cast<__mmask16>((1u << lanes) - 1), acc[r][v]);
     }
   }

@@ -16,6 +16,7 @@ KernelTable MakeTable(Isa isa) {
   const Isa vectors = isa >= Isa::kAvx512 ? Isa::kAvx512 : Isa::kAvx2;
   KernelTable table = SimdRowKernels(vectors);
   table.gemm_f32 = SimdGemmF32(vectors);
+  table.gemm_s16 = isa >= Isa::kAvx512Vnni ? VnniGemmS16() : SimdGemmS16(vectors);
   table.gemm_f32_panel_cols = SimdGemmF32PanelCols(vectors);
   if (isa >= Isa::kAvx512Bf16) FillGemmBf16(&table);
   return table;

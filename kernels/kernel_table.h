@@ -39,22 +39,40 @@ struct DequantizeColumns {
   const float* bias;
 };
 
+// The softmax of integer attention scores, for rows of up to kMaxSoftmaxRows queries over n keys. Score (r, j) is
+// scores[r, j] * queries[r] * keys[j].
+struct SoftmaxS16 {
+  int32_t* scores;        // [rows, n], dense; overwritten
+  const float* queries;   // [rows], > 0
+  const float* keys;      // [n]
+  const float* values;    // [n]: scales of the values that the weights are for
+  size_t rows, n;
+  int16_t* p;             // [rows, n]
+  size_t p_stride;
+  float* factors;         // [rows]
+};
+inline constexpr size_t kMaxSoftmaxRows = 12;
+
 struct LayerNormWeights {
   const float* gamma;  // [n]
   const float* beta;   // [n]
   float epsilon;
 };
 
-// c[r, j] = sum over k of a[r, k] * b[k, j]; f32; strides (ld*) in elements.
-struct GemmF32 {
-  const float* a;  // [rows, depth]
+// c[r, j] = sum over k of a[r, k] * b[k, j]; strides (ld*) in elements.
+template <typename T>
+struct GemmArgs {
+  const T* a;  // [rows, depth]
   size_t lda;
-  const float* b;  // [depth, cols]
+  const T* b;  // [depth, cols]
   size_t ldb;
-  float* c;  // [rows, cols]
+  T* c;  // [rows, cols]
   size_t ldc;
   size_t rows, cols, depth;
 };
+using GemmF32 = GemmArgs<float>;
+// An element of a and b is a pair of s16, (x, y) * (u, v) = x u + y v; the sums must fit s32, and are exact.
+using GemmS16 = GemmArgs<int32_t>;
 
 // As GemmF32 with BF16 factors: a is [rows, depth]; b is one panel of kBf16PanelCols columns, pairs of
 // depth interleaved: b[(k / 2) * kBf16PanelCols * 2 + j * 2 + k % 2]. depth is even.
@@ -70,6 +88,11 @@ struct GemmBf16 {
 // Columns of a packed BF16 weight panel: four 512-bit vectors of f32, the most that fit the register file
 // beside six rows of accumulators (6 x 4 + 4 + 1 of 32 registers).
 inline constexpr size_t kBf16PanelCols = 64;
+
+// Bounds of fixed-point attention. The sum of a query's weights, rounded to integers, is below 2^20 + n / 2; values are
+// at most 2^11 - 1: so sums of their products fit s32 for texts of up to 90,000 tokens.
+inline constexpr float kSoftmaxS16Sum = 1e6f;
+inline constexpr float kValueLimitS16 = 2047.0f;
 
 struct KernelTable {
   // q[c] = clamp(round_half_even(v[c] / scale) + zero_point, 0, 255), v[c] = x[c] or x[c] * factors[c]. Over a row's
@@ -109,10 +132,29 @@ struct KernelTable {
   // And back, rounded to nearest even. |x| <= 65504.
   void (*f32_to_f16_row)(const float* x, size_t n, uint16_t* y);
 
-  // dst[c, r] = src[r, c]: rows x cols elements, strides in elements.
+  // dst[c, r] = src[r, c]: rows x cols elements, strides in elements. Moves bits: any 32-bit elements will do.
   void (*transpose)(const float* src, size_t src_stride, size_t rows, size_t cols, float* dst, size_t dst_stride);
 
+  // Each of num_heads parts of x, head_dim values: q = round_half_even(x / scale), scale = max|x| / limit, limit <
+  // 32768. A part of zeros (below 1e-30) gets scale 1; one with a NaN or an infinity scale NaN and zeros.
+  // Scale h goes to scales[h * scale_stride].
+  void (*quantize_heads_s16)(const float* x, size_t num_heads, size_t head_dim, float limit, int16_t* q, float* scales,
+                             size_t scale_stride);
+
+  // pairs[2 c] = a[c], pairs[2 c + 1] = b[c].
+  void (*interleave_row_s16)(const int16_t* a, const int16_t* b, size_t n, int16_t* pairs);
+
+  // For each row, with e[j] = exp(score j - the largest): p[j] = round_half_even(f e[j] values[j]), where f is
+  // min(32767, kSoftmaxS16Sum / sum of e) / the largest of `values`, so that no p[j] is above 32767 and their sum not much
+  // above kSoftmaxS16Sum; factors[r] = 1 / (f sum of e): sums of p[j] * (integer value j) times that are attention's
+  // output. NaN if any scale or score is. e: relative error below 4e-6.
+  void (*softmax_s16)(const SoftmaxS16& args);
+
+  // y[c] = x[c] * factor.
+  void (*scale_s32_row)(const int32_t* x, float factor, size_t n, float* y);
+
   void (*gemm_f32)(const GemmF32& args);
+  void (*gemm_s16)(const GemmS16& args);
   // Columns of its widest register tile. A weight matrix kept in panels of this width is read in one stream.
   size_t gemm_f32_panel_cols;
 

@@ -40,6 +40,7 @@ struct Whole {
     hn::StoreU(v, d, p);
   }
   HWY_INLINE VF ZeroUnused(VF v) const { return v; }
+  HWY_INLINE VF OnlyUsed(VF v, VF) const { return v; }
 };
 
 struct Part {
@@ -66,6 +67,8 @@ struct Part {
     }
   }
   HWY_INLINE VF ZeroUnused(VF v) const { return hn::IfThenElseZero(hn::FirstN(DF(), count), v); }
+  // `otherwise` in the lanes that are not used.
+  HWY_INLINE VF OnlyUsed(VF v, VF otherwise) const { return hn::IfThenElse(hn::FirstN(DF(), count), v, otherwise); }
 };
 
 // body(c, lanes) for each vector of a row: it begins at element c and is read and written through `lanes`.
@@ -198,22 +201,59 @@ HWY_INLINE RowQuantization QuantizationOfRange(RowRange kind, Range range) {
   return {.scale = scale, .zero_point = static_cast<int32_t>(std::nearbyint(-range.min * (1.0f / scale)))};
 }
 
+using VI = hn::Vec<DI>;
+
+#if HWY_TARGET != HWY_SCALAR
+// Four vectors, with saturation. Packing works within 16-byte parts of the vectors: of each part it leaves one dword of
+// every source after the other, which a permutation then puts in order.
+HWY_INLINE void StoreAsU8(VI a, VI b, VI c, VI e, uint8_t* q) {
+  const hn::Repartition<int16_t, DI> d16;
+  const auto ab = hn::ReorderDemote2To(d16, a, b), ce = hn::ReorderDemote2To(d16, c, e);
+  constexpr int32_t kParts = kLanes / 4;
+  HWY_ALIGN int32_t order[kLanes];
+  for (int32_t i = 0; i < static_cast<int32_t>(kLanes); ++i) order[i] = i % kParts * 4 + i / kParts;
+#if HWY_TARGET == HWY_AVX3
+  const VI packed{_mm512_packus_epi16(ab.raw, ce.raw)};
+#else
+  const VI packed{_mm256_packus_epi16(ab.raw, ce.raw)};
+#endif
+  hn::StoreU(hn::TableLookupLanes(packed, hn::SetTableIndices(DI(), order)), DI(), reinterpret_cast<int32_t*>(q));
+}
+#endif
+
+// q[c] = values(c) of a row, in s32, narrowed to u8 with saturation.
+template <class F>
+HWY_INLINE void NarrowRowToU8(size_t n, uint8_t* q, const F& values) {
+  const hn::Rebind<uint8_t, DI> du8;
+  size_t c = 0;
+#if HWY_TARGET != HWY_SCALAR
+  for (; c + 4 * kLanes <= n; c += 4 * kLanes) {
+    StoreAsU8(values(c, Whole()), values(c + kLanes, Whole()), values(c + 2 * kLanes, Whole()),
+              values(c + 3 * kLanes, Whole()), q + c);
+  }
+#endif
+  for (; c + kLanes <= n; c += kLanes) hn::StoreU(hn::DemoteTo(du8, values(c, Whole())), du8, q + c);
+  if (c < n) {
+    const Part lanes{n - c};
+    lanes.Store(hn::DemoteTo(du8, values(c, lanes)), du8, q + c);
+  }
+}
+
 // Over the row's own range, which no value exceeds: below 2^22 after scaling, as the rounding needs, and clipped by
 // the narrowing where rounding passes 255.
 template <class Values>
 HWY_INLINE RowQuantization QuantizeOwnRange(const Values& values, RowRange kind, size_t n, uint8_t* q) {
   const DF d;
   const DI di;
-  const hn::Rebind<uint8_t, DF> du8;
   const Range range = FindRange(values, n);
   if (!range.finite) return NotFinite(n, q);
   const RowQuantization row = QuantizationOfRange(kind, range);
   const VF factor = hn::Set(d, 1.0f / row.scale);
   const VF bias = hn::Set(d, kRoundingBias);
   const auto offset = hn::Set(di, row.zero_point - std::bit_cast<int32_t>(kRoundingBias));
-  ForEachVector(n, [&](size_t c, auto lanes) {
+  NarrowRowToU8(n, q, [&](size_t c, auto lanes) {
     const VF rounded = hn::Add(hn::Mul(values(c, lanes), factor), bias);
-    lanes.Store(hn::DemoteTo(du8, hn::Add(hn::BitCast(di, rounded), offset)), du8, q + c);
+    return hn::Add(hn::BitCast(di, rounded), offset);
   });
   return row;
 }
@@ -223,18 +263,17 @@ template <class Values>
 HWY_INLINE RowQuantization QuantizeFixedRange(const Values& values, RowQuantization row, size_t n, uint8_t* q) {
   const DF d;
   const DI di;
-  const hn::Rebind<uint8_t, DF> du8;
   const VF factor = hn::Set(d, 1.0f / row.scale);
   const VF lowest = hn::Set(d, static_cast<float>(-row.zero_point));
   const VF highest = hn::Set(d, static_cast<float>(255 - row.zero_point));
   const VF bias = hn::Set(d, kRoundingBias);
   const auto offset = hn::Set(di, row.zero_point - std::bit_cast<int32_t>(kRoundingBias));
   VF poison = hn::Zero(d);
-  ForEachVector(n, [&](size_t c, auto lanes) {
+  NarrowRowToU8(n, q, [&](size_t c, auto lanes) {
     const VF v = values(c, lanes);
     poison = hn::Or(poison, Poison(v));
     const VF rounded = hn::Add(hn::Min(hn::Max(hn::Mul(v, factor), lowest), highest), bias);
-    lanes.Store(hn::DemoteTo(du8, hn::Add(hn::BitCast(di, rounded), offset)), du8, q + c);
+    return hn::Add(hn::BitCast(di, rounded), offset);
   });
   return IsClean(poison) ? row : NotFinite(n, q);
 }
@@ -302,23 +341,53 @@ void GeluErfRow(float* x, size_t n) {
 
 constexpr float kLog2E = 1.44269504f;
 
-// 2^x for x <= 127; below -125 it is taken there, above the smallest normal number. x = k + r, |r| <= 1/2, and
-// 2^r = 1 + r P(r) with P of degree 4 of least relative error, 9.2e-8; with rounding below 2e-7.
-HWY_INLINE VF Exp2(VF x) {
+// p 2^k of a whole k in [-125, 127], which is also in the last places of `biased` = k + kRoundingBias.
+HWY_INLINE VF TimesPowerOfTwo(VF p, VF k, VF biased) {
+#if HWY_TARGET == HWY_AVX3
+  return VF{_mm512_scalef_ps(p.raw, k.raw)};
+#else
   const DF d;
   const DI di;
-  x = hn::Max(hn::Set(d, -125.0f), x);  // in this order x86 keeps a NaN in x
-  const VF biased = hn::Add(x, hn::Set(d, kRoundingBias));
-  const VF r = hn::Sub(x, hn::Sub(biased, hn::Set(d, kRoundingBias)));
-  VF p = hn::Set(d, 0.0013264727f);
-  p = hn::MulAdd(p, r, hn::Set(d, 0.009671513f));
-  p = hn::MulAdd(p, r, hn::Set(d, 0.055507336f));
-  p = hn::MulAdd(p, r, hn::Set(d, 0.24022242f));
-  p = hn::MulAdd(p, r, hn::Set(d, 0.693147f));
-  p = hn::MulAdd(p, r, hn::Set(d, 1.0f));
-  // k in the last places, moved into the exponent; the bias's own bits fall off.
+  // Moved into the exponent; the bias's own bits fall off.
   const auto power = hn::Add(hn::ShiftLeft<23>(hn::BitCast(di, biased)), hn::Set(di, 127 << 23));
   return hn::Mul(p, hn::BitCast(d, power));
+#endif
+}
+
+// 2^x for x <= 127; below -125 it is taken there, above the smallest normal number. x = k + r, |r| <= 1/2;
+// polynomial(r) is 2^r.
+template <class F>
+HWY_INLINE VF Exp2(VF x, const F& polynomial) {
+  const DF d;
+  x = hn::Max(hn::Set(d, -125.0f), x);  // in this order x86 keeps a NaN in x
+  const VF biased = hn::Add(x, hn::Set(d, kRoundingBias));
+  const VF k = hn::Sub(biased, hn::Set(d, kRoundingBias));
+  return TimesPowerOfTwo(polynomial(hn::Sub(x, k)), k, biased);
+}
+
+// 1 + r P(r) with P of degree 4 of least relative error, 9.2e-8; with rounding below 2e-7.
+HWY_INLINE VF Exp2(VF x) {
+  return Exp2(x, [](VF r) {
+    const DF d;
+    VF p = hn::Set(d, 0.0013264727f);
+    p = hn::MulAdd(p, r, hn::Set(d, 0.009671513f));
+    p = hn::MulAdd(p, r, hn::Set(d, 0.055507336f));
+    p = hn::MulAdd(p, r, hn::Set(d, 0.24022242f));
+    p = hn::MulAdd(p, r, hn::Set(d, 0.693147f));
+    return hn::MulAdd(p, r, hn::Set(d, 1.0f));
+  });
+}
+
+// The same with P of degree 3, 2.9e-6: enough where 15 bits are kept.
+HWY_INLINE VF ShortExp2(VF x) {
+  return Exp2(x, [](VF r) {
+    const DF d;
+    VF p = hn::Set(d, 0.009582853f);
+    p = hn::MulAdd(p, r, hn::Set(d, 0.055906426f));
+    p = hn::MulAdd(p, r, hn::Set(d, 0.24024099f));
+    p = hn::MulAdd(p, r, hn::Set(d, 0.69312418f));
+    return hn::MulAdd(p, r, hn::Set(d, 1.0f));
+  });
 }
 
 // 0.5 (1 + tanh z) = 1 / (1 + exp(-2 z)).
@@ -372,6 +441,119 @@ float ExpRow(float* x, float scale, size_t n) {
     const VF e = lanes.ZeroUnused(Exp2(hn::Mul(below, hn::Set(d, scale * kLog2E))));
     lanes.Store(e, d, x + c);
     return hn::Add(sums, e);
+  });
+}
+
+// q[c] = round_half_even(x[c] * factor) of a row, |q| < 32768; of a NaN 0.
+HWY_INLINE void RoundRowToS16(const float* x, float factor, size_t n, int16_t* q) {
+  const DF d;
+  const DI di;
+  const hn::Rebind<int16_t, DI> d16_half;
+  const VF factors = hn::Set(d, factor), bias = hn::Set(d, kRoundingBias);
+  const auto bias_bits = hn::BitCast(di, bias);
+  const auto rounded = [&](size_t c, auto lanes) {
+    return hn::BitCast(di, hn::MulAdd(lanes.Load(d, x + c), factors, bias));
+  };
+  size_t c = 0;
+#if HWY_TARGET != HWY_SCALAR
+  // Two vectors at a time: the lower halves of the sums' bits are the integers.
+  const hn::Repartition<int16_t, DI> d16;
+  for (; c + 2 * kLanes <= n; c += 2 * kLanes) {
+    const auto low = hn::BitCast(d16, rounded(c, Whole())), high = hn::BitCast(d16, rounded(c + kLanes, Whole()));
+    hn::StoreU(hn::ConcatEven(d16, high, low), d16, q + c);
+  }
+#endif
+  const auto store = [&](size_t at, auto lanes) {
+    lanes.Store(hn::DemoteTo(d16_half, hn::Sub(rounded(at, lanes), bias_bits)), d16_half, q + at);
+  };
+  for (; c + kLanes <= n; c += kLanes) store(c, Whole());
+  if (c < n) store(c, Part{n - c});
+}
+
+// The largest of a row's absolute values, as bits: NaN and infinity are above all others.
+HWY_INLINE int32_t MaxAbsBits(const float* x, size_t n) {
+  const DF d;
+  const DI di;
+  auto max = hn::Zero(di);
+  ForEachVector(n, [&](size_t c, auto lanes) { max = hn::Max(max, hn::BitCast(di, hn::Abs(lanes.Load(d, x + c)))); });
+  return hn::GetLane(hn::MaxOfLanes(di, max));
+}
+
+void QuantizeHeadsS16(const float* x, size_t num_heads, size_t head_dim, float limit, int16_t* q, float* scales,
+                      size_t scale_stride) {
+  for (size_t h = 0; h < num_heads; ++h, x += head_dim, q += head_dim) {
+    const float max = std::bit_cast<float>(MaxAbsBits(x, head_dim));
+    const float scale = max * (1.0f / limit);
+    const bool is_finite = max <= std::numeric_limits<float>::max();
+    if (!is_finite || scale < 1e-30f) {
+      scales[h * scale_stride] = is_finite ? 1.0f : std::numeric_limits<float>::quiet_NaN();
+      std::memset(q, 0, head_dim * sizeof(*q));
+      continue;
+    }
+    scales[h * scale_stride] = scale;
+    RoundRowToS16(x, limit / max, head_dim, q);
+  }
+}
+
+void InterleaveRowS16(const int16_t* a, const int16_t* b, size_t n, int16_t* pairs) {
+  const hn::Rebind<uint16_t, DI> du16;
+  const hn::Rebind<uint32_t, DI> du32;
+  ForEachVector(n, [&](size_t c, auto lanes) {
+    const auto low = hn::PromoteTo(du32, lanes.Load(du16, reinterpret_cast<const uint16_t*>(a + c)));
+    const auto high = hn::PromoteTo(du32, lanes.Load(du16, reinterpret_cast<const uint16_t*>(b + c)));
+    lanes.Store(hn::Or(low, hn::ShiftLeft<16>(high)), du32, reinterpret_cast<uint32_t*>(pairs + 2 * c));
+  });
+}
+
+// Scores of a row, before the query's scale, in place of their integers. Returns the largest.
+HWY_INLINE float ScaleScores(const float* keys, size_t n, int32_t* scores, float* scaled) {
+  const DF d;
+  const DI di;
+  VF max = hn::Set(d, -std::numeric_limits<float>::infinity());
+  ForEachVector(n, [&](size_t c, auto lanes) {
+    const VF score = hn::Mul(hn::ConvertTo(d, lanes.Load(di, scores + c)), lanes.Load(d, keys + c));
+    lanes.Store(score, d, scaled + c);
+    max = hn::Max(lanes.OnlyUsed(score, max), max);
+  });
+  return hn::GetLane(hn::MaxOfLanes(d, max));
+}
+
+// Weights of a row in place of its scores. Returns the sum of e.
+HWY_INLINE float WeighScores(const float* values, float query, float max, size_t n, float* row) {
+  const DF d;
+  const VF factor = hn::Set(d, query * kLog2E);
+  const VF scaled_max = hn::Mul(hn::Set(d, max), factor);
+  return SumRow(n, [&](size_t c, auto lanes, VF sums) {
+    const VF below = hn::MulSub(lanes.Load(d, row + c), factor, scaled_max);
+    const VF e = lanes.ZeroUnused(ShortExp2(below));
+    lanes.Store(hn::Mul(e, lanes.Load(d, values + c)), d, row + c);
+    return hn::Add(sums, e);
+  });
+}
+
+// Step by step over all rows, not row by row: the ends of a row's steps wait for each other, other rows need not.
+void SoftmaxS16Rows(const SoftmaxS16& s) {
+  float max[kMaxSoftmaxRows], sums[kMaxSoftmaxRows];
+  float* const scaled = reinterpret_cast<float*>(s.scores);  // only vector instructions read and write it
+  const float max_value = std::bit_cast<float>(MaxAbsBits(s.values, s.n));
+  for (size_t r = 0; r < s.rows; ++r) max[r] = ScaleScores(s.keys, s.n, s.scores + r * s.n, scaled + r * s.n);
+  for (size_t r = 0; r < s.rows; ++r) {
+    sums[r] = WeighScores(s.values, s.queries[r], max[r], s.n, scaled + r * s.n);
+  }
+  for (size_t r = 0; r < s.rows; ++r) {
+    const float by_sum = kSoftmaxS16Sum / sums[r];
+    const float to_integers = (by_sum < 32767.0f ? by_sum : 32767.0f) / max_value;
+    RoundRowToS16(scaled + r * s.n, to_integers, s.n, s.p + r * s.p_stride);
+    s.factors[r] = 1.0f / (to_integers * sums[r]);
+  }
+}
+
+void ScaleS32Row(const int32_t* x, float factor, size_t n, float* y) {
+  const DF d;
+  const DI di;
+  const VF f = hn::Set(d, factor);
+  ForEachVector(n, [&](size_t c, auto lanes) {
+    lanes.Store(hn::Mul(hn::ConvertTo(d, lanes.Load(di, x + c)), f), d, y + c);
   });
 }
 
@@ -437,7 +619,9 @@ void Transpose(const float* src, size_t src_stride, size_t rows, size_t cols, fl
   }
 #endif
   for (size_t r = 0; r < rows; ++r) {
-    for (size_t c = r < whole_rows ? whole_cols : 0; c < cols; ++c) dst[c * dst_stride + r] = src[r * src_stride + c];
+    for (size_t c = r < whole_rows ? whole_cols : 0; c < cols; ++c) {
+      std::memcpy(dst + c * dst_stride + r, src + r * src_stride + c, sizeof(float));  // bits of whatever type
+    }
   }
 }
 
@@ -456,7 +640,12 @@ void Transpose(const float* src, size_t src_stride, size_t rows, size_t cols, fl
     .f16_to_f32_row = F16ToF32Row,
     .f32_to_f16_row = F32ToF16Row,
     .transpose = Transpose,
+    .quantize_heads_s16 = QuantizeHeadsS16,
+    .interleave_row_s16 = InterleaveRowS16,
+    .softmax_s16 = SoftmaxS16Rows,
+    .scale_s32_row = ScaleS32Row,
     .gemm_f32 = nullptr,
+    .gemm_s16 = nullptr,
     .gemm_f32_panel_cols = 0,
     .gemm_bf16 = nullptr,
     .f32_to_bf16_row = nullptr,

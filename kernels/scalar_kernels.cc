@@ -1,8 +1,10 @@
 #include "kernels/scalar_kernels.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 namespace octet::kernels {
@@ -139,8 +141,57 @@ void F16ToF32Row(const uint16_t* x, size_t n, float* y) {
 
 void Transpose(const float* src, size_t src_stride, size_t rows, size_t cols, float* dst, size_t dst_stride) {
   for (size_t c = 0; c < cols; ++c) {
-    for (size_t r = 0; r < rows; ++r) dst[c * dst_stride + r] = src[r * src_stride + c];
+    for (size_t r = 0; r < rows; ++r) std::memcpy(dst + c * dst_stride + r, src + r * src_stride + c, sizeof(float));
   }
+}
+
+void QuantizeHeadsS16(const float* x, size_t num_heads, size_t head_dim, float limit, int16_t* q, float* scales,
+                      size_t scale_stride) {
+  for (size_t h = 0; h < num_heads; ++h, x += head_dim, q += head_dim) {
+    float max = 0;
+    bool finite = true;
+    for (size_t c = 0; c < head_dim; ++c) {
+      max = std::max(max, std::abs(x[c]));
+      finite = finite && std::isfinite(x[c]);
+    }
+    const bool usable = finite && max * (1.0f / limit) >= 1e-30f;
+    scales[h * scale_stride] = !finite ? std::numeric_limits<float>::quiet_NaN() : usable ? max * (1.0f / limit) : 1.0f;
+    const float factor = usable ? limit / max : 0.0f;
+    for (size_t c = 0; c < head_dim; ++c) {
+      // Rounded once, by the addition of a power of two whose last place is 1 (kernels' bias).
+      q[c] = usable ? static_cast<int16_t>(std::fma(x[c], factor, 12582912.0f) - 12582912.0f) : int16_t{0};
+    }
+  }
+}
+
+void InterleaveRowS16(const int16_t* a, const int16_t* b, size_t n, int16_t* pairs) {
+  for (size_t c = 0; c < n; ++c) {
+    pairs[2 * c] = a[c];
+    pairs[2 * c + 1] = b[c];
+  }
+}
+
+void SoftmaxS16Rows(const SoftmaxS16& s) {
+  int32_t max_bits = 0;  // a NaN's are above those of all numbers
+  for (size_t j = 0; j < s.n; ++j) max_bits = std::max(max_bits, std::bit_cast<int32_t>(s.values[j]));
+  const float max_value = std::bit_cast<float>(max_bits);
+  for (size_t r = 0; r < s.rows; ++r) {
+    const auto score = [&](size_t j) { return static_cast<float>(s.scores[r * s.n + j]) * s.keys[j]; };
+    float max = -std::numeric_limits<float>::infinity(), sum = 0;
+    for (size_t j = 0; j < s.n; ++j) max = std::max(max, score(j));
+    const auto e = [&](size_t j) { return std::exp((score(j) - max) * s.queries[r]); };
+    for (size_t j = 0; j < s.n; ++j) sum += e(j);
+    const float to_integers = std::min(32767.0f, kSoftmaxS16Sum / sum) / max_value;
+    s.factors[r] = 1.0f / (to_integers * sum);
+    for (size_t j = 0; j < s.n; ++j) {
+      const float rounded = std::nearbyint(e(j) * s.values[j] * to_integers);
+      s.p[r * s.p_stride + j] = std::isnan(rounded) ? int16_t{0} : static_cast<int16_t>(rounded);
+    }
+  }
+}
+
+void ScaleS32Row(const int32_t* x, float factor, size_t n, float* y) {
+  for (size_t c = 0; c < n; ++c) y[c] = static_cast<float>(x[c]) * factor;
 }
 
 void GemmF32Scalar(const GemmF32& g) {
@@ -151,6 +202,20 @@ void GemmF32Scalar(const GemmF32& g) {
       const float a = g.a[r * g.lda + k];
       const float* b = g.b + k * g.ldb;
       for (size_t j = 0; j < g.cols; ++j) c[j] += a * b[j];
+    }
+  }
+}
+
+void GemmS16Scalar(const GemmS16& g) {
+  const auto half = [](int32_t pair, int index) { return std::bit_cast<std::array<int16_t, 2>>(pair)[index]; };
+  for (size_t r = 0; r < g.rows; ++r) {
+    for (size_t j = 0; j < g.cols; ++j) {
+      int32_t sum = 0;
+      for (size_t k = 0; k < g.depth; ++k) {
+        const int32_t a = g.a[r * g.lda + k], b = g.b[k * g.ldb + j];
+        sum += half(a, 0) * half(b, 0) + half(a, 1) * half(b, 1);
+      }
+      g.c[r * g.ldc + j] = sum;
     }
   }
 }
@@ -200,7 +265,12 @@ const KernelTable& ScalarKernels() {
       .f16_to_f32_row = F16ToF32Row,
       .f32_to_f16_row = F32ToF16Row,
       .transpose = Transpose,
+      .quantize_heads_s16 = QuantizeHeadsS16,
+      .interleave_row_s16 = InterleaveRowS16,
+      .softmax_s16 = SoftmaxS16Rows,
+      .scale_s32_row = ScaleS32Row,
       .gemm_f32 = GemmF32Scalar,
+      .gemm_s16 = GemmS16Scalar,
       .gemm_f32_panel_cols = 64,
       .gemm_bf16 = GemmBf16Scalar,
       .f32_to_bf16_row = F32ToBf16Row,

@@ -30,9 +30,11 @@ inline size_t NextTileRows(size_t left, size_t max_rows) {
 // instructions anywhere, even to store a few pointers.
 const KernelTable& SimdRowKernels(Isa isa);  // products are null
 void (*SimdGemmF32(Isa isa))(const GemmF32&);
+void (*SimdGemmS16(Isa isa))(const GemmS16&);
 size_t SimdGemmF32PanelCols(Isa isa);
 void (*SimdGemmS16S8(Isa isa))(const GemmS16S8&);
-// Needs a machine at kAvx512Bf16 only when the kernels run.
+// These need a machine at kAvx512Vnni and kAvx512Bf16 only when the kernels run.
+void (*VnniGemmS16())(const GemmS16&);
 void FillGemmBf16(KernelTable* table);
 
 }  // namespace octet::kernels

@@ -149,6 +149,15 @@ absl::Status CheckActivationRange(const EncoderState& encoder) {
 
 }  // namespace
 
+kernels::AttentionKind AttentionKindOf(const EncoderConfig& config, Precision precision) {
+  return precision == Precision::kInt8 && config.head_dim() % 2 == 0 ? kernels::AttentionKind::kS16
+                                                                     : kernels::AttentionKind::kF32;
+}
+
+kernels::AttentionShape AttentionShapeOf(const EncoderConfig& config) {
+  return {.num_heads = config.num_heads, .head_dim = config.head_dim()};
+}
+
 LinearKind LinearKindOf(Precision precision) {
   switch (precision) {
     case Precision::kInt8:
@@ -205,8 +214,7 @@ absl::StatusOr<EncoderMemory> EstimateEncoderMemory(const EncoderConfig& config,
   const uint64_t element_bytes = options.precision == Precision::kF32 ? sizeof(float) : sizeof(uint16_t);
   return EncoderMemory{.weight_bytes = weight_bytes + config.num_layers * 2 * norm_bytes,
                        .embedding_bytes = embedding_rows * hidden * element_bytes,
-                       .arena_bytes = EncoderWorkspace::Bytes(config, WidestKind(config, options),
-                                                              options.max_batch_tokens, options.num_threads)};
+                       .arena_bytes = EncoderWorkspace::Bytes(config, options, options.num_threads)};
 }
 
 }  // namespace octet::model

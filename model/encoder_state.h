@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/aligned_buffer.h"
+#include "kernels/attention.h"
 #include "kernels/kernel_table.h"
 #include "kernels/linear.h"
 #include "model/encoder.h"
@@ -18,6 +19,10 @@ namespace octet::model {
 kernels::LinearKind LinearKindOf(Precision precision);
 // The kind of the model's linear layers whose input takes the most memory.
 kernels::LinearKind WidestKind(const EncoderConfig& config, const EncoderOptions& options);
+
+// Attention of int8 models is in 16-bit integers, unless a head's size is odd.
+kernels::AttentionKind AttentionKindOf(const EncoderConfig& config, Precision precision);
+kernels::AttentionShape AttentionShapeOf(const EncoderConfig& config);
 
 // Rows of vectors looked up by index. F32, or binary16 where int8 or BF16 arithmetic follows anyway: half
 // the memory, and its rounding (2^-11) is far below theirs (docs/decisions/0002).

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/aligned_buffer.h"
+#include "kernels/attention.h"
 #include "kernels/linear.h"
 #include "kernels/thread_team.h"
 #include "model/encoder_config.h"
@@ -21,17 +22,8 @@
 
 namespace octet::model {
 
+struct EncoderOptions;
 struct EncoderState;
-
-// What attention reads of a whole text. Two of them take turns: a layer reads one while its successor's is
-// being written.
-struct KeysAndValues {
-  KeysAndValues(size_t max_tokens, size_t hidden_dim);
-
-  size_t k_stride;                    // elements between rows of k_transposed
-  AlignedBuffer<float> k_transposed;  // [hidden_dim, k_stride]
-  AlignedBuffer<float> v;             // [max_tokens, hidden_dim]
-};
 
 // Buffers of one thread for one row block.
 struct ThreadScratch {
@@ -41,8 +33,8 @@ struct ThreadScratch {
   kernels::InputBlock wide;    // input of the layer that takes intermediate_dim values
   kernels::OutputBlock product;
   AlignedBuffer<float> row;              // [max(3 * hidden_dim, intermediate_dim)]
-  AlignedBuffer<float> block;            // [kMaxBlockRows, hidden_dim]: attention's output, then new keys
-  AlignedBuffer<float> attention;        // kernels::AttentionScratchSize
+  AlignedBuffer<float> block;            // [kMaxBlockRows, hidden_dim]: attention's output, then new keys and values
+  AlignedBuffer<float> attention;        // KeysAndValues::AttendScratch
   std::optional<ValueRange> text_range;  // of the inputs being prepared, where a text has one range (TextRangePass)
   ValueRange* seen_ranges = nullptr;     // RangeHistory::seen, where there is a history
   PhaseMeter meter;
@@ -54,8 +46,7 @@ class EncoderWorkspace {
   EncoderWorkspace(const EncoderState& encoder, kernels::ThreadTeam* team);
 
   // Bytes that a workspace of this encoder holds, by arithmetic; no overflow for checked configurations.
-  static uint64_t Bytes(const EncoderConfig& config, kernels::LinearKind kind, uint64_t max_batch_tokens,
-                        int num_threads);
+  static uint64_t Bytes(const EncoderConfig& config, const EncoderOptions& options, int num_threads);
 
   // Rows of a block, 1..kernels::kMaxBlockRows, instead of the computed number. Results do not depend on
   // it; tests show that. 0 = computed.
@@ -83,7 +74,8 @@ class EncoderWorkspace {
   LinearInputObserver* observer_ = nullptr;
   AlignedBuffer<float> x_;  // [max_batch_tokens, hidden_dim]: the residual stream
   AlignedBuffer<float> q_;  // [max_batch_tokens, hidden_dim]
-  KeysAndValues keys_values_[2];
+  // What attention reads of a whole text. Two take turns: a layer reads one while its successor's is being written.
+  std::unique_ptr<kernels::KeysAndValues> keys_values_[2];
   std::vector<std::unique_ptr<ThreadScratch>> threads_;
   std::unique_ptr<RangeHistory> history_;          // of ActivationRange::kMovingAverage
   std::vector<std::atomic<uint32_t>> next_block_;  // one per phase

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "kernels/attention.h"
 #include "model/encoder_state.h"
 #include "model/encoder_workspace.h"
 
@@ -81,7 +80,7 @@ void PassSteps::SetInput(size_t layer_idx, LinearSlot slot, size_t r, const floa
 
 void PassSteps::PrepareAttention(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const {
   const EncoderLayer& layer = encoder_.layers[layer_idx];
-  KeysAndValues& kv = ws_.keys_values_[layer_idx % 2];
+  kernels::KeysAndValues& keys_values = *ws_.keys_values_[layer_idx % 2];
   s.meter.Enter(Phase::kQuantize);
   StartInput(layer_idx, LinearSlot::kQueryKeyValue, s.narrow, s);
   for (size_t r = 0; r < block.size; ++r) {
@@ -94,33 +93,23 @@ void PassSteps::PrepareAttention(size_t layer_idx, const RowBlock& block, Thread
   for (size_t r = 0; r < block.size; ++r) {
     layer.query_key_value->FinishRow(s.narrow, s.product, r, qkv);
     std::copy_n(qkv, hidden_, q(block.begin + r));
-    std::copy_n(qkv + hidden_, hidden_, s.block.data() + r * hidden_);
-    std::copy_n(qkv + 2 * hidden_, hidden_, kv.v.data() + (block.begin + r) * hidden_);
+    keys_values.StoreRow(block.begin, r, qkv + hidden_, qkv + 2 * hidden_, s.block.span());
   }
-  encoder_.kernels().transpose(s.block.data(), hidden_, block.size, hidden_, kv.k_transposed.data() + block.begin,
-                               kv.k_stride);
+  keys_values.StoreBlock(block.begin, block.size, s.block.span());
 }
 
 void PassSteps::Attend(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const {
   s.meter.Enter(Phase::kAttention);
-  const KeysAndValues& kv = ws_.keys_values_[layer_idx % 2];
-  const kernels::AttentionShape shape{encoder_.config.num_heads, encoder_.config.head_dim()};
   size_t row = block.begin;
   for (size_t text = TextOfRow(row); row < block.begin + block.size; ++text) {
     const size_t start = batch_.starts[text];
     const size_t end = std::min<size_t>(batch_.starts[text + 1], block.begin + block.size);
-    kernels::Attend(encoder_.kernels(), shape,
-                    {.q = q(row),
-                     .q_stride = hidden_,
-                     .k_transposed = kv.k_transposed.data() + start,
-                     .k_stride = kv.k_stride,
-                     .v = kv.v.data() + start * hidden_,
-                     .v_stride = hidden_,
-                     .out = s.block.data() + (row - block.begin) * hidden_,
-                     .out_stride = hidden_,
-                     .num_queries = end - row,
-                     .text_tokens = batch_.starts[text + 1] - start},
-                    s.attention.span());
+    ws_.keys_values_[layer_idx % 2]->Attend({.q = q(row),
+                                             .out = s.block.data() + (row - block.begin) * hidden_,
+                                             .num_queries = end - row,
+                                             .text_begin = start,
+                                             .text_tokens = batch_.starts[text + 1] - start},
+                                            s.attention.span());
     row = end;
   }
 }

@@ -29,7 +29,7 @@ class PassSteps {
 
   // x = LayerNorm(word + position + token type)
   void Embed(const RowBlock& block, ThreadScratch& s) const;
-  // q, k, v = x W + b; k is stored transposed, as attention reads it.
+  // q, k, v = x W + b; k and v are stored as attention reads them.
   void PrepareAttention(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const;
   // s.block = attention of the block's rows, text by text.
   void Attend(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const;

@@ -15,6 +15,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
 import adapters  # noqa: E402
+import no_amx  # noqa: E402
 import report  # noqa: E402
 import workloads  # noqa: E402
 from adapters.base import model_config  # noqa: E402
@@ -308,6 +309,7 @@ def main():
     ap.add_argument("--exec-outside", dest="outside_execs", action="append", default=[], metavar="NAME=COMMAND",
                     help="the same, timed by the harness instead of by the program")
     ap.add_argument("--threads", type=int, default=2)
+    ap.add_argument("--no-amx", action="store_true", help="all peers as on a processor without AMX (no_amx.py)")
     ap.add_argument("--cpus", help="CPU list to pin to (default: the first --threads CPUs allowed)")
     ap.add_argument("--nice", type=int, default=0, help="niceness of the peers, for smoke runs on a busy machine")
     ap.add_argument("--quick", action="store_true", help="few repetitions, 64 texts in W4")
@@ -356,11 +358,13 @@ def main():
     a.min_rounds = a.min_rounds or (2 if quick else 5)
     a.cpus = a.cpus or ",".join(map(str, sorted(os.sched_getaffinity(0))[:a.threads]))
 
+    if a.no_amx:
+        no_amx.refuse_tiles()
     # So that "finally" ends the workers.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     run = Run(a)
     run.record(kind="run", time=time.strftime("%Y-%m-%dT%H:%M:%S%z"), machine=machine(), python=platform.python_version(),
-               peers=a.peers, models=a.models, workloads=a.workloads, threads=a.threads, cpus=a.cpus,
+               peers=a.peers, models=a.models, workloads=a.workloads, threads=a.threads, cpus=a.cpus, no_amx=a.no_amx,
                quick=quick, rounds=a.rounds, slice_ms=a.slice_ms, budget_s=a.budget_s)
     try:
         for m in a.models:

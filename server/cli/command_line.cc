@@ -63,10 +63,10 @@ int Fail(const absl::Status& status, int exit_code) {
 int RunCommandLine(int argc, const char* const* argv) {
   CLI::App app("octet: text encoders served over gRPC, in int8 on ordinary CPUs", "octet");
   app.require_subcommand(1);
-  app.footer(kExitCodesHelp);
   app.set_help_flag("-h,--help", "Say how to use octet or one of its commands");
   CommandBody chosen;
   for (const auto add : kCommands) add(app, &chosen);
+  app.footer(kExitCodesHelp);  // last: commands that come later would inherit it
   for (CLI::App* command : app.get_subcommands({})) command->footer(command->get_footer() + kExitCodesHelp);
   try {
     app.parse(argc, argv);

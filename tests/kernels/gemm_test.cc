@@ -64,6 +64,54 @@ TEST_P(GemmTest, F32RowHasTheSameBitsAloneAndInAnyPlace) {
   }
 }
 
+TEST_P(GemmTest, S16IsExactForEveryTileTail) {
+  constexpr size_t kPairs = 19;
+  const auto pairs = [](size_t size, uint32_t seed, int limit) {
+    const auto halves = RandomInts<int16_t>(2 * size, seed, -limit, limit);
+    std::vector<int32_t> words(size);
+    std::memcpy(words.data(), halves.data(), size * sizeof(int32_t));
+    return words;
+  };
+  for (size_t rows = 1; rows <= 26; ++rows) {
+    for (size_t cols = 1; cols <= 131; cols += (cols < 70 ? 1 : 13)) {
+      // 2 * 19 products of up to 7400^2 fit s32, just.
+      const auto a = pairs(rows * kPairs, 1, 7400), b = pairs(kPairs * cols, 2, 7400);
+      std::vector<int32_t> expected(rows * cols + 1, 9), actual(rows * cols + 1, 9);
+      GemmS16 g{.a = a.data(),
+                .lda = kPairs,
+                .b = b.data(),
+                .ldb = cols,
+                .c = expected.data(),
+                .ldc = cols,
+                .rows = rows,
+                .cols = cols,
+                .depth = kPairs};
+      ScalarKernels().gemm_s16(g);
+      g.c = actual.data();
+      kernels_.gemm_s16(g);
+      ASSERT_EQ(actual, expected) << rows << "x" << cols;  // the element past the end included
+    }
+  }
+}
+
+TEST_P(GemmTest, S16DoesNotSaturate) {
+  // Two products of 32767^2 are as much as s32 holds, and every pair could be the most that an instruction adds.
+  constexpr size_t kCols = 40;
+  const auto word = [](int16_t x, int16_t y) {
+    const int16_t halves[] = {x, y};
+    int32_t pair;
+    std::memcpy(&pair, halves, sizeof(pair));
+    return pair;
+  };
+  for (const int16_t sign : {int16_t{1}, int16_t{-1}}) {
+    const int32_t a = word(32767, 32767);
+    const std::vector<int32_t> b(kCols, word(static_cast<int16_t>(sign * 32767), static_cast<int16_t>(sign * 32767)));
+    std::vector<int32_t> c(kCols);
+    kernels_.gemm_s16({&a, 1, b.data(), kCols, c.data(), kCols, 1, kCols, 1});
+    for (const int32_t sum : c) ASSERT_EQ(sum, sign * 2 * 32767 * 32767);
+  }
+}
+
 TEST_P(GemmTest, Bf16MatchesReferenceForEveryTileTail) {
   if (kernels_.gemm_bf16 == nullptr) GTEST_SKIP() << "no BF16 at this level";
   constexpr size_t kDepth = 38;

@@ -196,6 +196,73 @@ float SumInSixteenLanes(const std::vector<float>& x) {
   return lanes[0];
 }
 
+TEST_P(RowKernelsTest, QuantizeHeadsS16IsBitEqualForEveryHeadSize) {
+  constexpr size_t kHeads = 3, kStride = 2;
+  for (size_t head_dim = 1; head_dim <= kMaxCols; ++head_dim) {
+    for (const float limit : {2047.0f, 8191.0f, 32767.0f}) {
+      auto x = RandomFloats(kHeads * head_dim, static_cast<uint32_t>(head_dim), 3);
+      for (const float special : {0.0f, 1e-35f, kNan, kInfinity, -kInfinity, 3e38f}) {
+        std::fill_n(x.begin() + static_cast<ptrdiff_t>(head_dim), std::min<size_t>(head_dim, 7), special);
+        if (special == 0 || special == 1e-35f) std::fill_n(x.begin() + static_cast<ptrdiff_t>(head_dim), head_dim, special);
+        std::vector<int16_t> expected(x.size() + 1, 77), actual(x.size() + 1, 77);
+        std::vector<float> want(kHeads * kStride, 5), got(kHeads * kStride, 5);
+        reference_.quantize_heads_s16(x.data(), kHeads, head_dim, limit, expected.data(), want.data(), kStride);
+        kernels_.quantize_heads_s16(x.data(), kHeads, head_dim, limit, actual.data(), got.data(), kStride);
+        ASSERT_EQ(actual, expected) << head_dim << " " << limit << " " << special;
+        for (size_t i = 0; i < want.size(); ++i) {
+          ASSERT_TRUE(got[i] == want[i] || (std::isnan(got[i]) && std::isnan(want[i]))) << got[i] << " " << want[i];
+        }
+      }
+    }
+  }
+}
+
+TEST_P(RowKernelsTest, InterleaveRowS16AndScaleS32RowAreBitEqual) {
+  for (size_t cols = 1; cols <= kMaxCols; ++cols) {
+    const auto a = RandomInts<int16_t>(cols, 1, -32768, 32767), b = RandomInts<int16_t>(cols, 2, -32768, 32767);
+    std::vector<int16_t> expected(2 * cols + 1, 77), actual(2 * cols + 1, 77);
+    reference_.interleave_row_s16(a.data(), b.data(), cols, expected.data());
+    kernels_.interleave_row_s16(a.data(), b.data(), cols, actual.data());
+    EXPECT_EQ(actual, expected);
+    const auto sums = RandomInts<int32_t>(cols, 3, -2000000000, 2000000000);
+    std::vector<float> want(cols + 1, 7), got(cols + 1, 7);
+    reference_.scale_s32_row(sums.data(), 0.37f, cols, want.data());
+    kernels_.scale_s32_row(sums.data(), 0.37f, cols, got.data());
+    EXPECT_EQ(got, want);
+  }
+}
+
+TEST_P(RowKernelsTest, SoftmaxS16IsNearTheReference) {
+  for (size_t n = 1; n <= kMaxCols; ++n) {
+    constexpr size_t kRows = 5;
+    const size_t stride = n + 2;
+    auto scores = RandomInts<int32_t>(kRows * n, 1, -300000, 300000);
+    auto keys = RandomFloats(n, 2), values = RandomFloats(n, 3);
+    for (size_t j = 0; j < n; ++j) {
+      keys[j] = 1e-3f * std::exp(keys[j]);
+      values[j] = std::exp(values[j]);
+    }
+    const std::vector<float> queries{0.01f, 0.001f, 0.1f, 1e-6f, 0.03f};  // flat ones and peaks
+    std::vector<int16_t> expected(kRows * stride, 77), actual(kRows * stride, 77);
+    std::vector<float> want(kRows), got(kRows);
+    auto copy = scores;
+    reference_.softmax_s16({copy.data(), queries.data(), keys.data(), values.data(), kRows, n, expected.data(), stride,
+                            want.data()});
+    kernels_.softmax_s16({scores.data(), queries.data(), keys.data(), values.data(), kRows, n, actual.data(), stride,
+                          got.data()});
+    for (size_t r = 0; r < kRows; ++r) {
+      // exp to 4e-6 and sums of up to 130 roundings; a weight is off by that and by one where it is rounded.
+      EXPECT_NEAR(got[r] / want[r], 1, 3e-5) << n << " row " << r;
+      int64_t sum = 0;
+      for (size_t j = 0; j < stride; ++j) {
+        ASSERT_NEAR(actual[r * stride + j], expected[r * stride + j], j < n ? 2 : 0) << n << " row " << r;
+        if (j < n) sum += actual[r * stride + j];
+      }
+      EXPECT_LE(sum, static_cast<int64_t>(kSoftmaxS16Sum) + static_cast<int64_t>(n));
+    }
+  }
+}
+
 TEST_P(RowKernelsTest, ExpRowSumsInSixteenLanes) {
   if (GetParam() == Isa::kScalar) GTEST_SKIP() << "SKIPPED: the reference sums in order";
   for (size_t cols = 1; cols <= kMaxCols; ++cols) {

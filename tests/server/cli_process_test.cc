@@ -127,6 +127,16 @@ TEST(CheckConfigTest, C2NamesBothNumbers) {
   EXPECT_THAT(process.err(), HasSubstr("limits.max_batch_tokens: 64, but model \"m\" takes texts of 256"));
 }
 
+TEST(HelpTest, EveryCommandSaysItsExitCodesOnce) {
+  for (const std::string command : {"serve", "embed", "bench", "evaluate", "version", ""}) {
+    Process process(command.empty() ? std::vector<std::string>{"--help"} : std::vector<std::string>{command, "--help"});
+    EXPECT_EQ(process.Wait(), 0);
+    const size_t at = process.out().find("Exit codes:");
+    EXPECT_NE(at, std::string::npos) << command;
+    EXPECT_EQ(process.out().find("Exit codes:", at + 1), std::string::npos) << command;
+  }
+}
+
 TEST(VersionTest, IsJson) {
   Process process({"version", "--json"});
   EXPECT_EQ(process.Wait(), 0);

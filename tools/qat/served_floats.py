@@ -1,11 +1,13 @@
-"""The f32 steps between octet's int8 linear layers, bit for bit, in PyTorch: LayerNorm, softmax, attention, GELU.
+"""The steps between octet's int8 linear layers, bit for bit, in PyTorch: LayerNorm, softmax, attention, GELU.
 
 PyTorch takes the same sums in another order and has other polynomials. That moves last bits only, but a value at the
 edge between two integers then falls to the other side, and after a few layers most roundings differ
 (docs/quantization.md). `use_served_floats_` gives a model of bert.py octet's orders and polynomials
-(kernels/row_kernels_simd.cc, kernels/gemm_f32_simd.cc; the same at every vector level), for checks: slow, one text
+(kernels/row_kernels_simd.cc, kernels/attention_s16.cc; the same at every vector level), for checks: slow, one text
 a batch, no gradients.
 """
+import math
+
 import torch
 from torch import nn
 
@@ -16,7 +18,9 @@ SUM_LANES = 16  # running sums of a row: lane l has elements l, l + 16, l + 32, 
 ROUNDING_BIAS = 1.5 * 2.0**23  # added to |x| < 2^22, it leaves x rounded to the nearest integer
 LOG2_E = 1.44269504
 # 2^r = 1 + r P(r), |r| <= 1/2; highest power first.
-EXP2_COEFFICIENTS = (0.0013264727, 0.009671513, 0.055507336, 0.24022242, 0.693147, 1.0)
+EXP2_COEFFICIENTS = (0.009582853, 0.055906426, 0.24024099, 0.69312418, 1.0)
+# Bounds of the integers of attention (kernels/kernel_table.h).
+VALUE_LIMIT, MOST_WEIGHT, MOST_WEIGHTS = 2047.0, 32767.0, 1e6
 # erf(x / sqrt 2) = x P(u), u = 2 x^2 / 25 - 1, for |x| <= 5; lowest power first.
 ERF_COEFFICIENTS = (
     0.28272756934165955, -0.14059330523014069, 0.1030428409576416, -0.08086589723825455, 0.06285246461629868,
@@ -87,21 +91,43 @@ def exp2(x):
     return p * ((whole.to(torch.int32) + 127) << 23).view(torch.float32)
 
 
-def matrix_product(a, b):
-    """[..., rows, depth] by [..., depth, cols]: each element one chain of fused multiply-adds."""
-    total = a.new_zeros(*a.shape[:-1], b.shape[-1])
-    for k in range(a.shape[-1]):
-        total = multiply_add(a[..., k:k + 1], b[..., k:k + 1, :], total)
-    return total
+def to_integers(x, factor):
+    return multiply_add(x, factor, ROUNDING_BIAS) - ROUNDING_BIAS
+
+
+def quantize_heads(x, limit):
+    """x: [..., head_dim] -> integers up to `limit`, and [..., 1] scales."""
+    limit = torch.tensor(limit, dtype=torch.float32)
+    largest = x.abs().amax(-1, keepdim=True)
+    scale = largest * (torch.ones(()) / limit)
+    is_zero = scale < 1e-30
+    integers = to_integers(x, limit / torch.where(is_zero, torch.ones(()), largest))
+    return torch.where(is_zero, torch.zeros(()), integers), torch.where(is_zero, torch.ones(()), scale)
+
+
+def integer_product(a, b):
+    """The exact product of matrices of integers, rounded to f32."""
+    return (a.double() @ b.double()).float()
 
 
 def attend(query, key, value, attn_mask=None, dropout_p=0.0):
     """As scaled_dot_product_attention, over tokens of one text: [1, num_heads, tokens, head_dim] each."""
     assert attn_mask is None and dropout_p == 0.0, "one text a batch, in eval mode"
-    scale = torch.ones(()) / square_root(torch.tensor(float(query.shape[-1])))
-    scores = matrix_product(query, key.transpose(-1, -2))
-    weights = exp2((scores - scores.amax(-1, keepdim=True)) * (scale * torch.tensor(LOG2_E, dtype=torch.float32)))
-    return matrix_product(weights, value) * (torch.ones(()) / sum_rows(weights))
+    head_dim = query.shape[-1]
+    score_limit = min(math.floor(math.sqrt((2**31 - 1) / head_dim)), MOST_WEIGHT)
+    query, query_scales = quantize_heads(query, score_limit)
+    key, key_scales = quantize_heads(key, score_limit)
+    value, value_scales = quantize_heads(value, VALUE_LIMIT)
+    scale = torch.ones(()) / square_root(torch.tensor(float(head_dim)))
+    factors = query_scales * scale * torch.tensor(LOG2_E, dtype=torch.float32)
+    scores = integer_product(query, key.transpose(-1, -2)) * key_scales.transpose(-1, -2)
+    exps = exp2(multiply_add(scores, factors, -(scores.amax(-1, keepdim=True) * factors)))
+    sums = sum_rows(exps)
+    # A number as a tensor: torch divides a plain one by multiplying with the reciprocal.
+    most = torch.clamp(torch.tensor(MOST_WEIGHTS) / sums, max=MOST_WEIGHT)
+    factors = most / value_scales.amax(-2, keepdim=True)
+    weights = to_integers(exps * value_scales.transpose(-1, -2), factors)
+    return integer_product(weights, value) * (torch.ones(()) / (factors * sums))
 
 
 def use_served_floats_(model):

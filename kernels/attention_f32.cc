@@ -1,0 +1,90 @@
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "base/aligned_buffer.h"
+#include "base/check.h"
+#include "kernels/attention_kinds.h"
+
+namespace octet::kernels {
+namespace {
+
+class F32KeysAndValues final : public KeysAndValues {
+ public:
+  F32KeysAndValues(const KernelTable& kernels, const AttentionShape& shape, size_t max_tokens)
+      : kernels_(kernels),
+        shape_(shape),
+        k_stride_(KeyStride(max_tokens)),
+        k_transposed_(shape.hidden_dim() * k_stride_),
+        v_(max_tokens * shape.hidden_dim()) {
+    std::memset(k_transposed_.data(), 0, k_transposed_.bytes());
+    std::memset(v_.data(), 0, v_.bytes());
+  }
+
+  void StoreRow(size_t block_begin, size_t row, const float* k, const float* v, std::span<float> scratch) override {
+    const size_t hidden = shape_.hidden_dim();
+    std::copy_n(k, hidden, scratch.data() + row * hidden);
+    std::copy_n(v, hidden, v_.data() + (block_begin + row) * hidden);
+  }
+
+  void StoreBlock(size_t block_begin, size_t num_rows, std::span<float> scratch) override {
+    const size_t hidden = shape_.hidden_dim();
+    kernels_.transpose(scratch.data(), hidden, num_rows, hidden, k_transposed_.data() + block_begin, k_stride_);
+  }
+
+  void Attend(const AttentionQueries& queries, std::span<float> scratch) const override {
+    OCTET_CHECK(scratch.size() >= F32AttendScratch(queries.text_tokens));
+    const size_t hidden = shape_.hidden_dim(), tokens = queries.text_tokens;
+    const float scale = 1.0f / std::sqrt(static_cast<float>(shape_.head_dim));
+    float* const scores = scratch.data();  // [tile, tokens]
+    for (size_t first = 0; first < hidden; first += shape_.head_dim) {
+      for (size_t begin = 0; begin < queries.num_queries; begin += kQueryTile) {
+        const size_t tile = std::min(kQueryTile, queries.num_queries - begin);
+        float* const out = queries.out + begin * hidden + first;
+        kernels_.gemm_f32({.a = queries.q + begin * hidden + first,
+                           .lda = hidden,
+                           .b = k_transposed_.data() + first * k_stride_ + queries.text_begin,
+                           .ldb = k_stride_,
+                           .c = scores,
+                           .ldc = tokens,
+                           .rows = tile,
+                           .cols = tokens,
+                           .depth = shape_.head_dim});
+        float sums[kQueryTile];
+        for (size_t r = 0; r < tile; ++r) sums[r] = kernels_.exp_row(scores + r * tokens, scale, tokens);
+        kernels_.gemm_f32({.a = scores,
+                           .lda = tokens,
+                           .b = v_.data() + queries.text_begin * hidden + first,
+                           .ldb = hidden,
+                           .c = out,
+                           .ldc = hidden,
+                           .rows = tile,
+                           .cols = shape_.head_dim,
+                           .depth = tokens});
+        for (size_t r = 0; r < tile; ++r) kernels_.scale_row(1.0f / sums[r], out + r * hidden, shape_.head_dim);
+      }
+    }
+  }
+
+ private:
+  const KernelTable& kernels_;
+  const AttentionShape shape_;
+  const size_t k_stride_;
+  AlignedBuffer<float> k_transposed_;  // [hidden_dim, k_stride]
+  AlignedBuffer<float> v_;             // [max_tokens, hidden_dim]
+};
+
+}  // namespace
+
+std::unique_ptr<KeysAndValues> MakeF32KeysAndValues(const KernelTable& kernels, const AttentionShape& shape,
+                                                    size_t max_tokens) {
+  return std::make_unique<F32KeysAndValues>(kernels, shape, max_tokens);
+}
+
+uint64_t F32KeysAndValuesBytes(const AttentionShape& shape, size_t max_tokens) {
+  return uint64_t{shape.hidden_dim()} * (KeyStride(max_tokens) + max_tokens) * sizeof(float);
+}
+
+size_t F32AttendScratch(size_t max_text_tokens) { return kQueryTile * max_text_tokens; }
+
+}  // namespace octet::kernels

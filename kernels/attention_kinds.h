@@ -1,0 +1,31 @@
+// The kinds of attention, for attention.cc. Internal to this folder.
+#ifndef OCTET_KERNELS_ATTENTION_KINDS_H_
+#define OCTET_KERNELS_ATTENTION_KINDS_H_
+
+#include "kernels/attention.h"
+
+namespace octet::kernels {
+
+// Query rows that share one pass over a head's keys: two register tiles of six. Their scores for 512 keys are 24 KB
+// and stay in L1 or L2 for the second product.
+inline constexpr size_t kQueryTile = 12;
+static_assert(kQueryTile <= kMaxSoftmaxRows);
+
+// Elements between rows of transposed keys: 16 past a multiple of the page-sized power of two that a round batch size
+// would give, so that the same position of all rows does not fall into one cache set.
+inline size_t KeyStride(size_t max_tokens) { return (max_tokens + 15) / 16 * 16 + 16; }
+
+std::unique_ptr<KeysAndValues> MakeF32KeysAndValues(const KernelTable& kernels, const AttentionShape& shape,
+                                                    size_t max_tokens);
+std::unique_ptr<KeysAndValues> MakeS16KeysAndValues(const KernelTable& kernels, const AttentionShape& shape,
+                                                    size_t max_tokens);
+
+// Of KeysAndValues::Bytes and AttendScratch.
+uint64_t F32KeysAndValuesBytes(const AttentionShape& shape, size_t max_tokens);
+uint64_t S16KeysAndValuesBytes(const AttentionShape& shape, size_t max_tokens);
+size_t F32AttendScratch(size_t max_text_tokens);
+size_t S16AttendScratch(const AttentionShape& shape, size_t max_text_tokens);
+
+}  // namespace octet::kernels
+
+#endif  // OCTET_KERNELS_ATTENTION_KINDS_H_

@@ -1,0 +1,183 @@
+// Attention in 16-bit integers. Queries, keys and values have a scale per row and head. Scores are exact sums; the
+// softmax multiplies its weights by the scales of the values they are for and rounds them to integers again, so
+// that the second product is exact too (KernelTable::softmax_s16).
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "base/aligned_buffer.h"
+#include "base/check.h"
+#include "kernels/attention_kinds.h"
+#include "kernels/int8_matmul.h"
+#include "kernels/pair_panels.h"
+
+namespace octet::kernels {
+namespace {
+
+// Where parts of a thread's scratch memory begin, in bytes, each on a cache line. `tokens`: of the text.
+struct ScratchLayout {
+  size_t q, q_scales, scores, p, p_stride, sums, size;
+
+  ScratchLayout(const AttentionShape& shape, size_t tokens) {
+    size = 0;
+    const auto take = [this](size_t bytes) {
+      const size_t begin = size;
+      size += RoundUp(bytes, kCacheLineBytes);
+      return begin;
+    };
+    // A text may begin at the second row of a pair and end at the first of another.
+    p_stride = RoundUp(tokens + 2, kCacheLineBytes / sizeof(int16_t));
+    q = take(kMaxBlockRows * shape.hidden_dim() * sizeof(int16_t));
+    q_scales = take(kMaxBlockRows * shape.num_heads * sizeof(float));
+    scores = take(kQueryTile * tokens * sizeof(int32_t));
+    p = take(kQueryTile * p_stride * sizeof(int16_t));
+    sums = take(kQueryTile * shape.head_dim * sizeof(int32_t));
+  }
+};
+
+// The largest |q| and |k|: products of head_dim pairs of them fit s32.
+float ScoreLimit(const AttentionShape& shape) {
+  const double most = std::sqrt(2147483647.0 / static_cast<double>(shape.head_dim));
+  return static_cast<float>(std::min(std::floor(most), 32767.0));
+}
+
+const int32_t* Pairs(const int16_t* halves) { return reinterpret_cast<const int32_t*>(halves); }
+
+class S16KeysAndValues final : public KeysAndValues {
+ public:
+  S16KeysAndValues(const KernelTable& kernels, const AttentionShape& shape, size_t max_tokens)
+      : kernels_(kernels),
+        shape_(shape),
+        score_limit_(ScoreLimit(shape)),
+        k_stride_(KeyStride(max_tokens)),
+        k_transposed_(shape.hidden_dim() * k_stride_),
+        v_(RoundUp(max_tokens, 2) * shape.hidden_dim()),
+        k_scales_(shape.num_heads * k_stride_),
+        v_scales_(shape.num_heads * k_stride_) {
+    std::memset(k_transposed_.data(), 0, k_transposed_.bytes());
+    std::memset(v_.data(), 0, v_.bytes());
+    std::memset(k_scales_.data(), 0, k_scales_.bytes());
+    std::memset(v_scales_.data(), 0, v_scales_.bytes());
+  }
+
+  void StoreRow(size_t block_begin, size_t row, const float* k, const float* v, std::span<float> scratch) override {
+    const size_t token = block_begin + row;
+    kernels_.quantize_heads_s16(k, shape_.num_heads, shape_.head_dim, score_limit_, BlockKey(row, scratch),
+                                k_scales_.data() + token, k_stride_);
+    kernels_.quantize_heads_s16(v, shape_.num_heads, shape_.head_dim, kValueLimitS16, BlockValue(row, scratch),
+                                v_scales_.data() + token, k_stride_);
+  }
+
+  void StoreBlock(size_t block_begin, size_t num_rows, std::span<float> scratch) override {
+    const size_t hidden = shape_.hidden_dim();
+    kernels_.transpose(reinterpret_cast<const float*>(BlockKey(0, scratch)), hidden / 2, num_rows, hidden / 2,
+                       reinterpret_cast<float*>(k_transposed_.data()) + block_begin, k_stride_);
+    // The neighbour of a row without its partner is another block's, perhaps another thread's.
+    size_t row = 0;
+    if (block_begin % 2 != 0) StoreHalf(block_begin, BlockValue(row++, scratch));
+    for (; row + 2 <= num_rows; row += 2) {
+      kernels_.interleave_row_s16(BlockValue(row, scratch), BlockValue(row + 1, scratch), hidden,
+                                  v_.data() + (block_begin + row) * hidden);
+    }
+    if (row < num_rows) StoreHalf(block_begin + row, BlockValue(row, scratch));
+  }
+
+  void Attend(const AttentionQueries& queries, std::span<float> scratch) const override {
+    const ScratchLayout layout(shape_, queries.text_tokens);
+    OCTET_CHECK(scratch.size_bytes() >= layout.size && queries.num_queries <= kMaxBlockRows);
+    auto* const memory = reinterpret_cast<std::byte*>(scratch.data());
+    auto* const q = reinterpret_cast<int16_t*>(memory + layout.q);                // [num_queries, hidden_dim]
+    auto* const q_scales = reinterpret_cast<float*>(memory + layout.q_scales);    // [num_queries, num_heads]
+    auto* const scores = reinterpret_cast<int32_t*>(memory + layout.scores);      // [kQueryTile, text_tokens]
+    auto* const p = reinterpret_cast<int16_t*>(memory + layout.p);                // [kQueryTile, p_stride]
+    auto* const sums = reinterpret_cast<int32_t*>(memory + layout.sums);          // [kQueryTile, head_dim]
+    const size_t hidden = shape_.hidden_dim(), head_dim = shape_.head_dim, tokens = queries.text_tokens;
+    const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
+    // Rows of v are read from the pair in which the text begins to that in which it ends; rows of others get weight 0.
+    const size_t skipped = queries.text_begin % 2, num_pairs = (skipped + tokens + 1) / 2;
+    for (size_t r = 0; r < queries.num_queries; ++r) {
+      kernels_.quantize_heads_s16(queries.q + r * hidden, shape_.num_heads, head_dim, score_limit_, q + r * hidden,
+                                  q_scales + r * shape_.num_heads, 1);
+    }
+    for (size_t r = 0; r < kQueryTile; ++r) p[r * layout.p_stride] = p[r * layout.p_stride + 2 * num_pairs - 1] = 0;
+    for (size_t head = 0; head < shape_.num_heads; ++head) {
+      const size_t first = head * head_dim;
+      for (size_t begin = 0; begin < queries.num_queries; begin += kQueryTile) {
+        const size_t tile = std::min(kQueryTile, queries.num_queries - begin);
+        kernels_.gemm_s16({.a = Pairs(q + begin * hidden + first),
+                           .lda = hidden / 2,
+                           .b = Pairs(k_transposed_.data()) + first / 2 * k_stride_ + queries.text_begin,
+                           .ldb = k_stride_,
+                           .c = scores,
+                           .ldc = tokens,
+                           .rows = tile,
+                           .cols = tokens,
+                           .depth = head_dim / 2});
+        float query_scales[kQueryTile], factors[kQueryTile];
+        for (size_t r = 0; r < tile; ++r) query_scales[r] = q_scales[(begin + r) * shape_.num_heads + head] * scale;
+        kernels_.softmax_s16({.scores = scores,
+                              .queries = query_scales,
+                              .keys = k_scales_.data() + head * k_stride_ + queries.text_begin,
+                              .values = v_scales_.data() + head * k_stride_ + queries.text_begin,
+                              .rows = tile,
+                              .n = tokens,
+                              .p = p + skipped,
+                              .p_stride = layout.p_stride,
+                              .factors = factors});
+        kernels_.gemm_s16({.a = Pairs(p),
+                           .lda = layout.p_stride / 2,
+                           .b = Pairs(v_.data()) + queries.text_begin / 2 * hidden + first,
+                           .ldb = hidden,
+                           .c = sums,
+                           .ldc = head_dim,
+                           .rows = tile,
+                           .cols = head_dim,
+                           .depth = num_pairs});
+        for (size_t r = 0; r < tile; ++r) {
+          kernels_.scale_s32_row(sums + r * head_dim, factors[r], head_dim, queries.out + (begin + r) * hidden + first);
+        }
+      }
+    }
+  }
+
+ private:
+  // The block's rows in scratch memory: keys, then values, each [kMaxBlockRows, hidden_dim].
+  int16_t* BlockKey(size_t row, std::span<float> scratch) const {
+    return reinterpret_cast<int16_t*>(scratch.data()) + row * shape_.hidden_dim();
+  }
+  int16_t* BlockValue(size_t row, std::span<float> scratch) const { return BlockKey(kMaxBlockRows + row, scratch); }
+
+  // A row's half of its pairs, and nothing else.
+  void StoreHalf(size_t token, const int16_t* row) {
+    const size_t hidden = shape_.hidden_dim();
+    int16_t* const pairs = v_.data() + token / 2 * 2 * hidden + token % 2;
+    for (size_t c = 0; c < hidden; ++c) pairs[2 * c] = row[c];
+  }
+
+  const KernelTable& kernels_;
+  const AttentionShape shape_;
+  const float score_limit_;
+  const size_t k_stride_;
+  AlignedBuffer<int16_t> k_transposed_;       // [hidden_dim / 2, k_stride, 2]
+  AlignedBuffer<int16_t> v_;                  // [max_tokens / 2, hidden_dim, 2]
+  AlignedBuffer<float> k_scales_, v_scales_;  // [num_heads, k_stride]
+};
+
+}  // namespace
+
+std::unique_ptr<KeysAndValues> MakeS16KeysAndValues(const KernelTable& kernels, const AttentionShape& shape,
+                                                    size_t max_tokens) {
+  return std::make_unique<S16KeysAndValues>(kernels, shape, max_tokens);
+}
+
+uint64_t S16KeysAndValuesBytes(const AttentionShape& shape, size_t max_tokens) {
+  const uint64_t stride = KeyStride(max_tokens);
+  return uint64_t{shape.hidden_dim()} * (stride + RoundUp(max_tokens, 2)) * sizeof(int16_t) +
+         2 * shape.num_heads * stride * sizeof(float);
+}
+
+size_t S16AttendScratch(const AttentionShape& shape, size_t max_text_tokens) {
+  return ScratchLayout(shape, max_text_tokens).size / sizeof(float);
+}
+
+}  // namespace octet::kernels
