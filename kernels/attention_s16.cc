@@ -16,7 +16,7 @@ namespace {
 
 // Where parts of a thread's scratch memory begin, in bytes, each on a cache line. `tokens`: of the text.
 struct ScratchLayout {
-  size_t q, q_scales, scores, p, p_stride, sums, size;
+  size_t q, q_scales, v, scores, p, p_stride, sums, size;
 
   ScratchLayout(const AttentionShape& shape, size_t tokens) {
     size = 0;
@@ -25,10 +25,10 @@ struct ScratchLayout {
       size += RoundUp(bytes, kCacheLineBytes);
       return begin;
     };
-    // A text may begin at the second row of a pair and end at the first of another.
-    p_stride = RoundUp(tokens + 2, kCacheLineBytes / sizeof(int16_t));
+    p_stride = RoundUp(tokens, kCacheLineBytes / sizeof(int16_t));
     q = take(kMaxBlockRows * shape.hidden_dim() * sizeof(int16_t));
     q_scales = take(kMaxBlockRows * shape.num_heads * sizeof(float));
+    v = take(RoundUp(tokens, 2) * shape.head_dim * sizeof(int16_t));
     scores = take(kQueryTile * tokens * sizeof(int32_t));
     p = take(kQueryTile * p_stride * sizeof(int16_t));
     sums = take(kQueryTile * shape.head_dim * sizeof(int32_t));
@@ -51,7 +51,7 @@ class S16KeysAndValues final : public KeysAndValues {
         score_limit_(ScoreLimit(shape)),
         k_stride_(KeyStride(max_tokens)),
         k_transposed_(shape.hidden_dim() * k_stride_),
-        v_(RoundUp(max_tokens, 2) * shape.hidden_dim()),
+        v_(max_tokens * shape.hidden_dim()),
         k_scales_(shape.num_heads * k_stride_),
         v_scales_(shape.num_heads * k_stride_) {
     std::memset(k_transposed_.data(), 0, k_transposed_.bytes());
@@ -64,22 +64,14 @@ class S16KeysAndValues final : public KeysAndValues {
     const size_t token = block_begin + row;
     kernels_.quantize_heads_s16(k, shape_.num_heads, shape_.head_dim, score_limit_, BlockKey(row, scratch),
                                 k_scales_.data() + token, k_stride_);
-    kernels_.quantize_heads_s16(v, shape_.num_heads, shape_.head_dim, kValueLimitS16, BlockValue(row, scratch),
-                                v_scales_.data() + token, k_stride_);
+    kernels_.quantize_heads_s16(v, shape_.num_heads, shape_.head_dim, kValueLimitS16,
+                                v_.data() + token * shape_.hidden_dim(), v_scales_.data() + token, k_stride_);
   }
 
   void StoreBlock(size_t block_begin, size_t num_rows, std::span<float> scratch) override {
     const size_t hidden = shape_.hidden_dim();
     kernels_.transpose(reinterpret_cast<const float*>(BlockKey(0, scratch)), hidden / 2, num_rows, hidden / 2,
                        reinterpret_cast<float*>(k_transposed_.data()) + block_begin, k_stride_);
-    // The neighbour of a row without its partner is another block's, perhaps another thread's.
-    size_t row = 0;
-    if (block_begin % 2 != 0) StoreHalf(block_begin, BlockValue(row++, scratch));
-    for (; row + 2 <= num_rows; row += 2) {
-      kernels_.interleave_row_s16(BlockValue(row, scratch), BlockValue(row + 1, scratch), hidden,
-                                  v_.data() + (block_begin + row) * hidden);
-    }
-    if (row < num_rows) StoreHalf(block_begin + row, BlockValue(row, scratch));
   }
 
   void Attend(const AttentionQueries& queries, std::span<float> scratch) const override {
@@ -88,20 +80,22 @@ class S16KeysAndValues final : public KeysAndValues {
     auto* const memory = reinterpret_cast<std::byte*>(scratch.data());
     auto* const q = reinterpret_cast<int16_t*>(memory + layout.q);                // [num_queries, hidden_dim]
     auto* const q_scales = reinterpret_cast<float*>(memory + layout.q_scales);    // [num_queries, num_heads]
+    auto* const v = reinterpret_cast<int16_t*>(memory + layout.v);                // [text_tokens / 2, head_dim, 2]
     auto* const scores = reinterpret_cast<int32_t*>(memory + layout.scores);      // [kQueryTile, text_tokens]
     auto* const p = reinterpret_cast<int16_t*>(memory + layout.p);                // [kQueryTile, p_stride]
     auto* const sums = reinterpret_cast<int32_t*>(memory + layout.sums);          // [kQueryTile, head_dim]
     const size_t hidden = shape_.hidden_dim(), head_dim = shape_.head_dim, tokens = queries.text_tokens;
     const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
-    // Rows of v are read from the pair in which the text begins to that in which it ends; rows of others get weight 0.
-    const size_t skipped = queries.text_begin % 2, num_pairs = (skipped + tokens + 1) / 2;
+    const size_t num_pairs = (tokens + 1) / 2;
     for (size_t r = 0; r < queries.num_queries; ++r) {
       kernels_.quantize_heads_s16(queries.q + r * hidden, shape_.num_heads, head_dim, score_limit_, q + r * hidden,
                                   q_scales + r * shape_.num_heads, 1);
     }
-    for (size_t r = 0; r < kQueryTile; ++r) p[r * layout.p_stride] = p[r * layout.p_stride + 2 * num_pairs - 1] = 0;
+    // The last pair of an odd text has half a weight.
+    for (size_t r = 0; r < kQueryTile; ++r) p[r * layout.p_stride + 2 * num_pairs - 1] = 0;
     for (size_t head = 0; head < shape_.num_heads; ++head) {
       const size_t first = head * head_dim;
+      kernels_.interleave_rows_s16(v_.data() + queries.text_begin * hidden + first, hidden, tokens, head_dim, v);
       for (size_t begin = 0; begin < queries.num_queries; begin += kQueryTile) {
         const size_t tile = std::min(kQueryTile, queries.num_queries - begin);
         kernels_.gemm_s16({.a = Pairs(q + begin * hidden + first),
@@ -121,13 +115,13 @@ class S16KeysAndValues final : public KeysAndValues {
                               .values = v_scales_.data() + head * k_stride_ + queries.text_begin,
                               .rows = tile,
                               .n = tokens,
-                              .p = p + skipped,
+                              .p = p,
                               .p_stride = layout.p_stride,
                               .factors = factors});
         kernels_.gemm_s16({.a = Pairs(p),
                            .lda = layout.p_stride / 2,
-                           .b = Pairs(v_.data()) + queries.text_begin / 2 * hidden + first,
-                           .ldb = hidden,
+                           .b = Pairs(v),
+                           .ldb = head_dim,
                            .c = sums,
                            .ldc = head_dim,
                            .rows = tile,
@@ -141,17 +135,9 @@ class S16KeysAndValues final : public KeysAndValues {
   }
 
  private:
-  // The block's rows in scratch memory: keys, then values, each [kMaxBlockRows, hidden_dim].
+  // A row of the block's keys in scratch memory, [kMaxBlockRows, hidden_dim].
   int16_t* BlockKey(size_t row, std::span<float> scratch) const {
     return reinterpret_cast<int16_t*>(scratch.data()) + row * shape_.hidden_dim();
-  }
-  int16_t* BlockValue(size_t row, std::span<float> scratch) const { return BlockKey(kMaxBlockRows + row, scratch); }
-
-  // A row's half of its pairs, and nothing else.
-  void StoreHalf(size_t token, const int16_t* row) {
-    const size_t hidden = shape_.hidden_dim();
-    int16_t* const pairs = v_.data() + token / 2 * 2 * hidden + token % 2;
-    for (size_t c = 0; c < hidden; ++c) pairs[2 * c] = row[c];
   }
 
   const KernelTable& kernels_;
@@ -159,7 +145,7 @@ class S16KeysAndValues final : public KeysAndValues {
   const float score_limit_;
   const size_t k_stride_;
   AlignedBuffer<int16_t> k_transposed_;       // [hidden_dim / 2, k_stride, 2]
-  AlignedBuffer<int16_t> v_;                  // [max_tokens / 2, hidden_dim, 2]
+  AlignedBuffer<int16_t> v_;                  // [max_tokens, hidden_dim]
   AlignedBuffer<float> k_scales_, v_scales_;  // [num_heads, k_stride]
 };
 
@@ -172,7 +158,7 @@ std::unique_ptr<KeysAndValues> MakeS16KeysAndValues(const KernelTable& kernels, 
 
 uint64_t S16KeysAndValuesBytes(const AttentionShape& shape, size_t max_tokens) {
   const uint64_t stride = KeyStride(max_tokens);
-  return uint64_t{shape.hidden_dim()} * (stride + RoundUp(max_tokens, 2)) * sizeof(int16_t) +
+  return uint64_t{shape.hidden_dim()} * (stride + max_tokens) * sizeof(int16_t) +
          2 * shape.num_heads * stride * sizeof(float);
 }
 

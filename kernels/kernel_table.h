@@ -141,8 +141,9 @@ struct KernelTable {
   void (*quantize_heads_s16)(const float* x, size_t num_heads, size_t head_dim, float limit, int16_t* q, float* scales,
                              size_t scale_stride);
 
-  // pairs[2 c] = a[c], pairs[2 c + 1] = b[c].
-  void (*interleave_row_s16)(const int16_t* a, const int16_t* b, size_t n, int16_t* pairs);
+  // pairs[r / 2, c, r % 2] = src[r, c]: two rows become one of pairs, of cols elements each; an odd last row's partner is
+  // zeros. src: [rows, cols] with `stride` elements between rows.
+  void (*interleave_rows_s16)(const int16_t* src, size_t stride, size_t rows, size_t cols, int16_t* pairs);
 
   // For each row, with e[j] = exp(score j - the largest): p[j] = round_half_even(f e[j] values[j]), where f is
   // min(32767, kSoftmaxS16Sum / sum of e) / the largest of `values`, so that no p[j] is above 32767 and their sum not much

@@ -203,7 +203,7 @@ HWY_INLINE RowQuantization QuantizationOfRange(RowRange kind, Range range) {
 
 using VI = hn::Vec<DI>;
 
-#if HWY_TARGET != HWY_SCALAR
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
 // Four vectors, with saturation. Packing works within 16-byte parts of the vectors: of each part it leaves one dword of
 // every source after the other, which a permutation then puts in order.
 HWY_INLINE void StoreAsU8(VI a, VI b, VI c, VI e, uint8_t* q) {
@@ -226,7 +226,7 @@ template <class F>
 HWY_INLINE void NarrowRowToU8(size_t n, uint8_t* q, const F& values) {
   const hn::Rebind<uint8_t, DI> du8;
   size_t c = 0;
-#if HWY_TARGET != HWY_SCALAR
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
   for (; c + 4 * kLanes <= n; c += 4 * kLanes) {
     StoreAsU8(values(c, Whole()), values(c + kLanes, Whole()), values(c + 2 * kLanes, Whole()),
               values(c + 3 * kLanes, Whole()), q + c);
@@ -495,13 +495,22 @@ void QuantizeHeadsS16(const float* x, size_t num_heads, size_t head_dim, float l
   }
 }
 
-void InterleaveRowS16(const int16_t* a, const int16_t* b, size_t n, int16_t* pairs) {
+void InterleaveRowsS16(const int16_t* src, size_t stride, size_t rows, size_t cols, int16_t* pairs) {
   const hn::Rebind<uint16_t, DI> du16;
   const hn::Rebind<uint32_t, DI> du32;
-  ForEachVector(n, [&](size_t c, auto lanes) {
-    const auto low = hn::PromoteTo(du32, lanes.Load(du16, reinterpret_cast<const uint16_t*>(a + c)));
-    const auto high = hn::PromoteTo(du32, lanes.Load(du16, reinterpret_cast<const uint16_t*>(b + c)));
-    lanes.Store(hn::Or(low, hn::ShiftLeft<16>(high)), du32, reinterpret_cast<uint32_t*>(pairs + 2 * c));
+  const auto load = [&](size_t r, size_t c, auto lanes) {
+    return hn::PromoteTo(du32, lanes.Load(du16, reinterpret_cast<const uint16_t*>(src + r * stride + c)));
+  };
+  size_t r = 0;
+  for (; r + 2 <= rows; r += 2, pairs += 2 * cols) {
+    ForEachVector(cols, [&](size_t c, auto lanes) {
+      const auto high = hn::ShiftLeft<16>(load(r + 1, c, lanes));
+      lanes.Store(hn::Or(load(r, c, lanes), high), du32, reinterpret_cast<uint32_t*>(pairs + 2 * c));
+    });
+  }
+  if (r == rows) return;
+  ForEachVector(cols, [&](size_t c, auto lanes) {
+    lanes.Store(load(r, c, lanes), du32, reinterpret_cast<uint32_t*>(pairs + 2 * c));
   });
 }
 
@@ -641,7 +650,7 @@ void Transpose(const float* src, size_t src_stride, size_t rows, size_t cols, fl
     .f32_to_f16_row = F32ToF16Row,
     .transpose = Transpose,
     .quantize_heads_s16 = QuantizeHeadsS16,
-    .interleave_row_s16 = InterleaveRowS16,
+    .interleave_rows_s16 = InterleaveRowsS16,
     .softmax_s16 = SoftmaxS16Rows,
     .scale_s32_row = ScaleS32Row,
     .gemm_f32 = nullptr,

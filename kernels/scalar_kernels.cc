@@ -164,10 +164,11 @@ void QuantizeHeadsS16(const float* x, size_t num_heads, size_t head_dim, float l
   }
 }
 
-void InterleaveRowS16(const int16_t* a, const int16_t* b, size_t n, int16_t* pairs) {
-  for (size_t c = 0; c < n; ++c) {
-    pairs[2 * c] = a[c];
-    pairs[2 * c + 1] = b[c];
+void InterleaveRowsS16(const int16_t* src, size_t stride, size_t rows, size_t cols, int16_t* pairs) {
+  for (size_t r = 0; r < (rows + 1) / 2 * 2; ++r) {
+    for (size_t c = 0; c < cols; ++c) {
+      pairs[(r / 2 * cols + c) * 2 + r % 2] = r < rows ? src[r * stride + c] : int16_t{0};
+    }
   }
 }
 
@@ -266,7 +267,7 @@ const KernelTable& ScalarKernels() {
       .f32_to_f16_row = F32ToF16Row,
       .transpose = Transpose,
       .quantize_heads_s16 = QuantizeHeadsS16,
-      .interleave_row_s16 = InterleaveRowS16,
+      .interleave_rows_s16 = InterleaveRowsS16,
       .softmax_s16 = SoftmaxS16Rows,
       .scale_s32_row = ScaleS32Row,
       .gemm_f32 = GemmF32Scalar,

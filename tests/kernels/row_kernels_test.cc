@@ -217,13 +217,21 @@ TEST_P(RowKernelsTest, QuantizeHeadsS16IsBitEqualForEveryHeadSize) {
   }
 }
 
-TEST_P(RowKernelsTest, InterleaveRowS16AndScaleS32RowAreBitEqual) {
+TEST_P(RowKernelsTest, InterleaveRowsS16IsBitEqual) {
   for (size_t cols = 1; cols <= kMaxCols; ++cols) {
-    const auto a = RandomInts<int16_t>(cols, 1, -32768, 32767), b = RandomInts<int16_t>(cols, 2, -32768, 32767);
-    std::vector<int16_t> expected(2 * cols + 1, 77), actual(2 * cols + 1, 77);
-    reference_.interleave_row_s16(a.data(), b.data(), cols, expected.data());
-    kernels_.interleave_row_s16(a.data(), b.data(), cols, actual.data());
-    EXPECT_EQ(actual, expected);
+    for (size_t rows = 1; rows <= 5; ++rows) {
+      const size_t stride = cols + 3, size = (rows + 1) / 2 * 2 * cols;
+      const auto src = RandomInts<int16_t>(rows * stride, 1, -32768, 32767);
+      std::vector<int16_t> expected(size + 1, 77), actual(size + 1, 77);
+      reference_.interleave_rows_s16(src.data(), stride, rows, cols, expected.data());
+      kernels_.interleave_rows_s16(src.data(), stride, rows, cols, actual.data());
+      ASSERT_EQ(actual, expected) << rows << "x" << cols;  // the element past the end included
+    }
+  }
+}
+
+TEST_P(RowKernelsTest, ScaleS32RowIsBitEqual) {
+  for (size_t cols = 1; cols <= kMaxCols; ++cols) {
     const auto sums = RandomInts<int32_t>(cols, 3, -2000000000, 2000000000);
     std::vector<float> want(cols + 1, 7), got(cols + 1, 7);
     reference_.scale_s32_row(sums.data(), 0.37f, cols, want.data());
