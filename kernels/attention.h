@@ -28,8 +28,8 @@ struct AttentionShape {
 // Some queries of one text, which has rows [text_begin, text_begin + text_tokens) of the keys and values. Head h has
 // columns [h * head_dim, (h + 1) * head_dim) of q and out.
 struct AttentionQueries {
-  const float* q;  // [num_queries, hidden_dim], dense
-  float* out;      // [num_queries, hidden_dim], dense
+  const float* q;      // [num_queries, hidden_dim], dense
+  float* out;          // [num_queries, hidden_dim], dense
   size_t num_queries;  // 1..kMaxBlockRows
   size_t text_begin;
   size_t text_tokens;

@@ -78,12 +78,12 @@ class S16KeysAndValues final : public KeysAndValues {
     const ScratchLayout layout(shape_, queries.text_tokens);
     OCTET_CHECK(scratch.size_bytes() >= layout.size && queries.num_queries <= kMaxBlockRows);
     auto* const memory = reinterpret_cast<std::byte*>(scratch.data());
-    auto* const q = reinterpret_cast<int16_t*>(memory + layout.q);                // [num_queries, hidden_dim]
-    auto* const q_scales = reinterpret_cast<float*>(memory + layout.q_scales);    // [num_queries, num_heads]
-    auto* const v = reinterpret_cast<int16_t*>(memory + layout.v);                // [text_tokens / 2, head_dim, 2]
-    auto* const scores = reinterpret_cast<int32_t*>(memory + layout.scores);      // [kQueryTile, text_tokens]
-    auto* const p = reinterpret_cast<int16_t*>(memory + layout.p);                // [kQueryTile, p_stride]
-    auto* const sums = reinterpret_cast<int32_t*>(memory + layout.sums);          // [kQueryTile, head_dim]
+    auto* const q = reinterpret_cast<int16_t*>(memory + layout.q);              // [num_queries, hidden_dim]
+    auto* const q_scales = reinterpret_cast<float*>(memory + layout.q_scales);  // [num_queries, num_heads]
+    auto* const v = reinterpret_cast<int16_t*>(memory + layout.v);              // [text_tokens / 2, head_dim, 2]
+    auto* const scores = reinterpret_cast<int32_t*>(memory + layout.scores);    // [kQueryTile, text_tokens]
+    auto* const p = reinterpret_cast<int16_t*>(memory + layout.p);              // [kQueryTile, p_stride]
+    auto* const sums = reinterpret_cast<int32_t*>(memory + layout.sums);        // [kQueryTile, head_dim]
     const size_t hidden = shape_.hidden_dim(), head_dim = shape_.head_dim, tokens = queries.text_tokens;
     const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
     const size_t num_pairs = (tokens + 1) / 2;

@@ -82,7 +82,7 @@ HWY_INLINE void Column(const G& g, size_t col, size_t last_lanes) {
     rows = NextTileRows(g.rows - row, A::kMaxRows);
     switch (rows) {
       case 6:
-        Tile<A, A::kMaxRows < 6 ? 5 : 6, kVectors, kPartial>(g, row, col, last_lanes);
+        Tile < A, A::kMaxRows<6 ? 5 : 6, kVectors, kPartial>(g, row, col, last_lanes);
         break;
       case 5:
         Tile<A, 5, kVectors, kPartial>(g, row, col, last_lanes);

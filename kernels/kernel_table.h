@@ -42,14 +42,14 @@ struct DequantizeColumns {
 // The softmax of integer attention scores, for rows of up to kMaxSoftmaxRows queries over n keys. Score (r, j) is
 // scores[r, j] * queries[r] * keys[j].
 struct SoftmaxS16 {
-  int32_t* scores;        // [rows, n], dense; overwritten
-  const float* queries;   // [rows], > 0
-  const float* keys;      // [n]
-  const float* values;    // [n]: scales of the values that the weights are for
+  int32_t* scores;       // [rows, n], dense; overwritten
+  const float* queries;  // [rows], > 0
+  const float* keys;     // [n]
+  const float* values;   // [n]: scales of the values that the weights are for
   size_t rows, n;
-  int16_t* p;             // [rows, n]
+  int16_t* p;  // [rows, n]
   size_t p_stride;
-  float* factors;         // [rows]
+  float* factors;  // [rows]
 };
 inline constexpr size_t kMaxSoftmaxRows = 12;
 

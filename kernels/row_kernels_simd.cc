@@ -561,9 +561,8 @@ void ScaleS32Row(const int32_t* x, float factor, size_t n, float* y) {
   const DF d;
   const DI di;
   const VF f = hn::Set(d, factor);
-  ForEachVector(n, [&](size_t c, auto lanes) {
-    lanes.Store(hn::Mul(hn::ConvertTo(d, lanes.Load(di, x + c)), f), d, y + c);
-  });
+  ForEachVector(
+      n, [&](size_t c, auto lanes) { lanes.Store(hn::Mul(hn::ConvertTo(d, lanes.Load(di, x + c)), f), d, y + c); });
 }
 
 void ScaleRow(float factor, float* x, size_t n) {

@@ -111,7 +111,7 @@ def gate_config(directory, gate):
 @pytest.mark.parametrize("gate, message", [
     ("{require_report: true}", None),
     ("{min_cosine_mean: 0.999999}", "cosine_mean: 0.9"),
-    ("{min_cosine_min: 0.99999}", "cosine_min: 0.9"),
+    ("{min_cosine_min: 0.999999}", "cosine_min: 0.9"),
 ])
 def test_gate(quantized, tmp_path, gate, message):
     config = tmp_path / "octet.yaml"

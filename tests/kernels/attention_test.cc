@@ -162,7 +162,7 @@ TEST_P(AttentionTest, WhatIsNotFiniteIsSeen) {
   constexpr size_t kHidden = 64, kBadRow = 5;
   constexpr float kNan = std::numeric_limits<float>::quiet_NaN(), kInfinity = std::numeric_limits<float>::infinity();
   struct Bad {
-    std::vector<float> Problem::* member;
+    std::vector<float> Problem::*member;
     float value;
   };
   // Not an infinite key: in f32 a query may say that it does not want it at all.

@@ -203,7 +203,8 @@ TEST_P(RowKernelsTest, QuantizeHeadsS16IsBitEqualForEveryHeadSize) {
       auto x = RandomFloats(kHeads * head_dim, static_cast<uint32_t>(head_dim), 3);
       for (const float special : {0.0f, 1e-35f, kNan, kInfinity, -kInfinity, 3e38f}) {
         std::fill_n(x.begin() + static_cast<ptrdiff_t>(head_dim), std::min<size_t>(head_dim, 7), special);
-        if (special == 0 || special == 1e-35f) std::fill_n(x.begin() + static_cast<ptrdiff_t>(head_dim), head_dim, special);
+        if (special == 0 || special == 1e-35f)
+          std::fill_n(x.begin() + static_cast<ptrdiff_t>(head_dim), head_dim, special);
         std::vector<int16_t> expected(x.size() + 1, 77), actual(x.size() + 1, 77);
         std::vector<float> want(kHeads * kStride, 5), got(kHeads * kStride, 5);
         reference_.quantize_heads_s16(x.data(), kHeads, head_dim, limit, expected.data(), want.data(), kStride);
@@ -254,10 +255,10 @@ TEST_P(RowKernelsTest, SoftmaxS16IsNearTheReference) {
     std::vector<int16_t> expected(kRows * stride, 77), actual(kRows * stride, 77);
     std::vector<float> want(kRows), got(kRows);
     auto copy = scores;
-    reference_.softmax_s16({copy.data(), queries.data(), keys.data(), values.data(), kRows, n, expected.data(), stride,
-                            want.data()});
-    kernels_.softmax_s16({scores.data(), queries.data(), keys.data(), values.data(), kRows, n, actual.data(), stride,
-                          got.data()});
+    reference_.softmax_s16(
+        {copy.data(), queries.data(), keys.data(), values.data(), kRows, n, expected.data(), stride, want.data()});
+    kernels_.softmax_s16(
+        {scores.data(), queries.data(), keys.data(), values.data(), kRows, n, actual.data(), stride, got.data()});
     for (size_t r = 0; r < kRows; ++r) {
       // exp to 4e-6 and sums of up to 130 roundings; a weight is off by that and by one where it is rounded.
       EXPECT_NEAR(got[r] / want[r], 1, 3e-5) << n << " row " << r;
