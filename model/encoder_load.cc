@@ -214,7 +214,7 @@ absl::StatusOr<EncoderMemory> EstimateEncoderMemory(const EncoderConfig& config,
   const uint64_t element_bytes = options.precision == Precision::kF32 ? sizeof(float) : sizeof(uint16_t);
   return EncoderMemory{.weight_bytes = weight_bytes + config.num_layers * 2 * norm_bytes,
                        .embedding_bytes = embedding_rows * hidden * element_bytes,
-                       .arena_bytes = EncoderWorkspace::Bytes(config, options, options.num_threads)};
+                       .arena_bytes = EncoderWorkspace::Bytes(config, options)};
 }
 
 }  // namespace octet::model

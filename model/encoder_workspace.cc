@@ -72,7 +72,7 @@ PhaseTicks EncoderWorkspace::Profile() const {
   return sum;
 }
 
-uint64_t EncoderWorkspace::Bytes(const EncoderConfig& config, const EncoderOptions& options, int num_threads) {
+uint64_t EncoderWorkspace::Bytes(const EncoderConfig& config, const EncoderOptions& options) {
   const uint64_t hidden = config.hidden_dim, intermediate = config.intermediate_dim;
   const uint64_t widest = std::max(3 * hidden, intermediate);
   const kernels::LinearKind kind = WidestKind(config, options);
@@ -86,7 +86,7 @@ uint64_t EncoderWorkspace::Bytes(const EncoderConfig& config, const EncoderOptio
                           KeysAndValues::AttendScratch(attention, shape, config.max_tokens());
   const uint64_t thread = floats * sizeof(float) + kernels::InputBlock::ScratchBytes(kind, hidden) +
                           kernels::InputBlock::ScratchBytes(kind, intermediate);
-  return shared + thread * static_cast<uint64_t>(num_threads);
+  return shared + thread * static_cast<uint64_t>(options.num_threads);
 }
 
 }  // namespace octet::model

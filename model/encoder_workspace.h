@@ -46,7 +46,7 @@ class EncoderWorkspace {
   EncoderWorkspace(const EncoderState& encoder, kernels::ThreadTeam* team);
 
   // Bytes that a workspace of this encoder holds, by arithmetic; no overflow for checked configurations.
-  static uint64_t Bytes(const EncoderConfig& config, const EncoderOptions& options, int num_threads);
+  static uint64_t Bytes(const EncoderConfig& config, const EncoderOptions& options);
 
   // Rows of a block, 1..kernels::kMaxBlockRows, instead of the computed number. Results do not depend on
   // it; tests show that. 0 = computed.

@@ -31,8 +31,8 @@ struct Problem {
         k(RandomFloats(n * s.hidden_dim(), 2, 2)),
         v(RandomFloats(n * s.hidden_dim(), 3)) {}
 
-  // Queries [begin, end) of the text, whose keys and values were written in blocks of `block_rows` rows and which is
-  // not the first of its batch.
+  // Queries [begin, end) of the text, which begins at row `text_begin` of its batch and whose keys and values were
+  // written in blocks of `block_rows` rows.
   std::vector<float> Run(AttentionKind kind, const KernelTable& kernels, size_t begin, size_t end,
                          size_t text_begin = 0, size_t block_rows = kMaxBlockRows) const {
     const size_t hidden = shape.hidden_dim();
@@ -195,13 +195,12 @@ TEST(AttentionLevelsTest, BitsAreTheSameOnEveryVectorLevel) {
 
 TEST_P(AttentionTest, PoolsMatchTheirDefinitions) {
   constexpr size_t kTokens = 9, kDim = 37;
-  const auto& kernels = kernels_;
   const auto x = RandomFloats(kTokens * kDim, 5);
   const MatrixView<const float> tokens(x.data(), kTokens, kDim);
   std::vector<float> mean(kDim), cls(kDim), max(kDim);
-  PoolMean(kernels, tokens, mean);
+  PoolMean(kernels_, tokens, mean);
   PoolCls(tokens, cls);
-  PoolMax(kernels, tokens, max);
+  PoolMax(kernels_, tokens, max);
   for (size_t c = 0; c < kDim; ++c) {
     double sum = 0;
     float largest = x[c];

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstring>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/cpu_isa.h"
 #include "kernels/kernel_table.h"
@@ -21,24 +23,26 @@ class GemmTest : public testing::TestWithParam<Isa> {
 INSTANTIATE_TEST_SUITE_P(Isas, GemmTest, testing::ValuesIn(SupportedIsas()),
                          [](const auto& isa_info) { return std::string(IsaName(isa_info.param)); });
 
+// A dense product by the reference and by `kernels`, each with an element past its end that must stay 9.
+template <typename T>
+std::pair<std::vector<T>, std::vector<T>> Both(const KernelTable& kernels,
+                                               void (*KernelTable::*gemm)(const GemmArgs<T>&), const std::vector<T>& a,
+                                               const std::vector<T>& b, size_t rows, size_t cols) {
+  std::vector<T> expected(rows * cols + 1, 9), actual(rows * cols + 1, 9);
+  const size_t depth = a.size() / rows;
+  GemmArgs<T> g{a.data(), depth, b.data(), cols, expected.data(), cols, rows, cols, depth};
+  (ScalarKernels().*gemm)(g);
+  g.c = actual.data();
+  (kernels.*gemm)(g);
+  return {expected, actual};
+}
+
 TEST_P(GemmTest, F32MatchesReferenceForEveryTileTail) {
   constexpr size_t kDepth = 37;
   for (size_t rows = 1; rows <= 13; ++rows) {
     for (size_t cols = 1; cols <= 131; cols += (cols < 70 ? 1 : 13)) {
       const auto a = RandomFloats(rows * kDepth, 1), b = RandomFloats(kDepth * cols, 2);
-      std::vector<float> expected(rows * cols + 1, 9), actual(rows * cols + 1, 9);
-      GemmF32 g{.a = a.data(),
-                .lda = kDepth,
-                .b = b.data(),
-                .ldb = cols,
-                .c = expected.data(),
-                .ldc = cols,
-                .rows = rows,
-                .cols = cols,
-                .depth = kDepth};
-      ScalarKernels().gemm_f32(g);
-      g.c = actual.data();
-      kernels_.gemm_f32(g);
+      const auto [expected, actual] = Both(kernels_, &KernelTable::gemm_f32, a, b, rows, cols);
       // 37 roundings of partial sums of size up to ~20: 37 * 20 * 2^-24.
       for (size_t i = 0; i < expected.size(); ++i) {
         ASSERT_NEAR(actual[i], expected[i], 5e-5f) << rows << "x" << cols << " at " << i;
@@ -76,19 +80,7 @@ TEST_P(GemmTest, S16IsExactForEveryTileTail) {
     for (size_t cols = 1; cols <= 131; cols += (cols < 70 ? 1 : 13)) {
       // 2 * 19 products of up to 7400^2 fit s32, just.
       const auto a = pairs(rows * kPairs, 1, 7400), b = pairs(kPairs * cols, 2, 7400);
-      std::vector<int32_t> expected(rows * cols + 1, 9), actual(rows * cols + 1, 9);
-      GemmS16 g{.a = a.data(),
-                .lda = kPairs,
-                .b = b.data(),
-                .ldb = cols,
-                .c = expected.data(),
-                .ldc = cols,
-                .rows = rows,
-                .cols = cols,
-                .depth = kPairs};
-      ScalarKernels().gemm_s16(g);
-      g.c = actual.data();
-      kernels_.gemm_s16(g);
+      const auto [expected, actual] = Both(kernels_, &KernelTable::gemm_s16, a, b, rows, cols);
       ASSERT_EQ(actual, expected) << rows << "x" << cols;  // the element past the end included
     }
   }
