@@ -14,14 +14,15 @@ RUN --mount=type=secret,id=ca scripts/setup image
 
 FROM deps AS build
 ARG CARGO_HTTP_CAINFO
+ENV CARGO_HOME=/var/cache/cargo CCACHE_DIR=/var/cache/ccache
 # Shown by `octet version`; the checkout's .git is not in the context.
 ARG REVISION=
 COPY . .
-RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache/ccache \
-    --mount=type=cache,target=/root/.cargo/registry --mount=type=cache,target=/src/build/rust \
+RUN --mount=type=secret,id=ca --mount=type=cache,target=/var/cache/ccache \
+    --mount=type=cache,target=/var/cache/cargo/registry --mount=type=cache,target=/src/build/rust \
     cmake --preset release --log-level=WARNING -DOCTET_COMMIT="${REVISION}" && \
     cmake --build build --target octet --parallel "$(nproc)"
-RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cargo/registry scripts/container/rootfs build/octet /rootfs
+RUN --mount=type=secret,id=ca --mount=type=cache,target=/var/cache/cargo/registry scripts/container/rootfs build/octet /rootfs
 
 # A model to bake in: its directory, relative to the checkout or to what `scripts/setup` has put into .venv.
 FROM build AS model
@@ -32,7 +33,7 @@ RUN mkdir -p /models/default && \
 FROM build AS test
 ARG PIP_CERT
 ARG SSL_CERT_FILE
-RUN --mount=type=secret,id=ca --mount=type=cache,target=/root/.cache/ccache \
+RUN --mount=type=secret,id=ca --mount=type=cache,target=/var/cache/ccache \
     scripts/setup test && scripts/test release
 
 FROM scratch AS runtime

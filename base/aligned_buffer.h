@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <new>
 #include <span>
@@ -44,6 +45,10 @@ class AlignedBuffer {
   const T& operator[](size_t i) const { return data_.get()[i]; }
   std::span<T> span() { return {data(), size_}; }
   std::span<const T> span() const { return {data(), size_}; }
+  // All bytes, which also makes every page resident.
+  void Zero() {
+    if (!empty()) std::memset(data(), 0, bytes());
+  }
 
  private:
   // Under AddressSanitizer everything is on the heap, where it sees what runs past the end.

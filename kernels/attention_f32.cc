@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include "base/aligned_buffer.h"
 #include "base/check.h"
@@ -17,8 +16,8 @@ class F32KeysAndValues final : public KeysAndValues {
         k_stride_(KeyStride(max_tokens)),
         k_transposed_(shape.hidden_dim() * k_stride_),
         v_(max_tokens * shape.hidden_dim()) {
-    std::memset(k_transposed_.data(), 0, k_transposed_.bytes());
-    std::memset(v_.data(), 0, v_.bytes());
+    k_transposed_.Zero();
+    v_.Zero();
   }
 
   void StoreRow(size_t block_begin, size_t row, const float* k, const float* v, std::span<float> scratch) override {

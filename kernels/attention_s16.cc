@@ -3,7 +3,6 @@
 // that the second product is exact too (KernelTable::softmax_s16).
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include "base/aligned_buffer.h"
 #include "base/check.h"
@@ -54,10 +53,10 @@ class S16KeysAndValues final : public KeysAndValues {
         v_(max_tokens * shape.hidden_dim()),
         k_scales_(shape.num_heads * k_stride_),
         v_scales_(shape.num_heads * k_stride_) {
-    std::memset(k_transposed_.data(), 0, k_transposed_.bytes());
-    std::memset(v_.data(), 0, v_.bytes());
-    std::memset(k_scales_.data(), 0, k_scales_.bytes());
-    std::memset(v_scales_.data(), 0, v_scales_.bytes());
+    k_transposed_.Zero();
+    v_.Zero();
+    k_scales_.Zero();
+    v_scales_.Zero();
   }
 
   void StoreRow(size_t block_begin, size_t row, const float* k, const float* v, std::span<float> scratch) override {

@@ -1,6 +1,5 @@
 // The int8 product where there is no VNNI: activations widened to s16 once a block, weights widened on their way
 // into registers, pairs of products summed in s32 (PMADDWD). |a b| <= 255 * 127, so nothing can saturate.
-#include <cstring>
 
 #include "absl/strings/str_cat.h"
 #include "base/aligned_buffer.h"
@@ -17,7 +16,7 @@ class PanelPackedWeights final : public PackedInt8Weights {
   // weights: [cols, depth]. The panels of GemmS16S8, zeros where depth and cols are rounded up.
   PanelPackedWeights(std::span<const int8_t> weights, size_t depth, size_t cols)
       : panels_(RoundUp(cols, kS16PanelCols) * RoundUp(depth, 2)) {
-    std::memset(panels_.data(), 0, panels_.size());
+    panels_.Zero();
     const size_t even_depth = RoundUp(depth, 2);
     for (size_t j = 0; j < cols; ++j) {
       for (size_t k = 0; k < depth; ++k) {

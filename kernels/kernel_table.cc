@@ -15,6 +15,11 @@ KernelTable MakeTable(Isa isa) {
   }
   const Isa vectors = isa >= Isa::kAvx512 ? Isa::kAvx512 : Isa::kAvx2;
   KernelTable table = SimdRowKernels(vectors);
+  const AttentionS16Kernels& attention = SimdAttentionS16(vectors);
+  table.quantize_heads_s16 = attention.quantize_heads;
+  table.interleave_rows_s16 = attention.interleave_rows;
+  table.softmax_s16 = attention.softmax;
+  table.scale_s32_row = attention.scale_sums;
   table.gemm_f32 = SimdGemmF32(vectors);
   table.gemm_s16 = isa >= Isa::kAvx512Vnni ? VnniGemmS16() : SimdGemmS16(vectors);
   table.gemm_f32_panel_cols = SimdGemmF32PanelCols(vectors);

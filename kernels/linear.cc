@@ -103,7 +103,7 @@ class PanelLinear : public Linear {
  public:
   PanelLinear(const KernelTable* kernels, size_t in_dim, std::span<const float> bias, size_t num_elements)
       : kernels_(kernels), in_dim_(in_dim), panels_(num_elements), bias_(Copy(bias)) {
-    std::fill(panels_.data(), panels_.data() + panels_.size(), Element{0});
+    panels_.Zero();
   }
 
   void FinishRow(const InputBlock&, const OutputBlock& product, size_t row_idx, float* y) const override {
@@ -202,7 +202,7 @@ float QuantizeChannelS8(std::span<const float> weights, int8_t* q) {
 InputBlock::InputBlock(const KernelTable* kernels, size_t bytes)
     : kernels_(kernels), bytes_(bytes), rows_(kMaxBlockRows) {
   // Rows past the last one set are multiplied too and thrown away; they must only be readable.
-  std::memset(bytes_.data(), 0, bytes_.bytes());
+  bytes_.Zero();
 }
 
 void InputBlock::Start(LinearKind kind, const RowQuantizer& quantizer, size_t depth) {
@@ -233,7 +233,7 @@ void InputBlock::SetRow(size_t row_idx, const float* x) {
 }
 
 OutputBlock::OutputBlock(const LinearFactory& factory) : acc_(kMaxBlockRows * factory.max_out_dim()) {
-  std::memset(acc_.data(), 0, acc_.bytes());
+  acc_.Zero();
   for (const auto& matmul : factory.matmuls()) contexts_.push_back(matmul->NewContext());
 }
 

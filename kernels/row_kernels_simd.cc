@@ -1,7 +1,4 @@
-// Row kernels in Highway, compiled once per target of simd_targets.h. A row is walked in whole vectors and one last
-// part of a vector, which is loaded with zeros in its unused lanes and stored under a mask; the arithmetic of both is
-// the same source. Sums are taken in sixteen lanes whatever the vector's length: a row's bits are the same on every
-// target.
+// Row kernels in Highway, compiled once per target of simd_targets.h. A row's bits are the same on every target.
 #include "kernels/simd_targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -15,69 +12,12 @@
 
 #include "hwy/highway.h"
 #include "kernels/simd_kernels.h"
+#include "kernels/simd_rows-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace octet::kernels {
 namespace HWY_NAMESPACE {
 namespace {
-
-namespace hn = hwy::HWY_NAMESPACE;
-
-using DF = hn::ScalableTag<float>;
-using DI = hn::ScalableTag<int32_t>;
-using VF = hn::Vec<DF>;
-
-constexpr size_t kLanes = hn::MaxLanes(DF());
-
-// How the elements of one vector are read and written. Whole or in part: fewer than kLanes.
-struct Whole {
-  template <class D, typename T = hn::TFromD<D>>
-  HWY_INLINE hn::Vec<D> Load(D d, const T* p) const {
-    return hn::LoadU(d, p);
-  }
-  template <class D, typename T = hn::TFromD<D>>
-  HWY_INLINE void Store(hn::Vec<D> v, D d, T* p) const {
-    hn::StoreU(v, d, p);
-  }
-  HWY_INLINE VF ZeroUnused(VF v) const { return v; }
-  HWY_INLINE VF OnlyUsed(VF v, VF) const { return v; }
-};
-
-struct Part {
-  size_t count;
-
-  template <class D, typename T = hn::TFromD<D>>
-  HWY_INLINE hn::Vec<D> Load(D d, const T* p) const {
-    if constexpr (sizeof(T) == sizeof(float)) {
-      return hn::MaskedLoad(hn::FirstN(d, count), d, p);
-    } else {  // masks of narrow lanes are slow below AVX-512
-      HWY_ALIGN T lanes[kLanes] = {};
-      std::memcpy(lanes, p, count * sizeof(T));
-      return hn::Load(d, lanes);
-    }
-  }
-  template <class D, typename T = hn::TFromD<D>>
-  HWY_INLINE void Store(hn::Vec<D> v, D d, T* p) const {
-    if constexpr (sizeof(T) == sizeof(float)) {
-      hn::BlendedStore(v, hn::FirstN(d, count), d, p);
-    } else {
-      HWY_ALIGN T lanes[kLanes];
-      hn::Store(v, d, lanes);
-      std::memcpy(p, lanes, count * sizeof(T));
-    }
-  }
-  HWY_INLINE VF ZeroUnused(VF v) const { return hn::IfThenElseZero(hn::FirstN(DF(), count), v); }
-  // `otherwise` in the lanes that are not used.
-  HWY_INLINE VF OnlyUsed(VF v, VF otherwise) const { return hn::IfThenElse(hn::FirstN(DF(), count), v, otherwise); }
-};
-
-// body(c, lanes) for each vector of a row: it begins at element c and is read and written through `lanes`.
-template <class F>
-HWY_INLINE void ForEachVector(size_t n, const F& body) {
-  size_t c = 0;
-  for (; c + kLanes <= n; c += kLanes) body(c, Whole());
-  if (c < n) body(c, Part{n - c});
-}
 
 // y[c] = f(x[c]) over a row.
 template <class F>
@@ -85,49 +25,6 @@ HWY_INLINE void MapRow(const float* x, size_t n, float* y, const F& f) {
   const DF d;
   ForEachVector(n, [&](size_t c, auto lanes) { lanes.Store(f(lanes.Load(d, x + c)), d, y + c); });
 }
-
-// The sum of all lanes: the upper half of the vector is added to the lower one until one lane is left.
-template <class D>
-HWY_INLINE float SumHalves(D d, hn::Vec<D> v) {
-#if HWY_TARGET == HWY_SCALAR
-  return hn::GetLane(v);
-#else
-  if constexpr (hn::MaxLanes(D()) == 1) {
-    return hn::GetLane(v);
-  } else {
-    const hn::Half<D> half;
-    return SumHalves(half, hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
-  }
-#endif
-}
-
-// Folds a row into sixteen running sums, however many vectors they take: lane l has elements l, l + 16, l + 32 and
-// so on, in that order. fold(c, lanes, sum) returns `sum` with the vector of elements from c on folded in.
-template <class F>
-HWY_INLINE float SumRow(size_t n, const F& fold) {
-  constexpr size_t kSums = 16, kVectors = kSums / kLanes;
-  const DF d;
-  VF sums[kVectors];
-  for (size_t v = 0; v < kVectors; ++v) sums[v] = hn::Zero(d);
-  size_t c = 0;
-  for (; c + kSums <= n; c += kSums) {
-    for (size_t v = 0; v < kVectors; ++v) sums[v] = fold(c + v * kLanes, Whole(), sums[v]);
-  }
-  for (size_t v = 0; v < kVectors; ++v, c += kLanes) {
-    if (c + kLanes <= n) {
-      sums[v] = fold(c, Whole(), sums[v]);
-    } else if (c < n) {
-      sums[v] = fold(c, Part{n - c}, sums[v]);
-    }
-  }
-  for (size_t step = kVectors / 2; step > 0; step /= 2) {
-    for (size_t v = 0; v < step; ++v) sums[v] = hn::Add(sums[v], sums[v + step]);
-  }
-  return SumHalves(d, sums[0]);
-}
-
-// Added to |x| < 2^22 in f32, this leaves x rounded to nearest even in the last places of the mantissa.
-constexpr float kRoundingBias = 12582912.0f;  // 1.5 * 2^23
 
 struct Range {
   float min, max;
@@ -200,8 +97,6 @@ HWY_INLINE RowQuantization QuantizationOfRange(RowRange kind, Range range) {
   if (kind == RowRange::kSymmetric) return {.scale = scale, .zero_point = 128};
   return {.scale = scale, .zero_point = static_cast<int32_t>(std::nearbyint(-range.min * (1.0f / scale)))};
 }
-
-using VI = hn::Vec<DI>;
 
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
 // Four vectors, with saturation. Packing works within 16-byte parts of the vectors: of each part it leaves one dword of
@@ -339,39 +234,8 @@ void GeluErfRow(float* x, size_t n) {
   MapRow(x, n, x, [](VF v) { return GeluErf(v); });
 }
 
-constexpr float kLog2E = 1.44269504f;
-
-// p 2^k of a whole k in [-125, 127], which is also in the last places of `biased` = k + kRoundingBias.
-HWY_INLINE VF TimesPowerOfTwo(VF p, VF k, VF biased) {
-#if HWY_TARGET == HWY_AVX3
-  return VF{_mm512_scalef_ps(p.raw, k.raw)};
-#else
-  const DF d;
-  const DI di;
-  // Moved into the exponent; the bias's own bits fall off.
-  const auto power = hn::Add(hn::ShiftLeft<23>(hn::BitCast(di, biased)), hn::Set(di, 127 << 23));
-  return hn::Mul(p, hn::BitCast(d, power));
-#endif
-}
-
-// 2^x for x <= 127; below -125 it is taken there, above the smallest normal number. x = k + r, |r| <= 1/2, and 2^r is a
-// polynomial, highest power first.
-template <size_t kNum>
-HWY_INLINE VF Exp2(VF x, const float (&coefficients)[kNum]) {
-  const DF d;
-  x = hn::Max(hn::Set(d, -125.0f), x);  // in this order x86 keeps a NaN in x
-  const VF biased = hn::Add(x, hn::Set(d, kRoundingBias));
-  const VF k = hn::Sub(biased, hn::Set(d, kRoundingBias));
-  const VF r = hn::Sub(x, k);
-  VF p = hn::Set(d, coefficients[0]);
-  for (size_t i = 1; i < kNum; ++i) p = hn::MulAdd(p, r, hn::Set(d, coefficients[i]));
-  return TimesPowerOfTwo(p, k, biased);
-}
-
 // 1 + r P(r) with P of degree 4 of least relative error, 9.2e-8; with rounding below 2e-7.
 constexpr float kExp2Coefficients[] = {0.0013264727f, 0.009671513f, 0.055507336f, 0.24022242f, 0.693147f, 1.0f};
-// The same with P of degree 3, 2.9e-6: enough where 15 bits are kept.
-constexpr float kShortExp2Coefficients[] = {0.009582853f, 0.055906426f, 0.24024099f, 0.69312418f, 1.0f};
 
 // 0.5 (1 + tanh z) = 1 / (1 + exp(-2 z)).
 HWY_INLINE VF GeluTanh(VF x) {
@@ -425,127 +289,6 @@ float ExpRow(float* x, float scale, size_t n) {
     lanes.Store(e, d, x + c);
     return hn::Add(sums, e);
   });
-}
-
-// q[c] = round_half_even(x[c] * factor) of a row, |q| < 32768; of a NaN 0.
-HWY_INLINE void RoundRowToS16(const float* x, float factor, size_t n, int16_t* q) {
-  const DF d;
-  const DI di;
-  const hn::Rebind<int16_t, DI> d16_half;
-  const VF factors = hn::Set(d, factor), bias = hn::Set(d, kRoundingBias);
-  const auto bias_bits = hn::BitCast(di, bias);
-  const auto rounded = [&](size_t c, auto lanes) {
-    return hn::BitCast(di, hn::MulAdd(lanes.Load(d, x + c), factors, bias));
-  };
-  size_t c = 0;
-#if HWY_TARGET != HWY_SCALAR
-  // Two vectors at a time: the lower halves of the sums' bits are the integers.
-  const hn::Repartition<int16_t, DI> d16;
-  for (; c + 2 * kLanes <= n; c += 2 * kLanes) {
-    const auto low = hn::BitCast(d16, rounded(c, Whole())), high = hn::BitCast(d16, rounded(c + kLanes, Whole()));
-    hn::StoreU(hn::ConcatEven(d16, high, low), d16, q + c);
-  }
-#endif
-  const auto store = [&](size_t at, auto lanes) {
-    lanes.Store(hn::DemoteTo(d16_half, hn::Sub(rounded(at, lanes), bias_bits)), d16_half, q + at);
-  };
-  for (; c + kLanes <= n; c += kLanes) store(c, Whole());
-  if (c < n) store(c, Part{n - c});
-}
-
-// The largest of a row's absolute values, as bits: NaN and infinity are above all others.
-HWY_INLINE int32_t MaxAbsBits(const float* x, size_t n) {
-  const DF d;
-  const DI di;
-  auto max = hn::Zero(di);
-  ForEachVector(n, [&](size_t c, auto lanes) { max = hn::Max(max, hn::BitCast(di, hn::Abs(lanes.Load(d, x + c)))); });
-  return hn::GetLane(hn::MaxOfLanes(di, max));
-}
-
-void QuantizeHeadsS16(const float* x, size_t num_heads, size_t head_dim, float limit, int16_t* q, float* scales,
-                      size_t scale_stride) {
-  for (size_t h = 0; h < num_heads; ++h, x += head_dim, q += head_dim) {
-    const float max = std::bit_cast<float>(MaxAbsBits(x, head_dim));
-    const float scale = max * (1.0f / limit);
-    const bool is_finite = max <= std::numeric_limits<float>::max();
-    if (!is_finite || scale < 1e-30f) {
-      scales[h * scale_stride] = is_finite ? 1.0f : std::numeric_limits<float>::quiet_NaN();
-      std::memset(q, 0, head_dim * sizeof(*q));
-      continue;
-    }
-    scales[h * scale_stride] = scale;
-    RoundRowToS16(x, limit / max, head_dim, q);
-  }
-}
-
-void InterleaveRowsS16(const int16_t* src, size_t stride, size_t rows, size_t cols, int16_t* pairs) {
-  const hn::Rebind<uint16_t, DI> du16;
-  const hn::Rebind<uint32_t, DI> du32;
-  const auto load = [&](size_t r, size_t c, auto lanes) {
-    return hn::PromoteTo(du32, lanes.Load(du16, reinterpret_cast<const uint16_t*>(src + r * stride + c)));
-  };
-  size_t r = 0;
-  for (; r + 2 <= rows; r += 2, pairs += 2 * cols) {
-    ForEachVector(cols, [&](size_t c, auto lanes) {
-      const auto high = hn::ShiftLeft<16>(load(r + 1, c, lanes));
-      lanes.Store(hn::Or(load(r, c, lanes), high), du32, reinterpret_cast<uint32_t*>(pairs + 2 * c));
-    });
-  }
-  if (r == rows) return;
-  ForEachVector(cols, [&](size_t c, auto lanes) {
-    lanes.Store(load(r, c, lanes), du32, reinterpret_cast<uint32_t*>(pairs + 2 * c));
-  });
-}
-
-// Scores of a row, before the query's scale, in place of their integers. Returns the largest.
-HWY_INLINE float ScaleScores(const float* keys, size_t n, int32_t* scores, float* scaled) {
-  const DF d;
-  const DI di;
-  VF max = hn::Set(d, -std::numeric_limits<float>::infinity());
-  ForEachVector(n, [&](size_t c, auto lanes) {
-    const VF score = hn::Mul(hn::ConvertTo(d, lanes.Load(di, scores + c)), lanes.Load(d, keys + c));
-    lanes.Store(score, d, scaled + c);
-    max = hn::Max(lanes.OnlyUsed(score, max), max);
-  });
-  return hn::GetLane(hn::MaxOfLanes(d, max));
-}
-
-// Weights of a row in place of its scores. Returns the sum of e.
-HWY_INLINE float WeighScores(const float* values, float query, float max, size_t n, float* row) {
-  const DF d;
-  const VF factor = hn::Set(d, query * kLog2E);
-  const VF scaled_max = hn::Mul(hn::Set(d, max), factor);
-  return SumRow(n, [&](size_t c, auto lanes, VF sums) {
-    const VF below = hn::MulSub(lanes.Load(d, row + c), factor, scaled_max);
-    const VF e = lanes.ZeroUnused(Exp2(below, kShortExp2Coefficients));
-    lanes.Store(hn::Mul(e, lanes.Load(d, values + c)), d, row + c);
-    return hn::Add(sums, e);
-  });
-}
-
-// Step by step over all rows, not row by row: the ends of a row's steps wait for each other, other rows need not.
-void SoftmaxS16Rows(const SoftmaxS16& s) {
-  float max[kMaxSoftmaxRows], sums[kMaxSoftmaxRows];
-  float* const scaled = reinterpret_cast<float*>(s.scores);  // only vector instructions read and write it
-  const float max_value = std::bit_cast<float>(MaxAbsBits(s.values, s.n));
-  for (size_t r = 0; r < s.rows; ++r) max[r] = ScaleScores(s.keys, s.n, s.scores + r * s.n, scaled + r * s.n);
-  for (size_t r = 0; r < s.rows; ++r) {
-    sums[r] = WeighScores(s.values, s.queries[r], max[r], s.n, scaled + r * s.n);
-  }
-  for (size_t r = 0; r < s.rows; ++r) {
-    const float by_sum = kSoftmaxS16Sum / sums[r];
-    const float to_integers = (by_sum < 32767.0f ? by_sum : 32767.0f) / max_value;
-    RoundRowToS16(scaled + r * s.n, to_integers, s.n, s.p + r * s.p_stride);
-    s.factors[r] = 1.0f / (to_integers * sums[r]);
-  }
-}
-
-void ScaleS32Row(const int32_t* x, float factor, size_t n, float* y) {
-  const DF d;
-  const DI di;
-  const VF f = hn::Set(d, factor);
-  ForEachVector(
-      n, [&](size_t c, auto lanes) { lanes.Store(hn::Mul(hn::ConvertTo(d, lanes.Load(di, x + c)), f), d, y + c); });
 }
 
 void ScaleRow(float factor, float* x, size_t n) {
@@ -631,10 +374,10 @@ void Transpose(const float* src, size_t src_stride, size_t rows, size_t cols, fl
     .f16_to_f32_row = F16ToF32Row,
     .f32_to_f16_row = F32ToF16Row,
     .transpose = Transpose,
-    .quantize_heads_s16 = QuantizeHeadsS16,
-    .interleave_rows_s16 = InterleaveRowsS16,
-    .softmax_s16 = SoftmaxS16Rows,
-    .scale_s32_row = ScaleS32Row,
+    .quantize_heads_s16 = nullptr,
+    .interleave_rows_s16 = nullptr,
+    .softmax_s16 = nullptr,
+    .scale_s32_row = nullptr,
     .gemm_f32 = nullptr,
     .gemm_s16 = nullptr,
     .gemm_f32_panel_cols = 0,

@@ -15,6 +15,14 @@ struct GemmS16S8 {
   size_t rows, cols, depth;
 };
 
+// Row kernels of attention in 16-bit integers, as in the KernelTable.
+struct AttentionS16Kernels {
+  decltype(KernelTable::quantize_heads_s16) quantize_heads;
+  decltype(KernelTable::interleave_rows_s16) interleave_rows;
+  decltype(KernelTable::softmax_s16) softmax;
+  decltype(KernelTable::scale_s32_row) scale_sums;
+};
+
 // Two AVX2 vectors of s32, one of AVX-512: the width of a register tile.
 inline constexpr size_t kS16PanelCols = 16;
 
@@ -28,7 +36,8 @@ inline size_t NextTileRows(size_t left, size_t max_rows) {
 // Of the file named after the function; `isa` is kAvx2 or kAvx512. These run on machines that lack the level, so
 // they only hand out what was put together at compile time: a function compiled for a level may use its
 // instructions anywhere, even to store a few pointers.
-const KernelTable& SimdRowKernels(Isa isa);  // products are null
+const KernelTable& SimdRowKernels(Isa isa);  // products and kernels of integer attention are null
+const AttentionS16Kernels& SimdAttentionS16(Isa isa);
 void (*SimdGemmF32(Isa isa))(const GemmF32&);
 void (*SimdGemmS16(Isa isa))(const GemmS16&);
 size_t SimdGemmF32PanelCols(Isa isa);

@@ -1,7 +1,6 @@
 #include "model/encoder_workspace.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "model/encoder_state.h"
 
@@ -13,11 +12,6 @@ namespace {
 
 size_t RowSize(const EncoderConfig& config) {
   return std::max<size_t>(3 * size_t{config.hidden_dim}, config.intermediate_dim);
-}
-
-template <typename T>
-void Touch(AlignedBuffer<T>& buffer) {
-  std::memset(buffer.data(), 0, buffer.bytes());
 }
 
 }  // namespace
@@ -32,9 +26,9 @@ ThreadScratch::ThreadScratch(const EncoderState& encoder)
       block(KeysAndValues::BlockScratch(AttentionShapeOf(encoder.config))),
       attention(KeysAndValues::AttendScratch(AttentionKindOf(encoder.config, encoder.options.precision),
                                              AttentionShapeOf(encoder.config), encoder.config.max_tokens())) {
-  Touch(row);
-  Touch(block);
-  Touch(attention);
+  row.Zero();
+  block.Zero();
+  attention.Zero();
 }
 
 EncoderWorkspace::EncoderWorkspace(const EncoderState& encoder, kernels::ThreadTeam* team)
@@ -42,8 +36,8 @@ EncoderWorkspace::EncoderWorkspace(const EncoderState& encoder, kernels::ThreadT
       x_(encoder.options.max_batch_tokens * encoder.config.hidden_dim),
       q_(encoder.options.max_batch_tokens * encoder.config.hidden_dim),
       next_block_(encoder.config.num_layers + 1) {
-  Touch(x_);
-  Touch(q_);
+  x_.Zero();
+  q_.Zero();
   for (auto& keys_values : keys_values_) {
     keys_values = KeysAndValues::Create(AttentionKindOf(encoder.config, encoder.options.precision), encoder.kernels(),
                                         AttentionShapeOf(encoder.config), encoder.options.max_batch_tokens);

@@ -9,7 +9,7 @@
 #include "tests/model/tiny_model.h"
 
 int main(int argc, char** argv) {
-  if (argc < 2 || argc > 3) {
+  if (argc < 2 || argc > 3 || argv[1][0] == '-') {
     std::fprintf(stderr, "usage: write_tiny_model DIRECTORY [NUM_LABELS | LABEL,LABEL...]\n");
     return 2;
   }

@@ -1,0 +1,167 @@
+// Row kernels of attention in 16-bit integers, in Highway, compiled once per target of simd_targets.h. A row's bits are
+// the same on every target.
+#include "kernels/simd_targets.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/attention_s16_simd.cc"
+#include "hwy/foreach_target.h"  // must come before highway.h
+
+#include <bit>
+#include <cstring>
+#include <limits>
+
+#include "hwy/highway.h"
+#include "kernels/simd_kernels.h"
+#include "kernels/simd_rows-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace octet::kernels {
+namespace HWY_NAMESPACE {
+namespace {
+
+// q[c] = round_half_even(x[c] * factor) of a row, |q| < 32768; of a NaN 0.
+HWY_INLINE void RoundRowToS16(const float* x, float factor, size_t n, int16_t* q) {
+  const DF d;
+  const DI di;
+  const hn::Rebind<int16_t, DI> d16_half;
+  const VF factors = hn::Set(d, factor), bias = hn::Set(d, kRoundingBias);
+  const auto bias_bits = hn::BitCast(di, bias);
+  const auto rounded = [&](size_t c, auto lanes) {
+    return hn::BitCast(di, hn::MulAdd(lanes.Load(d, x + c), factors, bias));
+  };
+  size_t c = 0;
+#if HWY_TARGET != HWY_SCALAR
+  // Two vectors at a time: the lower halves of the sums' bits are the integers.
+  const hn::Repartition<int16_t, DI> d16;
+  for (; c + 2 * kLanes <= n; c += 2 * kLanes) {
+    const auto low = hn::BitCast(d16, rounded(c, Whole())), high = hn::BitCast(d16, rounded(c + kLanes, Whole()));
+    hn::StoreU(hn::ConcatEven(d16, high, low), d16, q + c);
+  }
+#endif
+  const auto store = [&](size_t at, auto lanes) {
+    lanes.Store(hn::DemoteTo(d16_half, hn::Sub(rounded(at, lanes), bias_bits)), d16_half, q + at);
+  };
+  for (; c + kLanes <= n; c += kLanes) store(c, Whole());
+  if (c < n) store(c, Part{n - c});
+}
+
+// The largest of a row's absolute values, as bits: NaN and infinity are above all others.
+HWY_INLINE int32_t MaxAbsBits(const float* x, size_t n) {
+  const DF d;
+  const DI di;
+  auto max = hn::Zero(di);
+  ForEachVector(n, [&](size_t c, auto lanes) { max = hn::Max(max, hn::BitCast(di, hn::Abs(lanes.Load(d, x + c)))); });
+  return hn::GetLane(hn::MaxOfLanes(di, max));
+}
+
+void QuantizeHeads(const float* x, size_t num_heads, size_t head_dim, float limit, int16_t* q, float* scales,
+                   size_t scale_stride) {
+  for (size_t h = 0; h < num_heads; ++h, x += head_dim, q += head_dim) {
+    const float max = std::bit_cast<float>(MaxAbsBits(x, head_dim));
+    const float scale = max * (1.0f / limit);
+    const bool is_finite = max <= std::numeric_limits<float>::max();
+    if (!is_finite || scale < 1e-30f) {
+      scales[h * scale_stride] = is_finite ? 1.0f : std::numeric_limits<float>::quiet_NaN();
+      std::memset(q, 0, head_dim * sizeof(*q));
+      continue;
+    }
+    scales[h * scale_stride] = scale;
+    RoundRowToS16(x, limit / max, head_dim, q);
+  }
+}
+
+void InterleaveRows(const int16_t* src, size_t stride, size_t rows, size_t cols, int16_t* pairs) {
+  const hn::Rebind<uint16_t, DI> du16;
+  const hn::Rebind<uint32_t, DI> du32;
+  const auto load = [&](size_t r, size_t c, auto lanes) {
+    return hn::PromoteTo(du32, lanes.Load(du16, reinterpret_cast<const uint16_t*>(src + r * stride + c)));
+  };
+  size_t r = 0;
+  for (; r + 2 <= rows; r += 2, pairs += 2 * cols) {
+    ForEachVector(cols, [&](size_t c, auto lanes) {
+      const auto high = hn::ShiftLeft<16>(load(r + 1, c, lanes));
+      lanes.Store(hn::Or(load(r, c, lanes), high), du32, reinterpret_cast<uint32_t*>(pairs + 2 * c));
+    });
+  }
+  if (r == rows) return;
+  ForEachVector(cols, [&](size_t c, auto lanes) {
+    lanes.Store(load(r, c, lanes), du32, reinterpret_cast<uint32_t*>(pairs + 2 * c));
+  });
+}
+
+// 1 + r P(r) with P of degree 3 of least relative error, 2.9e-6: enough where 15 bits are kept.
+constexpr float kShortExp2Coefficients[] = {0.009582853f, 0.055906426f, 0.24024099f, 0.69312418f, 1.0f};
+
+// Scores of a row, before the query's scale, in place of their integers. Returns the largest.
+HWY_INLINE float ScaleScores(const float* keys, size_t n, int32_t* scores, float* scaled) {
+  const DF d;
+  const DI di;
+  VF max = hn::Set(d, -std::numeric_limits<float>::infinity());
+  ForEachVector(n, [&](size_t c, auto lanes) {
+    const VF score = hn::Mul(hn::ConvertTo(d, lanes.Load(di, scores + c)), lanes.Load(d, keys + c));
+    lanes.Store(score, d, scaled + c);
+    max = hn::Max(lanes.OnlyUsed(score, max), max);
+  });
+  return hn::GetLane(hn::MaxOfLanes(d, max));
+}
+
+// Weights of a row in place of its scores. Returns the sum of e.
+HWY_INLINE float WeighScores(const float* values, float query, float max, size_t n, float* row) {
+  const DF d;
+  const VF factor = hn::Set(d, query * kLog2E);
+  const VF scaled_max = hn::Mul(hn::Set(d, max), factor);
+  return SumRow(n, [&](size_t c, auto lanes, VF sums) {
+    const VF below = hn::MulSub(lanes.Load(d, row + c), factor, scaled_max);
+    const VF e = lanes.ZeroUnused(Exp2(below, kShortExp2Coefficients));
+    lanes.Store(hn::Mul(e, lanes.Load(d, values + c)), d, row + c);
+    return hn::Add(sums, e);
+  });
+}
+
+// Step by step over all rows, not row by row: the ends of a row's steps wait for each other, other rows need not.
+void Softmax(const SoftmaxS16& s) {
+  float max[kMaxSoftmaxRows], sums[kMaxSoftmaxRows];
+  float* const scaled = reinterpret_cast<float*>(s.scores);  // only vector instructions read and write it
+  const float max_value = std::bit_cast<float>(MaxAbsBits(s.values, s.n));
+  for (size_t r = 0; r < s.rows; ++r) max[r] = ScaleScores(s.keys, s.n, s.scores + r * s.n, scaled + r * s.n);
+  for (size_t r = 0; r < s.rows; ++r) {
+    sums[r] = WeighScores(s.values, s.queries[r], max[r], s.n, scaled + r * s.n);
+  }
+  for (size_t r = 0; r < s.rows; ++r) {
+    const float by_sum = kSoftmaxS16Sum / sums[r];
+    const float to_integers = (by_sum < 32767.0f ? by_sum : 32767.0f) / max_value;
+    RoundRowToS16(scaled + r * s.n, to_integers, s.n, s.p + r * s.p_stride);
+    s.factors[r] = 1.0f / (to_integers * sums[r]);
+  }
+}
+
+void ScaleSums(const int32_t* x, float factor, size_t n, float* y) {
+  const DF d;
+  const DI di;
+  const VF f = hn::Set(d, factor);
+  ForEachVector(
+      n, [&](size_t c, auto lanes) { lanes.Store(hn::Mul(hn::ConvertTo(d, lanes.Load(di, x + c)), f), d, y + c); });
+}
+
+// Unused in the baseline target, which Highway compiles as well.
+[[maybe_unused]] constexpr AttentionS16Kernels kAttentionS16 = {
+    .quantize_heads = QuantizeHeads,
+    .interleave_rows = InterleaveRows,
+    .softmax = Softmax,
+    .scale_sums = ScaleSums,
+};
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace octet::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace octet::kernels {
+
+const AttentionS16Kernels& SimdAttentionS16(Isa isa) {
+  return isa == Isa::kAvx2 ? N_AVX2::kAttentionS16 : N_AVX3::kAttentionS16;
+}
+
+}  // namespace octet::kernels
+#endif

@@ -1,0 +1,158 @@
+// What kernels over rows have in common, once per target of simd_targets.h. A row is walked in whole vectors and one
+// last part of a vector, which is loaded with zeros in its unused lanes and stored under a mask; the arithmetic of both
+// is the same source. Sums are taken in sixteen lanes whatever the vector's length.
+#if defined(OCTET_KERNELS_SIMD_ROWS_INL_H_) == defined(HWY_TARGET_TOGGLE)  // included again for every target
+#ifdef OCTET_KERNELS_SIMD_ROWS_INL_H_
+#undef OCTET_KERNELS_SIMD_ROWS_INL_H_
+#else
+#define OCTET_KERNELS_SIMD_ROWS_INL_H_
+#endif
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace octet::kernels {
+namespace HWY_NAMESPACE {
+namespace {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+using DF = hn::ScalableTag<float>;
+using DI = hn::ScalableTag<int32_t>;
+using VF = hn::Vec<DF>;
+using VI = hn::Vec<DI>;
+
+constexpr size_t kLanes = hn::MaxLanes(DF());
+
+// How the elements of one vector are read and written. Whole or in part: fewer than kLanes.
+struct Whole {
+  template <class D, typename T = hn::TFromD<D>>
+  HWY_INLINE hn::Vec<D> Load(D d, const T* p) const {
+    return hn::LoadU(d, p);
+  }
+  template <class D, typename T = hn::TFromD<D>>
+  HWY_INLINE void Store(hn::Vec<D> v, D d, T* p) const {
+    hn::StoreU(v, d, p);
+  }
+  HWY_INLINE VF ZeroUnused(VF v) const { return v; }
+  HWY_INLINE VF OnlyUsed(VF v, VF) const { return v; }
+};
+
+struct Part {
+  size_t count;
+
+  template <class D, typename T = hn::TFromD<D>>
+  HWY_INLINE hn::Vec<D> Load(D d, const T* p) const {
+    if constexpr (sizeof(T) == sizeof(float)) {
+      return hn::MaskedLoad(hn::FirstN(d, count), d, p);
+    } else {  // masks of narrow lanes are slow below AVX-512
+      HWY_ALIGN T lanes[kLanes] = {};
+      std::memcpy(lanes, p, count * sizeof(T));
+      return hn::Load(d, lanes);
+    }
+  }
+  template <class D, typename T = hn::TFromD<D>>
+  HWY_INLINE void Store(hn::Vec<D> v, D d, T* p) const {
+    if constexpr (sizeof(T) == sizeof(float)) {
+      hn::BlendedStore(v, hn::FirstN(d, count), d, p);
+    } else {
+      HWY_ALIGN T lanes[kLanes];
+      hn::Store(v, d, lanes);
+      std::memcpy(p, lanes, count * sizeof(T));
+    }
+  }
+  HWY_INLINE VF ZeroUnused(VF v) const { return hn::IfThenElseZero(hn::FirstN(DF(), count), v); }
+  // `otherwise` in the lanes that are not used.
+  HWY_INLINE VF OnlyUsed(VF v, VF otherwise) const { return hn::IfThenElse(hn::FirstN(DF(), count), v, otherwise); }
+};
+
+// body(c, lanes) for each vector of a row: it begins at element c and is read and written through `lanes`.
+template <class F>
+HWY_INLINE void ForEachVector(size_t n, const F& body) {
+  size_t c = 0;
+  for (; c + kLanes <= n; c += kLanes) body(c, Whole());
+  if (c < n) body(c, Part{n - c});
+}
+
+// The sum of all lanes: the upper half of the vector is added to the lower one until one lane is left.
+template <class D>
+HWY_INLINE float SumHalves(D d, hn::Vec<D> v) {
+#if HWY_TARGET == HWY_SCALAR
+  return hn::GetLane(v);
+#else
+  if constexpr (hn::MaxLanes(D()) == 1) {
+    return hn::GetLane(v);
+  } else {
+    const hn::Half<D> half;
+    return SumHalves(half, hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
+  }
+#endif
+}
+
+// Folds a row into sixteen running sums, however many vectors they take: lane l has elements l, l + 16, l + 32 and
+// so on, in that order. fold(c, lanes, sum) returns `sum` with the vector of elements from c on folded in.
+template <class F>
+HWY_INLINE float SumRow(size_t n, const F& fold) {
+  constexpr size_t kSums = 16, kVectors = kSums / kLanes;
+  const DF d;
+  VF sums[kVectors];
+  for (size_t v = 0; v < kVectors; ++v) sums[v] = hn::Zero(d);
+  size_t c = 0;
+  for (; c + kSums <= n; c += kSums) {
+    for (size_t v = 0; v < kVectors; ++v) sums[v] = fold(c + v * kLanes, Whole(), sums[v]);
+  }
+  for (size_t v = 0; v < kVectors; ++v, c += kLanes) {
+    if (c + kLanes <= n) {
+      sums[v] = fold(c, Whole(), sums[v]);
+    } else if (c < n) {
+      sums[v] = fold(c, Part{n - c}, sums[v]);
+    }
+  }
+  for (size_t step = kVectors / 2; step > 0; step /= 2) {
+    for (size_t v = 0; v < step; ++v) sums[v] = hn::Add(sums[v], sums[v + step]);
+  }
+  return SumHalves(d, sums[0]);
+}
+
+// Added to |x| < 2^22 in f32, this leaves x rounded to nearest even in the last places of the mantissa.
+constexpr float kRoundingBias = 12582912.0f;  // 1.5 * 2^23
+
+constexpr float kLog2E = 1.44269504f;
+
+// p 2^k of a whole k in [-125, 127], which is also in the last places of `biased` = k + kRoundingBias.
+HWY_INLINE VF TimesPowerOfTwo(VF p, VF k, VF biased) {
+#if HWY_TARGET == HWY_AVX3
+  return VF{_mm512_scalef_ps(p.raw, k.raw)};
+#else
+  const DF d;
+  const DI di;
+  // Moved into the exponent; the bias's own bits fall off.
+  const auto power = hn::Add(hn::ShiftLeft<23>(hn::BitCast(di, biased)), hn::Set(di, 127 << 23));
+  return hn::Mul(p, hn::BitCast(d, power));
+#endif
+}
+
+// 2^x for x <= 127; below -125 it is taken there, above the smallest normal number. x = k + r, |r| <= 1/2, and 2^r is a
+// polynomial, highest power first.
+template <size_t kNum>
+HWY_INLINE VF Exp2(VF x, const float (&coefficients)[kNum]) {
+  const DF d;
+  x = hn::Max(hn::Set(d, -125.0f), x);  // in this order x86 keeps a NaN in x
+  const VF biased = hn::Add(x, hn::Set(d, kRoundingBias));
+  const VF k = hn::Sub(biased, hn::Set(d, kRoundingBias));
+  const VF r = hn::Sub(x, k);
+  VF p = hn::Set(d, coefficients[0]);
+  for (size_t i = 1; i < kNum; ++i) p = hn::MulAdd(p, r, hn::Set(d, coefficients[i]));
+  return TimesPowerOfTwo(p, k, biased);
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace octet::kernels
+HWY_AFTER_NAMESPACE();
+
+#endif  // OCTET_KERNELS_SIMD_ROWS_INL_H_
