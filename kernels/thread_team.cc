@@ -6,32 +6,13 @@
 #include <vector>
 
 #include "base/check.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+#include "base/spin_wait.h"
 
 // Of the OpenMP run-time library that oneDNN uses. Declared here because only compilers that bring a library
 // of their own have the header.
 extern "C" void omp_set_num_threads(int num_threads);
 
 namespace octet::kernels {
-namespace {
-
-// About 20 us at 3 GHz (a pause is 40 to 140 cycles): longer than the usual difference between two
-// threads' row blocks, far shorter than a scheduling quantum.
-constexpr int kSpins = 1000;
-
-// Returns once `word` is no longer `old`.
-void WaitWhileEqual(const std::atomic<uint32_t>& word, uint32_t old) {
-  for (int spin = 0; spin < kSpins; ++spin) {
-    if (word.load(std::memory_order_acquire) != old) return;
-    _mm_pause();
-  }
-  while (word.load(std::memory_order_acquire) == old) word.wait(old, std::memory_order_acquire);
-}
-
-}  // namespace
 
 struct ThreadTeam::State {
   State(int num_threads_in, CpuPacer* pacer_in) : num_threads(num_threads_in), pacer(pacer_in) {}
@@ -104,8 +85,6 @@ void ThreadTeam::RunAlone(absl::FunctionRef<void(int thread_idx)> body) {
   omp_set_num_threads(1);
   body(0);
 }
-
-void ThreadTeam::Barrier() { state_->Barrier(); }
 
 void ThreadTeam::Pace() {
   if (state_->pacer != nullptr) state_->pacer->Pace();

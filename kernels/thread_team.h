@@ -24,11 +24,8 @@ class ThreadTeam {
   // Calls body(thread_idx) once on every thread, returns when all are done. body must not throw.
   void Run(absl::FunctionRef<void(int thread_idx)> body);
 
-  // Calls body(0) on the caller and leaves the others asleep; body must not call Barrier.
+  // Calls body(0) on the caller and leaves the others asleep.
   void RunAlone(absl::FunctionRef<void(int thread_idx)> body);
-
-  // Inside body of Run only: returns on every thread once all threads have called it.
-  void Barrier();
 
   // Inside body only, between pieces of work of a few milliseconds at most: rests if the CPU quota is used up.
   void Pace();

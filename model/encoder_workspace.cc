@@ -35,7 +35,7 @@ EncoderWorkspace::EncoderWorkspace(const EncoderState& encoder, kernels::ThreadT
     : team_(team),
       x_(encoder.options.max_batch_tokens * encoder.config.hidden_dim),
       q_(encoder.options.max_batch_tokens * encoder.config.hidden_dim),
-      next_block_(encoder.config.num_layers + 1) {
+      schedule_(encoder.options.max_batch_tokens) {
   x_.Zero();
   q_.Zero();
   for (auto& keys_values : keys_values_) {
@@ -73,7 +73,8 @@ uint64_t EncoderWorkspace::Bytes(const EncoderConfig& config, const EncoderOptio
   const kernels::AttentionKind attention = AttentionKindOf(config, options.precision);
   const kernels::AttentionShape shape = AttentionShapeOf(config);
   const uint64_t shared = 2 * options.max_batch_tokens * hidden * sizeof(float) +
-                          2 * KeysAndValues::Bytes(attention, shape, options.max_batch_tokens);
+                          2 * KeysAndValues::Bytes(attention, shape, options.max_batch_tokens) +
+                          BlockSchedule::Bytes(options.max_batch_tokens);
   const uint64_t floats = kernels::kMaxBlockRows * widest  // product
                           + widest                         // row
                           + KeysAndValues::BlockScratch(shape) +

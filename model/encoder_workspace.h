@@ -3,7 +3,6 @@
 #ifndef OCTET_MODEL_ENCODER_WORKSPACE_H_
 #define OCTET_MODEL_ENCODER_WORKSPACE_H_
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -14,6 +13,7 @@
 #include "kernels/attention.h"
 #include "kernels/linear.h"
 #include "kernels/thread_team.h"
+#include "model/block_schedule.h"
 #include "model/encoder_config.h"
 #include "model/linear_plan.h"
 #include "model/phase_times.h"
@@ -77,8 +77,8 @@ class EncoderWorkspace {
   // What attention reads of a whole text. Two take turns: a layer reads one while its successor's is being written.
   std::unique_ptr<kernels::KeysAndValues> keys_values_[2];
   std::vector<std::unique_ptr<ThreadScratch>> threads_;
-  std::unique_ptr<RangeHistory> history_;          // of ActivationRange::kMovingAverage
-  std::vector<std::atomic<uint32_t>> next_block_;  // one per phase
+  std::unique_ptr<RangeHistory> history_;  // of ActivationRange::kMovingAverage
+  BlockSchedule schedule_;
 };
 
 }  // namespace octet::model

@@ -1,6 +1,7 @@
 // One forward pass over packed rows, in blocks. All work on a block of rows between two layers' attentions is done by
 // one thread while the block is in its cache: attention, its output layer, the feed-forward layers, and the next
-// layer's query, key and value. So a layer needs one barrier: attention reads keys and values of other blocks.
+// layer's query, key and value. Threads wait for each other only where attention reads other blocks' keys and values
+// (block_schedule.h).
 // Internal to the encoder's files.
 #ifndef OCTET_MODEL_FORWARD_PASS_H_
 #define OCTET_MODEL_FORWARD_PASS_H_
@@ -26,8 +27,6 @@ class ForwardPass {
   const PackedBatch& batch_;
   EncoderWorkspace& ws_;
   PassSteps steps_;
-  const size_t block_rows_;
-  const size_t num_blocks_;
 };
 
 }  // namespace octet::model

@@ -7,6 +7,7 @@
 #include <cstddef>
 
 #include "kernels/linear.h"
+#include "model/block_schedule.h"
 #include "model/linear_plan.h"
 #include "model/packed_batch.h"
 
@@ -16,11 +17,6 @@ class EmbeddingTable;
 class EncoderWorkspace;
 struct EncoderState;
 struct ThreadScratch;
-
-// Rows [begin, begin + size), size in 1..kernels::kMaxBlockRows.
-struct RowBlock {
-  size_t begin, size;
-};
 
 class PassSteps {
  public:

@@ -1,7 +1,6 @@
 #include "model/text_range_pass.h"
 
 #include <algorithm>
-#include <atomic>
 
 #include "model/encoder_state.h"
 #include "model/encoder_workspace.h"
@@ -16,7 +15,6 @@ TextRangePass::TextRangePass(const EncoderState& encoder, const PackedBatch& bat
       block_rows_(ws_.block_rows_ != 0 ? ws_.block_rows_ : kernels::kMaxBlockRows) {}
 
 void TextRangePass::Run() {
-  ws_.next_block_[0].store(0, std::memory_order_relaxed);
   const auto body = [this](int thread_idx) { RunThread(*ws_.threads_[thread_idx]); };
   if (batch_.num_texts() == 1) {
     ws_.team_->RunAlone(body);
@@ -28,7 +26,7 @@ void TextRangePass::Run() {
 void TextRangePass::RunThread(ThreadScratch& scratch) {
   scratch.meter.Begin(Phase::kEmbed);
   for (;;) {
-    const size_t text = ws_.next_block_[0].fetch_add(1, std::memory_order_relaxed);
+    const size_t text = next_text_.fetch_add(1, std::memory_order_relaxed);
     if (text >= batch_.num_texts()) break;
     Compute({.begin = batch_.starts[text], .end = batch_.starts[text + 1]}, scratch);
   }

@@ -4,6 +4,7 @@
 #ifndef OCTET_MODEL_TEXT_RANGE_PASS_H_
 #define OCTET_MODEL_TEXT_RANGE_PASS_H_
 
+#include <atomic>
 #include <cstddef>
 
 #include "absl/functional/function_ref.h"
@@ -34,6 +35,7 @@ class TextRangePass {
   EncoderWorkspace& ws_;
   PassSteps steps_;
   const size_t block_rows_;
+  std::atomic<size_t> next_text_{0};
 };
 
 }  // namespace octet::model

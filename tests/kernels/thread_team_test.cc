@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <vector>
 
 namespace octet::kernels {
@@ -29,22 +28,6 @@ TEST(ThreadTeamTest, RunsAloneBetweenRunsOfAll) {
     team.Run([&](int thread_idx) { ++calls[thread_idx]; });
     EXPECT_EQ(calls, (std::vector<int>{2, 1, 1}));
   }
-}
-
-TEST(ThreadTeamTest, BarrierOrdersWritesOfAllThreads) {
-  constexpr int kThreads = 3, kRounds = 300;
-  ThreadTeam team(kThreads);
-  std::vector<int> values(kThreads, 0);
-  std::atomic<int> wrong{0};
-  team.Run([&](int thread_idx) {
-    for (int round = 1; round <= kRounds; ++round) {
-      values[thread_idx] = round;
-      team.Barrier();
-      for (int v : values) wrong += v != round;
-      team.Barrier();
-    }
-  });
-  EXPECT_EQ(wrong.load(), 0);
 }
 
 }  // namespace

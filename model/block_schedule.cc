@@ -1,0 +1,88 @@
+#include "model/block_schedule.h"
+
+#include <algorithm>
+
+#include "base/spin_wait.h"
+#include "kernels/linear.h"
+
+namespace octet::model {
+namespace {
+
+using kernels::kMaxBlockRows;
+
+// Rows of a group for each thread. Less costs more passes over the weights, more leaves the caches: docs/decisions/0001
+// has both measured.
+constexpr size_t kGroupRowsPerThread = 1024;
+
+size_t DivideUp(size_t a, size_t b) { return (a + b - 1) / b; }
+
+// Enough blocks that every thread gets the same number, all of nearly one size.
+size_t BlockRows(size_t num_rows, size_t num_threads) {
+  const size_t blocks = num_threads * DivideUp(num_rows, num_threads * kMaxBlockRows);
+  return DivideUp(num_rows, blocks);
+}
+
+}  // namespace
+
+BlockSchedule::BlockSchedule(size_t max_tokens) : blocks_(max_tokens), groups_(max_tokens), num_finished_(max_tokens) {}
+
+uint64_t BlockSchedule::Bytes(size_t max_tokens) {
+  return uint64_t{max_tokens} * (sizeof(Block) + sizeof(Group) + sizeof(std::atomic<uint32_t>));
+}
+
+void BlockSchedule::Plan(std::span<const uint32_t> starts, size_t num_phases, size_t num_threads, size_t block_rows) {
+  num_phases_ = num_phases;
+  num_blocks_ = num_groups_ = num_steps_ = 0;
+  const size_t num_texts = starts.size() - 1, num_rows = starts.back();
+  const size_t wanted_groups = DivideUp(num_rows, kGroupRowsPerThread * num_threads);
+  // Groups of nearly one size: group g ends with the text that reaches g + 1 shares of the rows.
+  for (size_t text = 0, g = 0; text < num_texts; ++g) {
+    const size_t wanted_end = num_rows * (g + 1) / wanted_groups;
+    size_t end = text + 1;
+    while (end < num_texts && starts[end] < wanted_end) ++end;
+    const size_t group_rows = starts[end] - starts[text];
+    AddGroup(starts.subspan(text, end - text + 1), block_rows != 0 ? block_rows : BlockRows(group_rows, num_threads));
+    text = end;
+  }
+  for (size_t i = 0; i < num_blocks_; ++i) num_finished_[i].store(0, std::memory_order_relaxed);
+  next_step_.store(0, std::memory_order_relaxed);
+}
+
+void BlockSchedule::AddGroup(std::span<const uint32_t> starts, size_t block_rows) {
+  const auto first_row = starts.front(), end_row = starts.back();
+  const auto rows = static_cast<uint32_t>(block_rows), first_block = static_cast<uint32_t>(num_blocks_);
+  size_t first_text = 0, last_text = 0;  // that a block has rows of
+  for (uint32_t begin = first_row; begin < end_row; begin += rows) {
+    const uint32_t size = std::min(rows, end_row - begin);
+    while (starts[first_text + 1] <= begin) ++first_text;
+    while (starts[last_text + 1] < begin + size) ++last_text;
+    blocks_[num_blocks_++] = {.begin = begin,
+                              .size = size,
+                              .first_needed = first_block + (starts[first_text] - first_row) / rows,
+                              .end_needed = first_block + (starts[last_text + 1] - 1 - first_row) / rows + 1};
+  }
+  groups_[num_groups_++] = {.first_step = static_cast<uint32_t>(num_steps_),
+                            .first_block = first_block,
+                            .num_blocks = static_cast<uint32_t>(num_blocks_) - first_block};
+  num_steps_ += (num_blocks_ - first_block) * num_phases_;
+}
+
+std::optional<BlockSchedule::Step> BlockSchedule::Next() {
+  const uint32_t step = next_step_.fetch_add(1, std::memory_order_relaxed);
+  if (step >= num_steps_) return std::nullopt;
+  const auto groups = std::span(groups_).first(num_groups_);
+  const Group& group = *std::prev(std::upper_bound(groups.begin(), groups.end(), step,
+                                                   [](uint32_t s, const Group& g) { return s < g.first_step; }));
+  const uint32_t in_group = step - group.first_step, phase = in_group / group.num_blocks;
+  const size_t block_idx = group.first_block + in_group % group.num_blocks;
+  const Block& block = blocks_[block_idx];
+  for (size_t i = block.first_needed; i < block.end_needed; ++i) WaitUntilAtLeast(num_finished_[i], phase);
+  return Step{.phase = phase, .block_idx = block_idx, .rows = {block.begin, block.size}};
+}
+
+void BlockSchedule::Finish(const Step& step) {
+  num_finished_[step.block_idx].store(static_cast<uint32_t>(step.phase + 1), std::memory_order_release);
+  num_finished_[step.block_idx].notify_all();
+}
+
+}  // namespace octet::model
