@@ -33,7 +33,7 @@ std::vector<BlockSchedule::Step> RunAll(BlockSchedule* schedule) {
 TEST(BlockScheduleTest, EveryRowOncePerPhaseInBlocksOfAllowedSize) {
   BlockSchedule schedule(kMaxTokens);
   for (const auto& lengths : std::vector<std::vector<uint32_t>>{
-           {1}, {17}, {64}, {65}, {512}, {1, 1, 1}, {512, 1, 300}, std::vector<uint32_t>(64, 128), {8000, 100}}) {
+           {1}, {17}, {64}, {65}, {512}, {1, 1, 1}, {512, 1, 300}, std::vector<uint32_t>(64, 128), {2000, 100}}) {
     for (const size_t num_threads : {1, 2, 3, 64}) {
       for (const size_t block_rows : {0, 1, 40, 64}) {
         const auto starts = Starts(lengths);
