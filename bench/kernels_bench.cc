@@ -65,6 +65,16 @@ void QuantizeRow(State& state) {
 }
 BENCHMARK(QuantizeRow)->Arg(384)->Arg(1536)->Arg(3072);
 
+void QuantizeHeads(State& state) {
+  const auto head_dim = static_cast<size_t>(state.range(1));
+  std::vector<int16_t> q(static_cast<size_t>(state.range(0)));
+  std::vector<float> scales(q.size() / head_dim);
+  RunRow(state, 6, [&](size_t n, float* x) {
+    Kernels().quantize_heads_s16(x, n / head_dim, head_dim, 8190, q.data(), scales.data(), 1);
+  });
+}
+BENCHMARK(QuantizeHeads)->Args({384, 32})->Args({768, 64});
+
 void DequantizeRow(State& state) {
   const auto n = static_cast<size_t>(state.range(0));
   const auto acc = RandomInts<int32_t>(n, 1, -100000, 100000), sums = RandomInts<int32_t>(n, 2, -1000, 1000);
