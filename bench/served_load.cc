@@ -28,6 +28,12 @@ constexpr auto kWarmUp = std::chrono::seconds(1);
 constexpr auto kDeadline = std::chrono::seconds(30);
 constexpr int kConnections = 4;  // of open load
 
+// A failed call's reason goes to standard error: its code alone does not tell who ended it.
+grpc::StatusCode Report(const grpc::Status& status) {
+  if (!status.ok()) std::fprintf(stderr, "served_load: %d: %s\n", status.error_code(), status.error_message().c_str());
+  return status.error_code();
+}
+
 struct Sample {
   size_t num_tokens;
   double ms;
@@ -69,8 +75,8 @@ std::vector<Sample> RunClosed(const std::string& address, int num_clients, std::
         grpc::ClientContext context;
         context.set_deadline(std::chrono::system_clock::now() + kDeadline);
         const grpc::Status status = connection.stub().Embed(&context, request, &response);
-        if (begin < start + kWarmUp) continue;
-        samples[static_cast<size_t>(client_idx)].push_back({num_tokens, MillisecondsSince(sent), status.error_code()});
+        const Sample sample = {num_tokens, MillisecondsSince(sent), Report(status)};
+        if (begin >= start + kWarmUp) samples[static_cast<size_t>(client_idx)].push_back(sample);
       }
     });
   }
@@ -99,8 +105,8 @@ std::vector<Sample> RunOpen(const std::string& address, double rate, std::chrono
     void* tag;
     for (bool ok; answers.Next(&tag, &ok);) {
       const std::unique_ptr<OpenCall> call(static_cast<OpenCall*>(tag));
-      if (call->due < start + kWarmUp) continue;
-      samples.push_back({call->num_tokens, MillisecondsSince(call->due), call->status.error_code()});
+      const Sample sample = {call->num_tokens, MillisecondsSince(call->due), Report(call->status)};
+      if (call->due >= start + kWarmUp) samples.push_back(sample);
     }
   });
   std::mt19937 random(1);

@@ -22,6 +22,6 @@ def tokens_per_second(container, seconds):
     tokens = 0
     for line in done.stdout.splitlines():
         num_tokens, _, code = line.split()
-        assert code == "0", f"a call failed with code {code}"
+        assert code == "0", f"a call failed: {done.stderr[:1000]}"
         tokens += int(num_tokens)
     return tokens / seconds
