@@ -22,12 +22,16 @@ size_t BlockRows(size_t num_rows, size_t num_threads) {
   return DivideUp(num_rows, blocks);
 }
 
+// Each group reaches its share of the rows, so there are no more than are wanted on one thread.
+size_t MaxGroups(size_t max_tokens) { return DivideUp(max_tokens, kGroupRowsPerThread); }
+
 }  // namespace
 
-BlockSchedule::BlockSchedule(size_t max_tokens) : blocks_(max_tokens), groups_(max_tokens), num_finished_(max_tokens) {}
+BlockSchedule::BlockSchedule(size_t max_tokens)
+    : blocks_(max_tokens), groups_(MaxGroups(max_tokens)), num_finished_(max_tokens) {}
 
 uint64_t BlockSchedule::Bytes(size_t max_tokens) {
-  return uint64_t{max_tokens} * (sizeof(Block) + sizeof(Group) + sizeof(std::atomic<uint32_t>));
+  return uint64_t{max_tokens} * (sizeof(Block) + sizeof(std::atomic<uint32_t>)) + MaxGroups(max_tokens) * sizeof(Group);
 }
 
 void BlockSchedule::Plan(std::span<const uint32_t> starts, size_t num_phases, size_t num_threads, size_t block_rows) {

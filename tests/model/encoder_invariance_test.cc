@@ -54,6 +54,14 @@ constexpr bool kSanitized = false;
 constexpr size_t kNumTexts = 60;
 #endif
 
+// Batches of several groups of the schedule on each number of threads; at any level, since it knows none.
+TEST_P(EncoderInvarianceTest, BatchesOfSeveralGroups) {
+  if (kSanitized && isa_ == Isa::kScalar) GTEST_SKIP() << "takes minutes with a sanitizer";
+  octet::testing::TempDir dir;
+  octet::testing::WriteTinyModel(dir.path(), {.num_positions = 130, .max_seq_length = 0});
+  ExpectSameBits(dir.path(), 80, 8192);
+}
+
 TEST_P(EncoderInvarianceTest, TinyModelOfEvenDimensions) {
   octet::testing::TempDir dir;
   octet::testing::WriteTinyModel(dir.path(), {.num_positions = 130, .max_seq_length = 0});
