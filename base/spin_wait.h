@@ -1,4 +1,5 @@
-// Waiting for another thread's atomic counter: spin briefly, then sleep. Whoever changes the counter must notify it.
+// Waiting for another thread's atomic counter: spin briefly, then sleep. Whoever changes the counter does it by
+// StoreAndNotify.
 #ifndef OCTET_BASE_SPIN_WAIT_H_
 #define OCTET_BASE_SPIN_WAIT_H_
 
@@ -26,6 +27,15 @@ inline void WaitWhileEqual(const std::atomic<uint32_t>& word, uint32_t old) {
 // Returns once `word`, which only grows, is `least` or more.
 inline void WaitUntilAtLeast(const std::atomic<uint32_t>& word, uint32_t least) {
   for (uint32_t value; (value = word.load(std::memory_order_acquire)) < least;) WaitWhileEqual(word, value);
+}
+
+// Wakes whoever waits for `word`. One writer at a time.
+inline void StoreAndNotify(std::atomic<uint32_t>& word, uint32_t value) {
+  // Sequentially consistent, and not only release: libstdc++ makes no system call when its count of sleepers is 0, and a
+  // weaker store may still be on its way when that count is read. A waiter that counts itself in between, and
+  // then sees the old value, would sleep for good.
+  word.store(value, std::memory_order_seq_cst);
+  word.notify_all();
 }
 
 }  // namespace octet

@@ -36,12 +36,14 @@ struct ThreadTeam::State {
     const uint32_t old = phase.load(std::memory_order_relaxed);
     if (arrived.fetch_add(1, std::memory_order_acq_rel) == num_threads - 1) {
       arrived.store(0, std::memory_order_relaxed);
-      phase.store(old + 1, std::memory_order_release);
-      phase.notify_all();
+      StoreAndNotify(phase, old + 1);
     } else {
       WaitWhileEqual(phase, old);
     }
   }
+
+  // Lets the threads run `body`, or end.
+  void NextGeneration() { StoreAndNotify(generation, generation.load(std::memory_order_relaxed) + 1); }
 
   void ThreadMain(int thread_idx) {
     omp_set_num_threads(1);  // oneDNN must not start a team of its own inside ours
@@ -63,8 +65,7 @@ ThreadTeam::ThreadTeam(int num_threads, CpuPacer* pacer) : state_(std::make_uniq
 
 ThreadTeam::~ThreadTeam() {
   state_->stopping.store(true, std::memory_order_release);
-  state_->generation.fetch_add(1, std::memory_order_acq_rel);
-  state_->generation.notify_all();
+  state_->NextGeneration();
   for (std::thread& thread : state_->threads) thread.join();
 }
 
@@ -74,8 +75,7 @@ void ThreadTeam::Run(absl::FunctionRef<void(int thread_idx)> body) {
   omp_set_num_threads(1);  // a setting of the calling thread, not of the process
   if (state_->num_threads > 1) {
     state_->body = &body;
-    state_->generation.fetch_add(1, std::memory_order_acq_rel);
-    state_->generation.notify_all();
+    state_->NextGeneration();
   }
   body(0);
   state_->Barrier();

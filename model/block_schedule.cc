@@ -85,8 +85,7 @@ std::optional<BlockSchedule::Step> BlockSchedule::Next() {
 }
 
 void BlockSchedule::Finish(const Step& step) {
-  num_finished_[step.block_idx].store(static_cast<uint32_t>(step.phase + 1), std::memory_order_release);
-  num_finished_[step.block_idx].notify_all();
+  StoreAndNotify(num_finished_[step.block_idx], static_cast<uint32_t>(step.phase + 1));
 }
 
 }  // namespace octet::model
