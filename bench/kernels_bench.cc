@@ -141,12 +141,12 @@ void Multiply(State& state, LinearKind kind) {
   const auto linear =
       factory.MakeLinear({.in_dim = depth, .out_dim = cols, .bias = bias, .f32 = weights}, {.kind = kind});
   if (!linear.ok()) return state.SkipWithError(std::string(linear.status().message()).c_str());
-  InputBlock input(&Kernels(), InputBlock::ScratchBytes(kind, depth));
+  InputBlock input(&Kernels(), rows, InputBlock::RowBytes(kind, depth));
   OutputBlock output(factory);
   input.Start((*linear)->input(), depth);
   for (size_t r = 0; r < rows; ++r) input.SetRow(r, RandomFloats(depth, 3).data());
   for (auto _ : state) {
-    (*linear)->Multiply(input, rows, &output);
+    (*linear)->Multiply(input, 0, rows, &output);
     benchmark::ClobberMemory();
   }
   CountOps(state, 2.0 * static_cast<double>(rows * depth * cols));
@@ -159,11 +159,11 @@ BENCHMARK_CAPTURE(Multiply, F32, LinearKind::kF32)->Apply(LinearShapes);
 void Attention(State& state, AttentionKind kind) {
   const auto tokens = static_cast<size_t>(state.range(0));
   const AttentionShape shape{static_cast<size_t>(state.range(1)), static_cast<size_t>(state.range(2))};
-  const size_t hidden = shape.hidden_dim(), queries = std::min<size_t>(tokens, kMaxBlockRows);
+  const size_t hidden = shape.hidden_dim(), queries = std::min<size_t>(tokens, kMaxProductRows);
   const auto q = RandomFloats(queries * hidden, 1), k = RandomFloats(tokens * hidden, 2),
              v = RandomFloats(tokens * hidden, 3);
   std::vector<float> out(queries * hidden), block(KeysAndValues::BlockScratch(shape)),
-      scratch(KeysAndValues::AttendScratch(kind, shape, tokens));
+      scratch(KeysAndValues::AttendScratch(kind, shape, tokens, queries));
   const auto keys_values = KeysAndValues::Create(kind, Kernels(), shape, tokens);
   for (size_t row = 0; row < tokens; ++row) {
     keys_values->StoreRow(row, 0, k.data() + row * hidden, v.data() + row * hidden, block);
@@ -188,10 +188,10 @@ void StoreKeysAndValues(State& state, AttentionKind kind) {
   const AttentionShape shape{static_cast<size_t>(state.range(0)), static_cast<size_t>(state.range(1))};
   const auto k = RandomFloats(shape.hidden_dim(), 2), v = RandomFloats(shape.hidden_dim(), 3);
   std::vector<float> block(KeysAndValues::BlockScratch(shape));
-  const auto keys_values = KeysAndValues::Create(kind, Kernels(), shape, kMaxBlockRows);
+  const auto keys_values = KeysAndValues::Create(kind, Kernels(), shape, kMaxProductRows);
   for (auto _ : state) {
-    for (size_t row = 0; row < kMaxBlockRows; ++row) keys_values->StoreRow(0, row, k.data(), v.data(), block);
-    keys_values->StoreBlock(0, kMaxBlockRows, block);
+    for (size_t row = 0; row < kMaxProductRows; ++row) keys_values->StoreRow(0, row, k.data(), v.data(), block);
+    keys_values->StoreBlock(0, kMaxProductRows, block);
     benchmark::ClobberMemory();
   }
 }

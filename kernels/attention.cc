@@ -18,10 +18,12 @@ uint64_t KeysAndValues::Bytes(AttentionKind kind, const AttentionShape& shape, s
                                      : S16KeysAndValuesBytes(shape, max_tokens);
 }
 
-size_t KeysAndValues::BlockScratch(const AttentionShape& shape) { return kMaxBlockRows * shape.hidden_dim(); }
+size_t KeysAndValues::BlockScratch(const AttentionShape& shape) { return kMaxProductRows * shape.hidden_dim(); }
 
-size_t KeysAndValues::AttendScratch(AttentionKind kind, const AttentionShape& shape, size_t max_text_tokens) {
-  return kind == AttentionKind::kF32 ? F32AttendScratch(max_text_tokens) : S16AttendScratch(shape, max_text_tokens);
+size_t KeysAndValues::AttendScratch(AttentionKind kind, const AttentionShape& shape, size_t max_text_tokens,
+                                    size_t max_queries) {
+  return kind == AttentionKind::kF32 ? F32AttendScratch(max_text_tokens)
+                                     : S16AttendScratch(shape, max_text_tokens, max_queries);
 }
 
 }  // namespace octet::kernels

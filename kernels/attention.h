@@ -30,7 +30,7 @@ struct AttentionShape {
 struct AttentionQueries {
   const float* q;      // [num_queries, hidden_dim], dense
   float* out;          // [num_queries, hidden_dim], dense
-  size_t num_queries;  // 1..kMaxBlockRows
+  size_t num_queries;  // >= 1
   size_t text_begin;
   size_t text_tokens;
 };
@@ -45,11 +45,12 @@ class KeysAndValues {
   static uint64_t Bytes(AttentionKind kind, const AttentionShape& shape, size_t max_tokens);
   // Floats of scratch that a thread needs for StoreRow and StoreBlock, and for Attend.
   static size_t BlockScratch(const AttentionShape& shape);
-  static size_t AttendScratch(AttentionKind kind, const AttentionShape& shape, size_t max_text_tokens);
+  static size_t AttendScratch(AttentionKind kind, const AttentionShape& shape, size_t max_text_tokens,
+                              size_t max_queries);
 
   virtual ~KeysAndValues() = default;
 
-  // k, v: [hidden_dim] of row `row` of the block of rows that begins at `block_begin`; at most kMaxBlockRows rows.
+  // k, v: [hidden_dim] of row `row` of the block of rows that begins at `block_begin`; at most kMaxProductRows rows.
   virtual void StoreRow(size_t block_begin, size_t row, const float* k, const float* v, std::span<float> scratch) = 0;
   // After the rows of a block: puts in place what StoreRow left in `scratch`.
   virtual void StoreBlock(size_t block_begin, size_t num_rows, std::span<float> scratch) = 0;

@@ -24,7 +24,7 @@ std::unique_ptr<KeysAndValues> MakeS16KeysAndValues(const KernelTable& kernels, 
 uint64_t F32KeysAndValuesBytes(const AttentionShape& shape, size_t max_tokens);
 uint64_t S16KeysAndValuesBytes(const AttentionShape& shape, size_t max_tokens);
 size_t F32AttendScratch(size_t max_text_tokens);
-size_t S16AttendScratch(const AttentionShape& shape, size_t max_text_tokens);
+size_t S16AttendScratch(const AttentionShape& shape, size_t max_text_tokens, size_t max_queries);
 
 }  // namespace octet::kernels
 

@@ -13,11 +13,12 @@
 namespace octet::kernels {
 namespace {
 
-// Where parts of a thread's scratch memory begin, in bytes, each on a cache line. `tokens`: of the text.
+// Where parts of a thread's scratch memory begin, in bytes, each on a cache line. `tokens`: of the text, of which
+// `queries` are asked for.
 struct ScratchLayout {
   size_t q, q_scales, v, scores, p, p_stride, sums, size;
 
-  ScratchLayout(const AttentionShape& shape, size_t tokens) {
+  ScratchLayout(const AttentionShape& shape, size_t tokens, size_t queries) {
     size = 0;
     const auto take = [this](size_t bytes) {
       const size_t begin = size;
@@ -25,8 +26,8 @@ struct ScratchLayout {
       return begin;
     };
     p_stride = RoundUp(tokens, kCacheLineBytes / sizeof(int16_t));
-    q = take(kMaxBlockRows * shape.hidden_dim() * sizeof(int16_t));
-    q_scales = take(kMaxBlockRows * shape.num_heads * sizeof(float));
+    q = take(queries * shape.hidden_dim() * sizeof(int16_t));
+    q_scales = take(queries * shape.num_heads * sizeof(float));
     v = take(RoundUp(tokens, 2) * shape.head_dim * sizeof(int16_t));
     scores = take(kQueryTile * tokens * sizeof(int32_t));
     p = take(kQueryTile * p_stride * sizeof(int16_t));
@@ -74,8 +75,8 @@ class S16KeysAndValues final : public KeysAndValues {
   }
 
   void Attend(const AttentionQueries& queries, std::span<float> scratch) const override {
-    const ScratchLayout layout(shape_, queries.text_tokens);
-    OCTET_CHECK(scratch.size_bytes() >= layout.size && queries.num_queries <= kMaxBlockRows);
+    const ScratchLayout layout(shape_, queries.text_tokens, queries.num_queries);
+    OCTET_CHECK(scratch.size_bytes() >= layout.size);
     auto* const memory = reinterpret_cast<std::byte*>(scratch.data());
     auto* const q = reinterpret_cast<int16_t*>(memory + layout.q);              // [num_queries, hidden_dim]
     auto* const q_scales = reinterpret_cast<float*>(memory + layout.q_scales);  // [num_queries, num_heads]
@@ -134,7 +135,7 @@ class S16KeysAndValues final : public KeysAndValues {
   }
 
  private:
-  // A row of the block's keys in scratch memory, [kMaxBlockRows, hidden_dim].
+  // A row of the block's keys in scratch memory, [kMaxProductRows, hidden_dim].
   int16_t* BlockKey(size_t row, std::span<float> scratch) const {
     return reinterpret_cast<int16_t*>(scratch.data()) + row * shape_.hidden_dim();
   }
@@ -161,8 +162,8 @@ uint64_t S16KeysAndValuesBytes(const AttentionShape& shape, size_t max_tokens) {
          2 * shape.num_heads * stride * sizeof(float);
 }
 
-size_t S16AttendScratch(const AttentionShape& shape, size_t max_text_tokens) {
-  return ScratchLayout(shape, max_text_tokens).size / sizeof(float);
+size_t S16AttendScratch(const AttentionShape& shape, size_t max_text_tokens, size_t max_queries) {
+  return ScratchLayout(shape, max_text_tokens, max_queries).size / sizeof(float);
 }
 
 }  // namespace octet::kernels

@@ -1,6 +1,6 @@
 // The int8 matrix product: u8 activations x s8 weights -> exact s32. One Int8Matmul per (depth, cols) serves all
-// layers of that shape. From VNNI on it is oneDNN's: a primitive per row-block size, made at load, and weights
-// packed once in a layout that every block size accepts. Without VNNI oneDNN's u8 x s8 kernels saturate in 16
+// layers of that shape. From VNNI on it is oneDNN's: a primitive per number of rows, made at load, and weights
+// packed once in a layout that all of them accept. Without VNNI oneDNN's u8 x s8 kernels saturate in 16
 // bits once |sum of two products| > 32767; there an own kernel multiplies 16-bit factors, whose pairs of
 // products are summed in 32 bits. At level scalar it is the plain reference.
 #ifndef OCTET_KERNELS_INT8_MATMUL_H_
@@ -18,8 +18,8 @@
 
 namespace octet::kernels {
 
-// Rows of the largest block: its accumulators stay in L2 for the epilogue (64 x 1536 x 4 bytes = 384 KB).
-inline constexpr size_t kMaxBlockRows = 64;
+// Rows of the largest product: its sums stay in L2 for the epilogue (64 x 1536 x 4 bytes = 384 KB).
+inline constexpr size_t kMaxProductRows = 64;
 
 // Caps oneDNN at `isa` for the life of the process and checks that it took effect. Must come before any
 // other use of oneDNN; calling again with the same level is fine, with another is FailedPrecondition.
@@ -45,7 +45,7 @@ class Int8Matmul {
   };
 
   // FailedPrecondition when LimitOneDnn was not called for `isa`; Internal when oneDNN offers only a
-  // reference kernel for the shape, or when block sizes disagree about the weight layout.
+  // reference kernel for the shape, or when numbers of rows disagree about the weight layout.
   static absl::StatusOr<std::unique_ptr<Int8Matmul>> Create(Isa isa, size_t depth, size_t cols);
   virtual ~Int8Matmul() = default;
 
@@ -54,14 +54,14 @@ class Int8Matmul {
 
   virtual std::unique_ptr<Context> NewContext() const = 0;
 
-  // acc[r, j] = sum over k of a[r, k] * weights[j, k] for the `rows` first rows, 1..kMaxBlockRows.
-  // Rows are rounded up to a prepared block: 4, then multiples of 8.
+  // acc[r, j] = sum over k of a[r, k] * weights[j, k] for the `rows` first rows, 1..kMaxProductRows.
+  // Rows are rounded up to a prepared number: 4, then multiples of 8.
   // a: [rounded rows, depth], 64-byte aligned; rows past `rows` may hold anything.
   // acc: [rounded rows, cols], 64-byte aligned; rows past `rows` are overwritten with anything.
   virtual void Run(const uint8_t* a, const PackedInt8Weights& weights, size_t rows, Context* context,
                    int32_t* acc) const = 0;
 
-  // The kernels behind the block sizes, e.g. "brg:avx512_core_vnni", "s16:avx2", "scalar".
+  // The kernels behind them, e.g. "brg:avx512_core_vnni", "s16:avx2", "scalar".
   virtual std::string implementation_name() const = 0;
   virtual size_t depth() const = 0;
   virtual size_t cols() const = 0;

@@ -34,7 +34,7 @@ class PanelPackedWeights final : public PackedInt8Weights {
 class S16Context final : public Int8Matmul::Context {
  public:
   explicit S16Context(size_t size) : wide(size) {}
-  AlignedBuffer<int16_t> wide;  // [kMaxBlockRows, depth rounded up to 2]
+  AlignedBuffer<int16_t> wide;  // [kMaxProductRows, depth rounded up to 2]
 };
 
 class S16Int8Matmul final : public Int8Matmul {
@@ -48,7 +48,7 @@ class S16Int8Matmul final : public Int8Matmul {
   }
 
   std::unique_ptr<Context> NewContext() const override {
-    return std::make_unique<S16Context>(kMaxBlockRows * wide_depth_);
+    return std::make_unique<S16Context>(kMaxProductRows * wide_depth_);
   }
 
   void Run(const uint8_t* a, const PackedInt8Weights& weights, size_t rows, Context* context,

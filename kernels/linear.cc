@@ -58,13 +58,9 @@ class Int8Linear final : public Linear {
     return Pack(weights);
   }
 
-  void Multiply(const InputBlock& x, size_t rows, OutputBlock* out) const override {
-    matmul_->Run(x.u8(), *packed_, rows, out->context(matmul_idx_), out->s32());
-  }
-
   void FinishRow(const InputBlock& x, const OutputBlock& product, size_t row_idx, float* y) const override {
     kernels_->dequantize_row(
-        product.s32() + row_idx * out_dim(), x.quantization(row_idx),
+        product.s32() + (row_idx - product.first_row()) * out_dim(), x.quantization(row_idx),
         {.column_sums = column_sums_.data(), .weight_scales = scales_.data(), .bias = bias_.data()}, out_dim(), y);
   }
 
@@ -77,6 +73,10 @@ class Int8Linear final : public Linear {
   }
 
  private:
+  void MultiplyRows(const InputBlock& x, size_t rows, OutputBlock* out) const override {
+    matmul_->Run(x.u8(out->first_row()), *packed_, rows, out->context(matmul_idx_), out->s32());
+  }
+
   absl::Status Pack(std::span<const int8_t> weights) {
     const size_t depth = in_dim();
     for (size_t j = 0; j < out_dim(); ++j) {
@@ -107,7 +107,7 @@ class PanelLinear : public Linear {
   }
 
   void FinishRow(const InputBlock&, const OutputBlock& product, size_t row_idx, float* y) const override {
-    kernels_->add_row(product.f32() + row_idx * out_dim(), bias_.data(), out_dim(), y);
+    kernels_->add_row(product.f32() + (row_idx - product.first_row()) * out_dim(), bias_.data(), out_dim(), y);
   }
 
   const InputFormat& input() const override { return input_; }
@@ -135,9 +135,10 @@ class F32Linear final : public PanelLinear<float, LinearKind::kF32> {
     }
   }
 
-  void Multiply(const InputBlock& x, size_t rows, OutputBlock* out) const override {
+ private:
+  void MultiplyRows(const InputBlock& x, size_t rows, OutputBlock* out) const override {
     for (size_t begin = 0; begin < out_dim(); begin += panel_cols_) {
-      kernels_->gemm_f32({.a = x.f32(),
+      kernels_->gemm_f32({.a = x.f32(out->first_row()),
                           .lda = x.stride(),
                           .b = panels_.data() + begin * in_dim_,
                           .ldb = panel_cols_,
@@ -149,7 +150,6 @@ class F32Linear final : public PanelLinear<float, LinearKind::kF32> {
     }
   }
 
- private:
   const size_t panel_cols_;
 };
 
@@ -168,9 +168,10 @@ class Bf16Linear final : public PanelLinear<uint16_t, LinearKind::kBf16> {
     }
   }
 
-  void Multiply(const InputBlock& x, size_t rows, OutputBlock* out) const override {
+ private:
+  void MultiplyRows(const InputBlock& x, size_t rows, OutputBlock* out) const override {
     for (size_t begin = 0; begin < out_dim(); begin += kBf16PanelCols) {
-      kernels_->gemm_bf16({.a = x.bf16(),
+      kernels_->gemm_bf16({.a = x.bf16(out->first_row()),
                            .lda = x.stride(),
                            .b = panels_.data() + begin * depth_,
                            .c = out->f32() + begin,
@@ -181,7 +182,6 @@ class Bf16Linear final : public PanelLinear<uint16_t, LinearKind::kBf16> {
     }
   }
 
- private:
   const size_t depth_;
 };
 
@@ -199,8 +199,8 @@ float QuantizeChannelS8(std::span<const float> weights, int8_t* q) {
   return scale;
 }
 
-InputBlock::InputBlock(const KernelTable* kernels, size_t bytes)
-    : kernels_(kernels), bytes_(bytes), rows_(kMaxBlockRows) {
+InputBlock::InputBlock(const KernelTable* kernels, size_t max_rows, size_t row_bytes)
+    : kernels_(kernels), bytes_(Bytes(max_rows, row_bytes)), rows_(max_rows) {
   // Rows past the last one set are multiplied too and thrown away; they must only be readable.
   bytes_.Zero();
 }
@@ -211,9 +211,9 @@ void InputBlock::Start(LinearKind kind, const RowQuantizer& quantizer, size_t de
   depth_ = depth;
 }
 
-size_t InputBlock::ScratchBytes(LinearKind kind, size_t max_depth) {
-  return kMaxBlockRows * (max_depth + 1) / 2 * 2 * ElementBytes(kind);
-}
+size_t InputBlock::RowBytes(LinearKind kind, size_t max_depth) { return (max_depth + 1) / 2 * 2 * ElementBytes(kind); }
+
+size_t InputBlock::Bytes(size_t max_rows, size_t row_bytes) { return RoundUp(max_rows, kMaxProductRows) * row_bytes; }
 
 void InputBlock::SetRow(size_t row_idx, const float* x) {
   switch (kind_) {
@@ -232,7 +232,7 @@ void InputBlock::SetRow(size_t row_idx, const float* x) {
   }
 }
 
-OutputBlock::OutputBlock(const LinearFactory& factory) : acc_(kMaxBlockRows * factory.max_out_dim()) {
+OutputBlock::OutputBlock(const LinearFactory& factory) : acc_(kMaxProductRows * factory.max_out_dim()) {
   acc_.Zero();
   for (const auto& matmul : factory.matmuls()) contexts_.push_back(matmul->NewContext());
 }

@@ -1,7 +1,7 @@
 // A linear layer over a block of rows, y = x W^T + b, in one of three arithmetics. Each layer says how it wants
 // its input; the block's input is prepared so row by row by whoever produces it (quantized, rounded or copied
-// while in cache), the product goes to block-sized scratch, and its rows are finished one at a time, where the
-// caller fuses what follows. No matrix larger than a block is ever written here.
+// while in cache), the product of some of its rows goes to scratch, and they are finished one at a time, where the
+// caller fuses what follows. No matrix larger than kMaxProductRows rows is ever written here.
 #ifndef OCTET_KERNELS_LINEAR_H_
 #define OCTET_KERNELS_LINEAR_H_
 
@@ -42,28 +42,32 @@ struct InputFormat {
   }
 };
 
-// The input of a linear layer: up to kMaxBlockRows rows in the format that the layer wants. One thread's scratch.
+// The input of a linear layer: some rows in the format that the layer wants. One thread's scratch.
 class InputBlock {
  public:
-  // `bytes`: the most that ScratchBytes gives for the layers to come.
-  InputBlock(const KernelTable* kernels, size_t bytes);
+  // For up to `max_rows` rows. `row_bytes`: the most that RowBytes gives for the layers to come.
+  InputBlock(const KernelTable* kernels, size_t max_rows, size_t row_bytes);
 
-  // Rows that follow have `depth` values in `format`, which must outlive them. What the rows before were scaled by
-  // is kept until a row is set: a layer's product can be finished row by row while the next one's input is made.
+  // Rows that follow have `depth` values in `format`, which must outlive them.
   void Start(const InputFormat& format, size_t depth) { Start(format.kind, format.quantizer(), depth); }
   void Start(LinearKind kind, const RowQuantizer& quantizer, size_t depth);
   // x: [depth].
   void SetRow(size_t row_idx, const float* x);
 
   size_t depth() const { return depth_; }
-  const uint8_t* u8() const { return bytes_.data(); }
+  // Rows from `row_idx` on.
+  const uint8_t* u8(size_t row_idx) const { return bytes_.data() + row_idx * depth_; }
+  const float* f32(size_t row_idx) const { return reinterpret_cast<const float*>(bytes_.data()) + row_idx * depth_; }
+  const uint16_t* bf16(size_t row_idx) const {
+    return reinterpret_cast<const uint16_t*>(bytes_.data()) + row_idx * stride();
+  }
   RowQuantization quantization(size_t row_idx) const { return rows_[row_idx]; }
-  const float* f32() const { return reinterpret_cast<const float*>(bytes_.data()); }
-  const uint16_t* bf16() const { return reinterpret_cast<const uint16_t*>(bytes_.data()); }
   // Elements between rows: depth, made even for BF16.
   size_t stride() const { return kind_ == LinearKind::kBf16 ? (depth_ + 1) / 2 * 2 : depth_; }
 
-  static size_t ScratchBytes(LinearKind kind, size_t max_depth);
+  static size_t RowBytes(LinearKind kind, size_t max_depth);
+  // What a block holds of memory.
+  static size_t Bytes(size_t max_rows, size_t row_bytes);
 
  private:
   const KernelTable* const kernels_;
@@ -82,7 +86,7 @@ float QuantizeChannelS8(std::span<const float> weights, int8_t* q);
 // are made; must outlive them.
 class LinearFactory;
 
-// Where products of any layer of a factory go: s32 or f32 [kMaxBlockRows, max_cols]. One thread's scratch.
+// Where products of any layer of a factory go: s32 or f32 [kMaxProductRows, max_cols]. One thread's scratch.
 class OutputBlock {
  public:
   explicit OutputBlock(const LinearFactory& factory);
@@ -92,8 +96,12 @@ class OutputBlock {
   float* f32() { return reinterpret_cast<float*>(acc_.data()); }
   const float* f32() const { return reinterpret_cast<const float*>(acc_.data()); }
   Int8Matmul::Context* context(size_t matmul_idx) { return contexts_[matmul_idx].get(); }
+  // Of the input's rows, the one that the first row of the product belongs to.
+  void set_first_row(size_t row_idx) { first_row_ = row_idx; }
+  size_t first_row() const { return first_row_; }
 
  private:
+  size_t first_row_ = 0;
   AlignedBuffer<int32_t> acc_;
   std::vector<std::unique_ptr<Int8Matmul::Context>> contexts_;  // per Int8Matmul of the factory
 };
@@ -102,14 +110,22 @@ class OutputBlock {
 class Linear {
  public:
   virtual ~Linear() = default;
-  // Products of the first `rows` rows (1..kMaxBlockRows) of `x`, whose depth is in_dim, into `out`.
-  virtual void Multiply(const InputBlock& x, size_t rows, OutputBlock* out) const = 0;
-  // y: [out_dim], f32: row `row_idx` of the last product, scaled and with bias.
+  // Products of `rows` rows (1..kMaxProductRows) of `x`, whose depth is in_dim, from row `first_row` on (a multiple of
+  // kMaxProductRows), into `out`.
+  void Multiply(const InputBlock& x, size_t first_row, size_t rows, OutputBlock* out) const {
+    out->set_first_row(first_row);
+    MultiplyRows(x, rows, out);
+  }
+  // y: [out_dim], f32: the last product's row of row `row_idx` of x, scaled and with bias.
   virtual void FinishRow(const InputBlock& x, const OutputBlock& product, size_t row_idx, float* y) const = 0;
   virtual const InputFormat& input() const = 0;
   virtual size_t in_dim() const = 0;
   virtual size_t out_dim() const = 0;
   virtual uint64_t bytes() const = 0;  // kept: weights, scales, bias
+
+ private:
+  // From out->first_row() on.
+  virtual void MultiplyRows(const InputBlock& x, size_t rows, OutputBlock* out) const = 0;
 };
 
 // The values of a layer, read and not kept as they are. bias: [out_dim]. One of two forms of the weights, which

@@ -3,12 +3,9 @@
 #include <algorithm>
 
 #include "base/spin_wait.h"
-#include "kernels/linear.h"
 
 namespace octet::model {
 namespace {
-
-using kernels::kMaxBlockRows;
 
 // Rows of a group for each thread. Less costs more passes over the weights, more leaves the caches: docs/decisions/0001
 // has both measured.

@@ -15,7 +15,11 @@
 
 namespace octet::model {
 
-// Rows [begin, begin + size), size in 1..kernels::kMaxBlockRows.
+// The most rows of a block. Each of a layer's matrices is read into a thread's L2 once for that many rows, and multiplies
+// kMaxProductRows of them at a time: docs/decisions/0001 has sizes measured.
+inline constexpr size_t kMaxBlockRows = 384;
+
+// Rows [begin, begin + size), size in 1..kMaxBlockRows.
 struct RowBlock {
   size_t begin, size;
 };

@@ -12,7 +12,7 @@ namespace octet::model {
 namespace {
 
 using kernels::InputBlock;
-using kernels::kMaxBlockRows;
+using kernels::kMaxProductRows;
 using kernels::Linear;
 using kernels::LinearFactory;
 using kernels::LinearKind;
@@ -20,8 +20,8 @@ using kernels::LinearKind;
 // One block of texts: their first tokens' states, pooled features, and products of either layer.
 struct Workspace final : public HeadWorkspace {
   Workspace(const LinearFactory& factory, const Linear& pooler, const Linear& classifier)
-      : first_tokens(&factory.kernels(), InputBlock::ScratchBytes(LinearKind::kF32, pooler.in_dim())),
-        features(&factory.kernels(), InputBlock::ScratchBytes(LinearKind::kF32, classifier.in_dim())),
+      : first_tokens(&factory.kernels(), kMaxProductRows, InputBlock::RowBytes(LinearKind::kF32, pooler.in_dim())),
+        features(&factory.kernels(), kMaxProductRows, InputBlock::RowBytes(LinearKind::kF32, classifier.in_dim())),
         product(factory),
         row(pooler.out_dim()) {
     first_tokens.Start(pooler.input(), pooler.in_dim());
@@ -54,8 +54,9 @@ uint64_t ClassificationHead::WeightBytes(uint64_t hidden_dim, uint64_t num_label
 }
 
 uint64_t ClassificationHead::WorkspaceBytes(uint64_t hidden_dim, uint64_t num_labels) {
-  const uint64_t product = kMaxBlockRows * std::max(hidden_dim, num_labels);
-  return 2 * InputBlock::ScratchBytes(LinearKind::kF32, hidden_dim) + (product + hidden_dim) * sizeof(float);
+  const uint64_t product = kMaxProductRows * std::max(hidden_dim, num_labels);
+  return 2 * InputBlock::Bytes(kMaxProductRows, InputBlock::RowBytes(LinearKind::kF32, hidden_dim)) +
+         (product + hidden_dim) * sizeof(float);
 }
 
 std::unique_ptr<HeadWorkspace> ClassificationHead::NewWorkspace() const {
@@ -66,18 +67,18 @@ void ClassificationHead::Run(const PackedBatch& batch, MatrixView<const float> h
                              std::span<float> outputs) const {
   Workspace& s = *static_cast<Workspace*>(workspace);
   const size_t num_labels = classifier_->out_dim();
-  for (size_t begin = 0; begin < batch.num_texts(); begin += kMaxBlockRows) {
-    const size_t rows = std::min<size_t>(kMaxBlockRows, batch.num_texts() - begin);
+  for (size_t begin = 0; begin < batch.num_texts(); begin += kMaxProductRows) {
+    const size_t rows = std::min<size_t>(kMaxProductRows, batch.num_texts() - begin);
     for (size_t r = 0; r < rows; ++r) {
       s.first_tokens.SetRow(r, hidden_states.Row(batch.starts[begin + r]).data());
     }
-    pooler_->Multiply(s.first_tokens, rows, &s.product);
+    pooler_->Multiply(s.first_tokens, 0, rows, &s.product);
     for (size_t r = 0; r < rows; ++r) {
       pooler_->FinishRow(s.first_tokens, s.product, r, s.row.data());
       for (float& value : s.row.span()) value = std::tanh(value);
       s.features.SetRow(r, s.row.data());
     }
-    classifier_->Multiply(s.features, rows, &s.product);
+    classifier_->Multiply(s.features, 0, rows, &s.product);
     for (size_t r = 0; r < rows; ++r) {
       classifier_->FinishRow(s.features, s.product, r, outputs.data() + (begin + r) * num_labels);
     }

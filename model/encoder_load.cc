@@ -174,7 +174,7 @@ LinearKind WidestKind(const EncoderConfig& config, const EncoderOptions& options
   LinearKind widest = LinearKind::kInt8;
   for (size_t i = 0; i < config.num_layers * kLinearsPerLayer; ++i) {
     const LinearKind kind = KindOfLinear(config, options, i);
-    if (InputBlock::ScratchBytes(kind, 1) > InputBlock::ScratchBytes(widest, 1)) widest = kind;
+    if (InputBlock::RowBytes(kind, 1) > InputBlock::RowBytes(widest, 1)) widest = kind;
   }
   return widest;
 }

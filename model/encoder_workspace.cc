@@ -6,26 +6,34 @@
 
 namespace octet::model {
 
+using kernels::InputBlock;
 using kernels::KeysAndValues;
 
 namespace {
+
+static_assert(kMaxBlockRows >= kernels::kMaxProductRows, "ThreadScratch::block serves as KeysAndValues::BlockScratch");
 
 size_t RowSize(const EncoderConfig& config) {
   return std::max<size_t>(3 * size_t{config.hidden_dim}, config.intermediate_dim);
 }
 
+InputBlock NewInput(const EncoderState& encoder, size_t depth) {
+  return InputBlock(&encoder.kernels(), kMaxBlockRows,
+                    InputBlock::RowBytes(WidestKind(encoder.config, encoder.options), depth));
+}
+
 }  // namespace
 
 ThreadScratch::ThreadScratch(const EncoderState& encoder)
-    : narrow(&encoder.kernels(),
-             kernels::InputBlock::ScratchBytes(WidestKind(encoder.config, encoder.options), encoder.config.hidden_dim)),
-      wide(&encoder.kernels(), kernels::InputBlock::ScratchBytes(WidestKind(encoder.config, encoder.options),
-                                                                 encoder.config.intermediate_dim)),
+    : attention_input(NewInput(encoder, encoder.config.hidden_dim)),
+      narrow(NewInput(encoder, encoder.config.hidden_dim)),
+      wide(NewInput(encoder, encoder.config.intermediate_dim)),
       product(*encoder.linears),
       row(RowSize(encoder.config)),
-      block(KeysAndValues::BlockScratch(AttentionShapeOf(encoder.config))),
+      block(kMaxBlockRows * encoder.config.hidden_dim),
       attention(KeysAndValues::AttendScratch(AttentionKindOf(encoder.config, encoder.options.precision),
-                                             AttentionShapeOf(encoder.config), encoder.config.max_tokens())) {
+                                             AttentionShapeOf(encoder.config), encoder.config.max_tokens(),
+                                             kMaxBlockRows)) {
   row.Zero();
   block.Zero();
   attention.Zero();
@@ -75,12 +83,13 @@ uint64_t EncoderWorkspace::Bytes(const EncoderConfig& config, const EncoderOptio
   const uint64_t shared = 2 * options.max_batch_tokens * hidden * sizeof(float) +
                           2 * KeysAndValues::Bytes(attention, shape, options.max_batch_tokens) +
                           BlockSchedule::Bytes(options.max_batch_tokens);
-  const uint64_t floats = kernels::kMaxBlockRows * widest  // product
-                          + widest                         // row
-                          + KeysAndValues::BlockScratch(shape) +
-                          KeysAndValues::AttendScratch(attention, shape, config.max_tokens());
-  const uint64_t thread = floats * sizeof(float) + kernels::InputBlock::ScratchBytes(kind, hidden) +
-                          kernels::InputBlock::ScratchBytes(kind, intermediate);
+  const uint64_t floats = kernels::kMaxProductRows * widest  // product
+                          + widest                           // row
+                          + kMaxBlockRows * hidden +
+                          KeysAndValues::AttendScratch(attention, shape, config.max_tokens(), kMaxBlockRows);
+  const uint64_t thread = floats * sizeof(float) +
+                          2 * InputBlock::Bytes(kMaxBlockRows, InputBlock::RowBytes(kind, hidden)) +
+                          InputBlock::Bytes(kMaxBlockRows, InputBlock::RowBytes(kind, intermediate));
   return shared + thread * static_cast<uint64_t>(options.num_threads);
 }
 

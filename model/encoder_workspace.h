@@ -29,8 +29,10 @@ struct EncoderState;
 struct ThreadScratch {
   explicit ThreadScratch(const EncoderState& encoder);
 
-  kernels::InputBlock narrow;  // input of the layers that take hidden_dim values
-  kernels::InputBlock wide;    // input of the layer that takes intermediate_dim values
+  // Inputs of layers, up to kMaxBlockRows rows.
+  kernels::InputBlock attention_input;  // of query_key_value, then of attention_output
+  kernels::InputBlock narrow;           // of intermediate
+  kernels::InputBlock wide;             // of output
   kernels::OutputBlock product;
   AlignedBuffer<float> row;              // [max(3 * hidden_dim, intermediate_dim)]
   AlignedBuffer<float> block;            // [kMaxBlockRows, hidden_dim]: attention's output, then new keys and values
@@ -48,8 +50,8 @@ class EncoderWorkspace {
   // Bytes that a workspace of this encoder holds, by arithmetic; no overflow for checked configurations.
   static uint64_t Bytes(const EncoderConfig& config, const EncoderOptions& options);
 
-  // Rows of a block, 1..kernels::kMaxBlockRows, instead of the computed number. Results do not depend on
-  // it; tests show that. 0 = computed.
+  // Rows of a block, 1..kMaxBlockRows, instead of the computed number. Results do not depend on it; tests show
+  // that. 0 = computed.
   void SetBlockRows(size_t block_rows) { block_rows_ = block_rows; }
 
   // Shows `observer`, which must outlive its last pass, the input of every linear layer; null: nobody.

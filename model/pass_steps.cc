@@ -78,24 +78,38 @@ void PassSteps::SetInput(size_t layer_idx, LinearSlot slot, size_t r, const floa
   input.SetRow(r, x);
 }
 
+void PassSteps::ForEachRow(const kernels::Linear& linear, Phase phase, const kernels::InputBlock& input, size_t rows,
+                           ThreadScratch& s, absl::FunctionRef<void(size_t row)> use) const {
+  for (size_t begin = 0; begin < rows; begin += kernels::kMaxProductRows) {
+    const size_t end = std::min(begin + kernels::kMaxProductRows, rows);
+    s.meter.Enter(phase);
+    linear.Multiply(input, begin, end - begin, &s.product);
+    for (size_t r = begin; r < end; ++r) {
+      s.meter.Enter(Phase::kEpilogue);
+      linear.FinishRow(input, s.product, r, s.row.data());
+      use(r);
+    }
+  }
+}
+
 void PassSteps::PrepareAttention(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const {
   const EncoderLayer& layer = encoder_.layers[layer_idx];
   kernels::KeysAndValues& keys_values = *ws_.keys_values_[layer_idx % 2];
   s.meter.Enter(Phase::kQuantize);
-  StartInput(layer_idx, LinearSlot::kQueryKeyValue, s.narrow, s);
+  StartInput(layer_idx, LinearSlot::kQueryKeyValue, s.attention_input, s);
   for (size_t r = 0; r < block.size; ++r) {
-    SetInput(layer_idx, LinearSlot::kQueryKeyValue, r, x(block.begin + r), s.narrow, s);
+    SetInput(layer_idx, LinearSlot::kQueryKeyValue, r, x(block.begin + r), s.attention_input, s);
   }
-  s.meter.Enter(Phase::kQueryKeyValue);
-  layer.query_key_value->Multiply(s.narrow, block.size, &s.product);
-  s.meter.Enter(Phase::kEpilogue);
-  float* const qkv = s.row.data();
-  for (size_t r = 0; r < block.size; ++r) {
-    layer.query_key_value->FinishRow(s.narrow, s.product, r, qkv);
+  const float* const qkv = s.row.data();
+  size_t part = 0;  // of the block, whose keys and values are being stored
+  ForEachRow(*layer.query_key_value, Phase::kQueryKeyValue, s.attention_input, block.size, s, [&](size_t r) {
     std::copy_n(qkv, hidden_, q(block.begin + r));
-    keys_values.StoreRow(block.begin, r, qkv + hidden_, qkv + 2 * hidden_, s.block.span());
-  }
-  keys_values.StoreBlock(block.begin, block.size, s.block.span());
+    keys_values.StoreRow(block.begin + part, r - part, qkv + hidden_, qkv + 2 * hidden_, s.block.span());
+    if (r + 1 - part == kernels::kMaxProductRows || r + 1 == block.size) {
+      keys_values.StoreBlock(block.begin + part, r + 1 - part, s.block.span());
+      part = r + 1;
+    }
+  });
 }
 
 void PassSteps::Attend(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const {
@@ -117,22 +131,18 @@ void PassSteps::Attend(size_t layer_idx, const RowBlock& block, ThreadScratch& s
 void PassSteps::AttentionOutput(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const {
   const EncoderLayer& layer = encoder_.layers[layer_idx];
   s.meter.Enter(Phase::kQuantize);
-  StartInput(layer_idx, LinearSlot::kAttentionOutput, s.narrow, s);
+  StartInput(layer_idx, LinearSlot::kAttentionOutput, s.attention_input, s);
   for (size_t r = 0; r < block.size; ++r) {
-    SetInput(layer_idx, LinearSlot::kAttentionOutput, r, s.block.data() + r * hidden_, s.narrow, s);
+    SetInput(layer_idx, LinearSlot::kAttentionOutput, r, s.block.data() + r * hidden_, s.attention_input, s);
   }
-  s.meter.Enter(Phase::kAttentionOutput);
-  layer.attention_output->Multiply(s.narrow, block.size, &s.product);
   StartInput(layer_idx, LinearSlot::kIntermediate, s.narrow, s);
-  for (size_t r = 0; r < block.size; ++r) {
-    s.meter.Enter(Phase::kEpilogue);
-    layer.attention_output->FinishRow(s.narrow, s.product, r, s.row.data());
+  ForEachRow(*layer.attention_output, Phase::kAttentionOutput, s.attention_input, block.size, s, [&](size_t r) {
     s.meter.Enter(Phase::kNorm);
     float* const x = this->x(block.begin + r);
     encoder_.kernels().layer_norm_row(s.row.data(), x, layer.attention_norm.weights(), hidden_, x);
     s.meter.Enter(Phase::kQuantize);
     SetInput(layer_idx, LinearSlot::kIntermediate, r, x, s.narrow, s);
-  }
+  });
 }
 
 void PassSteps::PrepareFeedForward(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const {
@@ -141,36 +151,27 @@ void PassSteps::PrepareFeedForward(size_t layer_idx, const RowBlock& block, Thre
   for (size_t r = 0; r < block.size; ++r) s.narrow.SetRow(r, x(block.begin + r));
 }
 
-void PassSteps::Intermediate(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const {
-  s.meter.Enter(Phase::kIntermediate);
-  encoder_.layers[layer_idx].intermediate->Multiply(s.narrow, block.size, &s.product);
-}
-
-void PassSteps::ActivateRow(size_t layer_idx, size_t row_in_block, ThreadScratch& s) const {
-  s.meter.Enter(Phase::kEpilogue);
-  encoder_.layers[layer_idx].intermediate->FinishRow(s.narrow, s.product, row_in_block, s.row.data());
-  s.meter.Enter(Phase::kActivation);
-  encoder_.activate_row(s.row.data(), encoder_.config.intermediate_dim);
+void PassSteps::Intermediate(size_t layer_idx, const RowBlock& block, ThreadScratch& s,
+                             absl::FunctionRef<void(size_t row_in_block)> use) const {
+  ForEachRow(*encoder_.layers[layer_idx].intermediate, Phase::kIntermediate, s.narrow, block.size, s, [&](size_t r) {
+    s.meter.Enter(Phase::kActivation);
+    encoder_.activate_row(s.row.data(), encoder_.config.intermediate_dim);
+    use(r);
+  });
 }
 
 void PassSteps::FeedForward(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const {
   const EncoderLayer& layer = encoder_.layers[layer_idx];
-  Intermediate(layer_idx, block, s);
   StartInput(layer_idx, LinearSlot::kOutput, s.wide, s);
-  for (size_t r = 0; r < block.size; ++r) {
-    ActivateRow(layer_idx, r, s);
+  Intermediate(layer_idx, block, s, [&](size_t r) {
     s.meter.Enter(Phase::kQuantize);
     SetInput(layer_idx, LinearSlot::kOutput, r, s.row.data(), s.wide, s);
-  }
-  s.meter.Enter(Phase::kOutput);
-  layer.output->Multiply(s.wide, block.size, &s.product);
-  for (size_t r = 0; r < block.size; ++r) {
-    s.meter.Enter(Phase::kEpilogue);
-    layer.output->FinishRow(s.wide, s.product, r, s.row.data());
+  });
+  ForEachRow(*layer.output, Phase::kOutput, s.wide, block.size, s, [&](size_t r) {
     s.meter.Enter(Phase::kNorm);
     float* const x = this->x(block.begin + r);
     encoder_.kernels().layer_norm_row(s.row.data(), x, layer.output_norm.weights(), hidden_, x);
-  }
+  });
 }
 
 }  // namespace octet::model

@@ -6,10 +6,12 @@
 
 #include <cstddef>
 
+#include "absl/functional/function_ref.h"
 #include "kernels/linear.h"
 #include "model/block_schedule.h"
 #include "model/linear_plan.h"
 #include "model/packed_batch.h"
+#include "model/phase_times.h"
 
 namespace octet::model {
 
@@ -36,9 +38,9 @@ class PassSteps {
   // x = LayerNorm(x + activation(x W1 + b1) W2 + b2); takes x from s.narrow.
   void FeedForward(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const;
 
-  // The parts of FeedForward: s.product = x W1, then row by row s.row = activation(row + b1).
-  void Intermediate(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const;
-  void ActivateRow(size_t layer_idx, size_t row_in_block, ThreadScratch& s) const;
+  // The first part of FeedForward: for each row of the block, s.row = activation(x W1 + b1), then `use(row in block)`.
+  void Intermediate(size_t layer_idx, const RowBlock& block, ThreadScratch& s,
+                    absl::FunctionRef<void(size_t row_in_block)> use) const;
 
   // The residual stream's, and the queries', row `row_idx`: [hidden_dim].
   float* x(size_t row_idx) const;
@@ -47,6 +49,10 @@ class PassSteps {
 
  private:
   size_t TextOfRow(size_t row_idx) const;
+  // For each of `rows` rows of `input`, in order: s.row = row W + b, then `use(row)`. So many rows at a time as a
+  // product has; the weights, once read, serve the whole block from L2. `phase`: of the products.
+  void ForEachRow(const kernels::Linear& linear, Phase phase, const kernels::InputBlock& input, size_t rows,
+                  ThreadScratch& s, absl::FunctionRef<void(size_t row)> use) const;
   void AddLookup(const EmbeddingTable& table, size_t row_idx, float* part, float* x) const;
   // Starts `input` for a layer's rows, and sets row `r` of it.
   void StartInput(size_t layer_idx, LinearSlot slot, kernels::InputBlock& input, ThreadScratch& s) const;

@@ -12,7 +12,7 @@ TextRangePass::TextRangePass(const EncoderState& encoder, const PackedBatch& bat
       batch_(batch),
       ws_(*workspace),
       steps_(encoder, batch, workspace),
-      block_rows_(ws_.block_rows_ != 0 ? ws_.block_rows_ : kernels::kMaxBlockRows) {}
+      block_rows_(ws_.block_rows_ != 0 ? ws_.block_rows_ : kMaxBlockRows) {}
 
 void TextRangePass::Run() {
   const auto body = [this](int thread_idx) { RunThread(*ws_.threads_[thread_idx]); };
@@ -82,11 +82,9 @@ void TextRangePass::Layer(size_t layer_idx, const Text& text, ThreadScratch& s) 
   ValueRange activated;
   ForEachBlock(text, [&](const RowBlock& block) {
     steps_.PrepareFeedForward(layer_idx, block, s);
-    steps_.Intermediate(layer_idx, block, s);
-    for (size_t r = 0; r < block.size; ++r) {
-      steps_.ActivateRow(layer_idx, r, s);
+    steps_.Intermediate(layer_idx, block, s, [&](size_t) {
       Widen(RangeOf({s.row.data(), encoder_.config.intermediate_dim}, factors), &activated);
-    }
+    });
   });
   ForEachBlock(text, [&](const RowBlock& block) {
     s.text_range = intermediate_input;

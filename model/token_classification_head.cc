@@ -10,7 +10,7 @@ namespace octet::model {
 namespace {
 
 using kernels::InputBlock;
-using kernels::kMaxBlockRows;
+using kernels::kMaxProductRows;
 using kernels::Linear;
 using kernels::LinearFactory;
 using kernels::LinearKind;
@@ -18,7 +18,8 @@ using kernels::LinearKind;
 // One block of tokens: their states and the product.
 struct Workspace final : public HeadWorkspace {
   Workspace(const LinearFactory& factory, const Linear& classifier)
-      : tokens(&factory.kernels(), InputBlock::ScratchBytes(LinearKind::kF32, classifier.in_dim())), product(factory) {
+      : tokens(&factory.kernels(), kMaxProductRows, InputBlock::RowBytes(LinearKind::kF32, classifier.in_dim())),
+        product(factory) {
     tokens.Start(classifier.input(), classifier.in_dim());
   }
 
@@ -42,7 +43,8 @@ uint64_t TokenClassificationHead::WeightBytes(uint64_t hidden_dim, uint64_t num_
 }
 
 uint64_t TokenClassificationHead::WorkspaceBytes(uint64_t hidden_dim, uint64_t num_labels) {
-  return InputBlock::ScratchBytes(LinearKind::kF32, hidden_dim) + kMaxBlockRows * num_labels * sizeof(float);
+  return InputBlock::Bytes(kMaxProductRows, InputBlock::RowBytes(LinearKind::kF32, hidden_dim)) +
+         kMaxProductRows * num_labels * sizeof(float);
 }
 
 std::unique_ptr<HeadWorkspace> TokenClassificationHead::NewWorkspace() const {
@@ -54,10 +56,10 @@ void TokenClassificationHead::Run(const PackedBatch& batch, MatrixView<const flo
                                   HeadWorkspace* workspace, std::span<float> outputs) const {
   Workspace& s = *static_cast<Workspace*>(workspace);
   const size_t num_labels = classifier_->out_dim();
-  for (size_t begin = 0; begin < batch.num_tokens(); begin += kMaxBlockRows) {
-    const size_t rows = std::min<size_t>(kMaxBlockRows, batch.num_tokens() - begin);
+  for (size_t begin = 0; begin < batch.num_tokens(); begin += kMaxProductRows) {
+    const size_t rows = std::min<size_t>(kMaxProductRows, batch.num_tokens() - begin);
     for (size_t r = 0; r < rows; ++r) s.tokens.SetRow(r, hidden_states.Row(begin + r).data());
-    classifier_->Multiply(s.tokens, rows, &s.product);
+    classifier_->Multiply(s.tokens, 0, rows, &s.product);
     for (size_t r = 0; r < rows; ++r) {
       classifier_->FinishRow(s.tokens, s.product, r, outputs.data() + (begin + r) * num_labels);
     }

@@ -27,14 +27,14 @@ LinearTrial::LinearTrial(Isa isa, const OwnedLinear& linear, const LinearInputs&
 absl::StatusOr<std::vector<float>> LinearTrial::Compute(const LinearWeights& weights, const InputFormat& input) const {
   kernels::LinearFactory factory(isa_);
   ASSIGN_OR_RETURN(const auto linear, factory.MakeLinear(weights, input));
-  InputBlock block(&factory.kernels(), InputBlock::ScratchBytes(input.kind, linear_.in_dim));
+  InputBlock block(&factory.kernels(), kernels::kMaxProductRows, InputBlock::RowBytes(input.kind, linear_.in_dim));
   kernels::OutputBlock product(factory);
   block.Start(linear->input(), linear_.in_dim);
   std::vector<float> outputs(rows_.size() * linear_.out_dim);
-  for (size_t begin = 0; begin < rows_.size(); begin += kernels::kMaxBlockRows) {
-    const size_t size = std::min(kernels::kMaxBlockRows, rows_.size() - begin);
+  for (size_t begin = 0; begin < rows_.size(); begin += kernels::kMaxProductRows) {
+    const size_t size = std::min(kernels::kMaxProductRows, rows_.size() - begin);
     for (size_t r = 0; r < size; ++r) block.SetRow(r, rows_[begin + r].data());
-    linear->Multiply(block, size, &product);
+    linear->Multiply(block, 0, size, &product);
     for (size_t r = 0; r < size; ++r) {
       linear->FinishRow(block, product, r, outputs.data() + (begin + r) * linear_.out_dim);
     }

@@ -29,16 +29,16 @@ absl::StatusOr<double> TimeLinear(Isa isa, LinearKind kind, const LinearShape& s
   ASSIGN_OR_RETURN(const auto linear,
                    factory.MakeLinear({.in_dim = shape.in_dim, .out_dim = shape.out_dim, .bias = bias, .f32 = weights},
                                       {.kind = kind}));
-  InputBlock input(&factory.kernels(), InputBlock::ScratchBytes(kind, shape.in_dim));
+  InputBlock input(&factory.kernels(), kernels::kMaxProductRows, InputBlock::RowBytes(kind, shape.in_dim));
   kernels::OutputBlock product(factory);
   std::vector<float> y(shape.out_dim);
   absl::Duration least = absl::InfiniteDuration();
   for (int run = 0; run < kTimedRuns; ++run) {
     const MonotonicTime start = SteadyClock::Get().Now();
     input.Start(linear->input(), shape.in_dim);
-    for (size_t r = 0; r < kernels::kMaxBlockRows; ++r) input.SetRow(r, x.data());
-    linear->Multiply(input, kernels::kMaxBlockRows, &product);
-    for (size_t r = 0; r < kernels::kMaxBlockRows; ++r) linear->FinishRow(input, product, r, y.data());
+    for (size_t r = 0; r < kernels::kMaxProductRows; ++r) input.SetRow(r, x.data());
+    linear->Multiply(input, 0, kernels::kMaxProductRows, &product);
+    for (size_t r = 0; r < kernels::kMaxProductRows; ++r) linear->FinishRow(input, product, r, y.data());
     least = std::min(least, SteadyClock::Get().Now() - start);
   }
   return absl::ToDoubleNanoseconds(least);

@@ -34,7 +34,7 @@ struct Problem {
   // Queries [begin, end) of the text, which begins at row `text_begin` of its batch and whose keys and values were
   // written in blocks of `block_rows` rows.
   std::vector<float> Run(AttentionKind kind, const KernelTable& kernels, size_t begin, size_t end,
-                         size_t text_begin = 0, size_t block_rows = kMaxBlockRows) const {
+                         size_t text_begin = 0, size_t block_rows = kMaxProductRows) const {
     const size_t hidden = shape.hidden_dim();
     const auto keys_values = KeysAndValues::Create(kind, kernels, shape, text_begin + tokens + 3);
     std::vector<float> block(KeysAndValues::BlockScratch(shape));
@@ -52,11 +52,11 @@ struct Problem {
     }
     store(text_begin + tokens, 3, others.data(), others.data());
     std::vector<float> out((end - begin) * hidden);
-    std::vector<float> scratch(KeysAndValues::AttendScratch(kind, shape, tokens));
-    for (size_t at = begin; at < end; at += kMaxBlockRows) {
+    std::vector<float> scratch(KeysAndValues::AttendScratch(kind, shape, tokens, kMaxProductRows));
+    for (size_t at = begin; at < end; at += kMaxProductRows) {
       keys_values->Attend({.q = q.data() + at * hidden,
                            .out = out.data() + (at - begin) * hidden,
-                           .num_queries = std::min(kMaxBlockRows, end - at),
+                           .num_queries = std::min(kMaxProductRows, end - at),
                            .text_begin = text_begin,
                            .text_tokens = tokens},
                           scratch);

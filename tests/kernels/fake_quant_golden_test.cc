@@ -81,7 +81,7 @@ void ExpectSameRow(const GoldenLayer& layer, size_t r, const InputBlock& input) 
   ExpectSameFloat(input.quantization(r).scale, layer.scale[r], where + " scale");
   EXPECT_EQ(input.quantization(r).zero_point, layer.zero_point[r]) << where;
   for (size_t k = 0; k < layer.in_dim; ++k) {
-    EXPECT_EQ(input.u8()[r * layer.in_dim + k], layer.q[r * layer.in_dim + k]) << where << " value " << k;
+    EXPECT_EQ(input.u8(r)[k], layer.q[r * layer.in_dim + k]) << where << " value " << k;
   }
 }
 
@@ -104,11 +104,11 @@ TEST(FakeQuantGoldenTest, LayersGiveTheBitsOfTheTrainingTools) {
     const auto linear = factory.MakeLinear(
         {.in_dim = layer.in_dim, .out_dim = layer.out_dim, .bias = layer.bias, .f32 = layer.weight}, {});
     ASSERT_TRUE(linear.ok()) << linear.status();
-    InputBlock input(&factory.kernels(), InputBlock::ScratchBytes(LinearKind::kInt8, layer.in_dim));
+    InputBlock input(&factory.kernels(), layer.rows, InputBlock::RowBytes(LinearKind::kInt8, layer.in_dim));
     OutputBlock product(factory);
     input.Start((*linear)->input(), layer.in_dim);
     for (size_t r = 0; r < layer.rows; ++r) input.SetRow(r, layer.x.data() + r * layer.in_dim);
-    (*linear)->Multiply(input, layer.rows, &product);
+    (*linear)->Multiply(input, 0, layer.rows, &product);
     for (size_t r = 0; r < layer.rows; ++r) {
       std::vector<float> y(layer.out_dim);
       (*linear)->FinishRow(input, product, r, y.data());

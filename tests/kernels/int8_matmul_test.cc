@@ -39,10 +39,10 @@ class Int8MatmulTest : public testing::Test {
     auto packed = (*matmul)->Pack(w);
     EXPECT_TRUE(packed.ok()) << packed.status();
     auto context = (*matmul)->NewContext();
-    AlignedBuffer<uint8_t> input(kMaxBlockRows * depth);
+    AlignedBuffer<uint8_t> input(kMaxProductRows * depth);
     std::fill(input.data(), input.data() + input.size(), uint8_t{255});
     std::copy(a.begin(), a.end(), input.data());
-    AlignedBuffer<int32_t> acc(kMaxBlockRows * cols);
+    AlignedBuffer<int32_t> acc(kMaxProductRows * cols);
     (*matmul)->Run(input.data(), **packed, rows, context.get(), acc.data());
     std::vector<int32_t> expected(rows * cols);
     MatmulU8S8Scalar(a.data(), w.data(), rows, cols, depth, expected.data());
@@ -67,7 +67,7 @@ TEST_F(Int8MatmulTest, SaturatingInputsGiveTheTrueSum) {
 
 TEST_F(Int8MatmulTest, RandomExtremesAreExactForEveryBlockSizeAndTail) {
   constexpr size_t kDepth = 100, kCols = 72;
-  for (size_t rows = 1; rows <= kMaxBlockRows; ++rows) {
+  for (size_t rows = 1; rows <= kMaxProductRows; ++rows) {
     // Mostly the ends of both ranges, where 16-bit sums would saturate.
     auto a = RandomInts<uint8_t>(rows * kDepth, rows, 0, 255);
     for (size_t i = 0; i < a.size(); i += 2) a[i] = i % 3 == 0 ? 255 : 254;

@@ -7,7 +7,6 @@
 #include <random>
 #include <vector>
 
-#include "kernels/linear.h"
 #include "kernels/thread_team.h"
 
 namespace octet::model {
@@ -35,14 +34,14 @@ TEST(BlockScheduleTest, EveryRowOncePerPhaseInBlocksOfAllowedSize) {
   for (const auto& lengths : std::vector<std::vector<uint32_t>>{
            {1}, {17}, {64}, {65}, {512}, {1, 1, 1}, {512, 1, 300}, std::vector<uint32_t>(64, 128), {2000, 100}}) {
     for (const size_t num_threads : {1, 2, 3, 64}) {
-      for (const size_t block_rows : {0, 1, 40, 64}) {
+      for (const size_t block_rows : {0, 1, 40, 64, 384}) {
         const auto starts = Starts(lengths);
         schedule.Plan(starts, 3, num_threads, block_rows);
         std::vector<std::vector<int>> times(3, std::vector<int>(starts.back(), 0));
         for (const auto& [phase, block_idx, rows] : RunAll(&schedule)) {
           ASSERT_LT(block_idx, schedule.num_blocks());
           ASSERT_GE(rows.size, 1u);
-          ASSERT_LE(rows.size, block_rows == 0 ? kernels::kMaxBlockRows : block_rows);
+          ASSERT_LE(rows.size, block_rows == 0 ? kMaxBlockRows : block_rows);
           for (size_t r = rows.begin; r < rows.begin + rows.size; ++r) ++times.at(phase).at(r);
         }
         for (const auto& phase : times) EXPECT_EQ(phase, std::vector<int>(starts.back(), 1));
