@@ -24,6 +24,7 @@ KernelTable MakeTable(Isa isa) {
   table.gemm_s16 = isa >= Isa::kAvx512Vnni ? VnniGemmS16() : SimdGemmS16(vectors);
   table.gemm_f32_panel_cols = SimdGemmF32PanelCols(vectors);
   if (isa >= Isa::kAvx512Bf16) FillGemmBf16(&table);
+  if (isa >= Isa::kAvx512Amx) table.gemm_bf16 = AmxGemmBf16();
   return table;
 }
 

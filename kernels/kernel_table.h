@@ -75,7 +75,7 @@ using GemmF32 = GemmArgs<float>;
 using GemmS16 = GemmArgs<int32_t>;
 
 // As GemmF32 with BF16 factors: a is [rows, depth]; b is one panel of kBf16PanelCols columns, pairs of
-// depth interleaved: b[(k / 2) * kBf16PanelCols * 2 + j * 2 + k % 2]. depth is even.
+// depth interleaved: b[(k / 2) * kBf16PanelCols * 2 + j * 2 + k % 2]. depth is a multiple of kBf16DepthUnit.
 struct GemmBf16 {
   const uint16_t* a;
   size_t lda;
@@ -88,6 +88,9 @@ struct GemmBf16 {
 // Columns of a packed BF16 weight panel: four 512-bit vectors of f32, the most that fit the register file
 // beside six rows of accumulators (6 x 4 + 4 + 1 of 32 registers).
 inline constexpr size_t kBf16PanelCols = 64;
+
+// Both factors have zeros up to the next multiple: an AMX tile's depth.
+inline constexpr size_t kBf16DepthUnit = 32;
 
 // Bounds of fixed-point attention. The sum of a query's weights, rounded to integers, is below 2^20 + n / 2; values are
 // at most 2^11 - 1: so sums of their products fit s32 for texts of up to 90,000 tokens.

@@ -153,12 +153,12 @@ class F32Linear final : public PanelLinear<float, LinearKind::kF32> {
   const size_t panel_cols_;
 };
 
-// As F32Linear, in BF16 with pairs of k interleaved (kernel_table.h, GemmBf16); odd depths get a zero.
+// As F32Linear, in BF16 with pairs of k interleaved and zeros after the depth (kernel_table.h, GemmBf16).
 class Bf16Linear final : public PanelLinear<uint16_t, LinearKind::kBf16> {
  public:
   Bf16Linear(const KernelTable* kernels, std::span<const float> weights, std::span<const float> bias, size_t in_dim)
-      : PanelLinear(kernels, in_dim, bias, RoundUp(bias.size(), kBf16PanelCols) * RoundUp(in_dim, 2)),
-        depth_(RoundUp(in_dim, 2)) {
+      : PanelLinear(kernels, in_dim, bias, RoundUp(bias.size(), kBf16PanelCols) * RoundUp(in_dim, kBf16DepthUnit)),
+        depth_(RoundUp(in_dim, kBf16DepthUnit)) {
     AlignedBuffer<uint16_t> row(in_dim);
     for (size_t j = 0; j < bias.size(); ++j) {
       kernels_->f32_to_bf16_row(weights.data() + j * in_dim, in_dim, row.data());
@@ -211,7 +211,14 @@ void InputBlock::Start(LinearKind kind, const RowQuantizer& quantizer, size_t de
   depth_ = depth;
 }
 
-size_t InputBlock::RowBytes(LinearKind kind, size_t max_depth) { return (max_depth + 1) / 2 * 2 * ElementBytes(kind); }
+size_t InputBlock::Stride(LinearKind kind, size_t depth) {
+  return kind == LinearKind::kBf16 ? RoundUp(depth, kBf16DepthUnit) : depth;
+}
+
+// Of every kind at least its stride, and more for wider elements.
+size_t InputBlock::RowBytes(LinearKind kind, size_t max_depth) {
+  return RoundUp(max_depth, kBf16DepthUnit) * ElementBytes(kind);
+}
 
 size_t InputBlock::Bytes(size_t max_rows, size_t row_bytes) { return RoundUp(max_rows, kMaxProductRows) * row_bytes; }
 
@@ -223,7 +230,7 @@ void InputBlock::SetRow(size_t row_idx, const float* x) {
     case LinearKind::kBf16: {
       uint16_t* const row = reinterpret_cast<uint16_t*>(bytes_.data()) + row_idx * stride();
       kernels_->f32_to_bf16_row(x, depth_, row);
-      if (stride() != depth_) row[depth_] = 0;
+      std::fill(row + depth_, row + stride(), uint16_t{0});
       break;
     }
     case LinearKind::kF32:
@@ -285,7 +292,7 @@ uint64_t LinearFactory::LinearBytes(LinearKind kind, Isa isa, uint64_t in_dim, u
   if (kind == LinearKind::kInt8) return in_dim * out_dim + out_dim * 12;  // sums, scales, bias
   const uint64_t padded_cols =
       RoundUp(out_dim, kind == LinearKind::kBf16 ? kBf16PanelCols : KernelsFor(isa).gemm_f32_panel_cols);
-  const uint64_t padded_depth = kind == LinearKind::kBf16 ? RoundUp(in_dim, 2) : in_dim;
+  const uint64_t padded_depth = kind == LinearKind::kBf16 ? RoundUp(in_dim, kBf16DepthUnit) : in_dim;
   return padded_cols * padded_depth * ElementBytes(kind) + out_dim * 4;
 }
 
@@ -294,7 +301,7 @@ std::vector<std::string> LinearFactory::implementation_names() const {
   for (const auto& matmul : matmuls_) {
     names.push_back(absl::StrCat(matmul->implementation_name(), " ", matmul->depth(), "x", matmul->cols()));
   }
-  if (has_bf16_) names.push_back("octet:gemm_bf16");
+  if (has_bf16_) names.push_back(isa_ >= Isa::kAvx512Amx ? "octet:gemm_bf16 amx" : "octet:gemm_bf16");
   if (has_f32_) {
     names.push_back(isa_ == Isa::kScalar ? "scalar"
                     : isa_ == Isa::kAvx2 ? "octet:gemm_f32 avx2"

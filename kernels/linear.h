@@ -62,14 +62,17 @@ class InputBlock {
     return reinterpret_cast<const uint16_t*>(bytes_.data()) + row_idx * stride();
   }
   RowQuantization quantization(size_t row_idx) const { return rows_[row_idx]; }
-  // Elements between rows: depth, made even for BF16.
-  size_t stride() const { return kind_ == LinearKind::kBf16 ? (depth_ + 1) / 2 * 2 : depth_; }
+  // Elements between rows.
+  size_t stride() const { return Stride(kind_, depth_); }
 
   static size_t RowBytes(LinearKind kind, size_t max_depth);
   // What a block holds of memory.
   static size_t Bytes(size_t max_rows, size_t row_bytes);
 
  private:
+  // `depth`, with zeros up to a multiple of kBf16DepthUnit for BF16.
+  static size_t Stride(LinearKind kind, size_t depth);
+
   const KernelTable* const kernels_;
   LinearKind kind_ = LinearKind::kInt8;
   RowQuantizer quantizer_;

@@ -42,9 +42,10 @@ void (*SimdGemmF32(Isa isa))(const GemmF32&);
 void (*SimdGemmS16(Isa isa))(const GemmS16&);
 size_t SimdGemmF32PanelCols(Isa isa);
 void (*SimdGemmS16S8(Isa isa))(const GemmS16S8&);
-// These need a machine at kAvx512Vnni and kAvx512Bf16 only when the kernels run.
+// These need a machine at kAvx512Vnni, kAvx512Bf16 and kAvx512Amx only when the kernels run.
 void (*VnniGemmS16())(const GemmS16&);
 void FillGemmBf16(KernelTable* table);
+void (*AmxGemmBf16())(const GemmBf16&);
 
 }  // namespace octet::kernels
 

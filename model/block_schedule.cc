@@ -13,10 +13,13 @@ constexpr size_t kGroupRowsPerThread = 1024;
 
 size_t DivideUp(size_t a, size_t b) { return (a + b - 1) / b; }
 
+// Fewer rows take as long: products are prepared for no less, and every block reads all weights.
+constexpr size_t kMinBlockRows = 4;
+
 // Enough blocks that every thread gets the same number, all of nearly one size.
 size_t BlockRows(size_t num_rows, size_t num_threads) {
   const size_t blocks = num_threads * DivideUp(num_rows, num_threads * kMaxBlockRows);
-  return DivideUp(num_rows, blocks);
+  return std::max(DivideUp(num_rows, blocks), kMinBlockRows);
 }
 
 // Each group reaches its share of the rows, so there are no more than are wanted on one thread.

@@ -150,8 +150,8 @@ absl::Status CheckActivationRange(const EncoderState& encoder) {
 }  // namespace
 
 kernels::AttentionKind AttentionKindOf(const EncoderConfig& config, Precision precision) {
-  return precision == Precision::kInt8 && config.head_dim() % 2 == 0 ? kernels::AttentionKind::kS16
-                                                                     : kernels::AttentionKind::kF32;
+  return precision != Precision::kF32 && config.head_dim() % 2 == 0 ? kernels::AttentionKind::kS16
+                                                                    : kernels::AttentionKind::kF32;
 }
 
 kernels::AttentionShape AttentionShapeOf(const EncoderConfig& config) {

@@ -20,7 +20,7 @@ kernels::LinearKind LinearKindOf(Precision precision);
 // The kind of the model's linear layers whose input takes the most memory.
 kernels::LinearKind WidestKind(const EncoderConfig& config, const EncoderOptions& options);
 
-// Attention of int8 models is in 16-bit integers, unless a head's size is odd.
+// In 16-bit integers, but for f32 models and heads of an odd size.
 kernels::AttentionKind AttentionKindOf(const EncoderConfig& config, Precision precision);
 kernels::AttentionShape AttentionShapeOf(const EncoderConfig& config);
 
