@@ -89,6 +89,7 @@ void PassSteps::ForEachRow(const kernels::Linear& linear, Phase phase, const ker
       linear.FinishRow(input, s.product, r, s.row.data());
       use(r);
     }
+    ws_.team_->Pace();  // a whole block would take too long
   }
 }
 
