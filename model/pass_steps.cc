@@ -89,7 +89,7 @@ void PassSteps::ForEachRow(const kernels::Linear& linear, Phase phase, const ker
       linear.FinishRow(input, s.product, r, s.row.data());
       use(r);
     }
-    ws_.team_->Pace();  // a whole block would take too long
+    if (end < rows) ws_.team_->Pace();  // a whole block would take too long; after it, who runs the steps does
   }
 }
 
@@ -102,13 +102,12 @@ void PassSteps::PrepareAttention(size_t layer_idx, const RowBlock& block, Thread
     SetInput(layer_idx, LinearSlot::kQueryKeyValue, r, x(block.begin + r), s.attention_input, s);
   }
   const float* const qkv = s.row.data();
-  size_t part = 0;  // of the block, whose keys and values are being stored
   ForEachRow(*layer.query_key_value, Phase::kQueryKeyValue, s.attention_input, block.size, s, [&](size_t r) {
     std::copy_n(qkv, hidden_, q(block.begin + r));
+    const size_t part = r / kernels::kMaxProductRows * kernels::kMaxProductRows;  // of the block
     keys_values.StoreRow(block.begin + part, r - part, qkv + hidden_, qkv + 2 * hidden_, s.block.span());
     if (r + 1 - part == kernels::kMaxProductRows || r + 1 == block.size) {
       keys_values.StoreBlock(block.begin + part, r + 1 - part, s.block.span());
-      part = r + 1;
     }
   });
 }

@@ -114,7 +114,7 @@ TEST_P(GemmTest, Bf16MatchesReferenceForEveryTileTail) {
     return out;
   };
   const auto b = bf(kDepth * kBf16PanelCols, 2);
-  for (const size_t rows : {1, 2, 3, 4, 5, 6, 7, 11, 12, 13, 15, 16, 17, 31, 32, 33, 48, 49, 64}) {
+  for (const size_t rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16, 17, 31, 32, 33, 48, 49, 64}) {
     for (size_t cols = 1; cols <= kBf16PanelCols; ++cols) {
       const auto a = bf(rows * kDepth, 1);
       std::vector<float> expected(rows * cols + 1, 9), actual(rows * cols + 1, 9);
