@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <functional>
 
+#include "base/aligned_buffer.h"
 #include "kernels/attention.h"
 #include "kernels/int8_matmul.h"
 #include "kernels/kernel_table.h"
@@ -90,6 +91,11 @@ void GeluErfRow(State& state) {
 }
 BENCHMARK(GeluErfRow)->Arg(1536)->Arg(3072);
 
+void GeluErfShortRow(State& state) {
+  RunRow(state, 8, [](size_t n, float* x) { Kernels().gelu_erf_short_row(x, n); });
+}
+BENCHMARK(GeluErfShortRow)->Arg(1536)->Arg(3072);
+
 void GeluTanhRow(State& state) {
   RunRow(state, 8, [](size_t n, float* x) { Kernels().gelu_tanh_row(x, n); });
 }
@@ -162,8 +168,8 @@ void Attention(State& state, AttentionKind kind) {
   const size_t hidden = shape.hidden_dim(), queries = std::min<size_t>(tokens, kMaxProductRows);
   const auto q = RandomFloats(queries * hidden, 1), k = RandomFloats(tokens * hidden, 2),
              v = RandomFloats(tokens * hidden, 3);
-  std::vector<float> out(queries * hidden), block(KeysAndValues::BlockScratch(shape)),
-      scratch(KeysAndValues::AttendScratch(kind, shape, tokens, queries));
+  std::vector<float> out(queries * hidden), block(KeysAndValues::BlockScratch(shape));
+  AlignedBuffer<float> scratch(KeysAndValues::AttendScratch(kind, shape, tokens, queries));
   const auto keys_values = KeysAndValues::Create(kind, Kernels(), shape, tokens);
   for (size_t row = 0; row < tokens; ++row) {
     keys_values->StoreRow(row, 0, k.data() + row * hidden, v.data() + row * hidden, block);
@@ -171,7 +177,8 @@ void Attention(State& state, AttentionKind kind) {
   }
   for (auto _ : state) {
     keys_values->Attend(
-        {.q = q.data(), .out = out.data(), .num_queries = queries, .text_begin = 0, .text_tokens = tokens}, scratch);
+        {.q = q.data(), .out = out.data(), .num_queries = queries, .text_begin = 0, .text_tokens = tokens},
+        scratch.span());
     benchmark::ClobberMemory();
   }
   CountOps(state, 4.0 * static_cast<double>(queries * tokens * hidden));

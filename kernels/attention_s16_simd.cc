@@ -45,28 +45,68 @@ HWY_INLINE void RoundRowToS16(const float* x, float factor, size_t n, int16_t* q
   if (c < n) store(c, Part{n - c});
 }
 
-// The largest of a row's absolute values, as bits: NaN and infinity are above all others.
-HWY_INLINE int32_t MaxAbsBits(const float* x, size_t n) {
+// The largest of a row's absolute values in each lane, as bits: NaN and infinity are above all others.
+HWY_INLINE VI MaxAbsBitsOfLanes(const float* x, size_t n) {
   const DF d;
   const DI di;
-  auto max = hn::Zero(di);
+  VI max = hn::Zero(di);
   ForEachVector(n, [&](size_t c, auto lanes) { max = hn::Max(max, hn::BitCast(di, hn::Abs(lanes.Load(d, x + c)))); });
-  return hn::GetLane(hn::MaxOfLanes(di, max));
+  return max;
+}
+
+HWY_INLINE int32_t MaxAbsBits(const float* x, size_t n) {
+  const DI di;
+  return hn::GetLane(hn::MaxOfLanes(di, MaxAbsBitsOfLanes(x, n)));
+}
+
+constexpr size_t kHeadsAtOnce = 4;
+
+// The largest of all lanes of each of four vectors, in the first four of `maxima`. Not one after the other: most steps
+// of two are one of both.
+HWY_INLINE void StoreMaxima(const VI (&v)[kHeadsAtOnce], int32_t (&maxima)[kLanes + kHeadsAtOnce]) {
+#if HWY_TARGET == HWY_SCALAR
+  for (size_t i = 0; i < kHeadsAtOnce; ++i) maxima[i] = hn::GetLane(v[i]);
+#else
+  const DI di;
+  const hn::Repartition<int64_t, DI> d64;
+  const VI ab = hn::Max(hn::InterleaveLower(di, v[0], v[1]), hn::InterleaveUpper(di, v[0], v[1]));
+  const VI ce = hn::Max(hn::InterleaveLower(di, v[2], v[3]), hn::InterleaveUpper(di, v[2], v[3]));
+  const auto ab64 = hn::BitCast(d64, ab), ce64 = hn::BitCast(d64, ce);
+  VI max = hn::Max(hn::BitCast(di, hn::InterleaveLower(d64, ab64, ce64)),
+                   hn::BitCast(di, hn::InterleaveUpper(d64, ab64, ce64)));
+  // Each 16 bytes now have one value of all four.
+  max = hn::Max(max, hn::ConcatLowerUpper(di, max, max));
+  if constexpr (kLanes == 16) max = hn::Max(max, hn::SwapAdjacentBlocks(max));
+  hn::StoreU(max, di, maxima);
+#endif
 }
 
 void QuantizeHeads(const float* x, size_t num_heads, size_t head_dim, float limit, int16_t* q, float* scales,
                    size_t scale_stride) {
-  for (size_t h = 0; h < num_heads; ++h, x += head_dim, q += head_dim) {
-    const float max = std::bit_cast<float>(MaxAbsBits(x, head_dim));
-    const float scale = max * (1.0f / limit);
-    const bool is_finite = max <= std::numeric_limits<float>::max();
-    if (!is_finite || scale < 1e-30f) {
-      scales[h * scale_stride] = is_finite ? 1.0f : std::numeric_limits<float>::quiet_NaN();
-      std::memset(q, 0, head_dim * sizeof(*q));
-      continue;
+  for (size_t begin = 0; begin < num_heads; begin += kHeadsAtOnce) {
+    const size_t heads = num_heads - begin < kHeadsAtOnce ? num_heads - begin : kHeadsAtOnce;
+    VI lanes[kHeadsAtOnce];
+    for (size_t h = 0; h < kHeadsAtOnce; ++h) {
+      lanes[h] = h < heads ? MaxAbsBitsOfLanes(x + h * head_dim, head_dim) : hn::Zero(DI());
     }
-    scales[h * scale_stride] = scale;
-    RoundRowToS16(x, limit / max, head_dim, q);
+    int32_t maxima[kLanes + kHeadsAtOnce];
+    StoreMaxima(lanes, maxima);
+    float factors[kHeadsAtOnce];
+    for (size_t h = 0; h < heads; ++h) {
+      const float max = std::bit_cast<float>(maxima[h]), scale = max * (1.0f / limit);
+      const bool is_finite = max <= std::numeric_limits<float>::max();
+      const bool is_usable = is_finite && scale >= 1e-30f;
+      scales[(begin + h) * scale_stride] =
+          is_usable ? scale : is_finite ? 1.0f : std::numeric_limits<float>::quiet_NaN();
+      factors[h] = is_usable ? limit / max : 0.0f;
+    }
+    for (size_t h = 0; h < heads; ++h, x += head_dim, q += head_dim) {
+      if (factors[h] == 0.0f) {
+        std::memset(q, 0, head_dim * sizeof(*q));
+      } else {
+        RoundRowToS16(x, factors[h], head_dim, q);
+      }
+    }
   }
 }
 
@@ -92,6 +132,16 @@ void InterleaveRows(const int16_t* src, size_t stride, size_t rows, size_t cols,
 // 1 + r P(r) with P of degree 3 of least relative error, 2.9e-6: enough where 15 bits are kept.
 constexpr float kShortExp2Coefficients[] = {0.009582853f, 0.055906426f, 0.24024099f, 0.69312418f, 1.0f};
 
+// 2^x of x <= 0. Below 2^-125 it need not be anything: it vanishes beside a sum of 1 and as an integer.
+HWY_INLINE VF ShortExp2(VF x) {
+#if HWY_TARGET == HWY_AVX3
+  const VF r{_mm512_reduce_ps(x.raw, 0)};  // x less the nearest whole number
+  return VF{_mm512_scalef_ps(PowerSeries(r, kShortExp2Coefficients).raw, hn::Sub(x, r).raw)};
+#else
+  return Exp2(x, kShortExp2Coefficients);
+#endif
+}
+
 // Scores of a row, before the query's scale, in place of their integers. Returns the largest.
 HWY_INLINE float ScaleScores(const float* keys, size_t n, int32_t* scores, float* scaled) {
   const DF d;
@@ -110,9 +160,9 @@ HWY_INLINE float WeighScores(const float* values, float query, float max, size_t
   const DF d;
   const VF factor = hn::Set(d, query * kLog2E);
   const VF scaled_max = hn::Mul(hn::Set(d, max), factor);
-  return SumRow(n, [&](size_t c, auto lanes, VF sums) {
+  return SumRow<kShortSums>(n, [&](size_t c, auto lanes, VF sums) {
     const VF below = hn::MulSub(lanes.Load(d, row + c), factor, scaled_max);
-    const VF e = lanes.ZeroUnused(Exp2(below, kShortExp2Coefficients));
+    const VF e = lanes.ZeroUnused(ShortExp2(below));
     lanes.Store(hn::Mul(e, lanes.Load(d, values + c)), d, row + c);
     return hn::Add(sums, e);
   });

@@ -32,9 +32,15 @@ struct RowQuantizer {
   const float* factors = nullptr;  // [n]: each value is multiplied by its factor first; null: none
 };
 
+// A sum of s8 weights as two 16-bit factors in the halves of 32 bits, low first: 128 * high + low, low in [0, 127]. Their
+// products with (128 z, z) are added by one instruction, where a product of 32 bits takes two. `sum` is one of up to
+// kMaxInt8Depth weights.
+inline int32_t PairOfSum(int32_t sum) { return static_cast<int32_t>(static_cast<uint32_t>(sum >> 7) << 16) | (sum & 127); }
+inline constexpr size_t kMaxInt8Depth = 32767;
+
 // Per-column constants of an int8 product, each [n].
 struct DequantizeColumns {
-  const int32_t* column_sums;  // sum of the s8 weights of output channel c
+  const int32_t* column_sums;  // PairOfSum of the sum of the s8 weights of output channel c
   const float* weight_scales;
   const float* bias;
 };
@@ -104,8 +110,8 @@ struct KernelTable {
   // swallowed.
   RowQuantization (*quantize_row_u8)(const float* x, const RowQuantizer& quantizer, size_t n, uint8_t* q);
 
-  // y[c] = (acc[c] - zero_point * column_sums[c]) * (scale * weight_scales[c]) + bias[c], one rounding in
-  // each float operation, multiply-add fused. |acc - ...| < 2^31 for n up to 33,000 inputs.
+  // y[c] = (acc[c] - zero_point * column sum c) * (scale * weight_scales[c]) + bias[c], one rounding in each float
+  // operation, multiply-add fused. The difference fits s32 for sums of up to kMaxInt8Depth products.
   void (*dequantize_row)(const int32_t* acc, RowQuantization row, const DequantizeColumns& columns, size_t n, float* y);
 
   // y[c] = x[c] + bias[c]. x and y may be the same.
@@ -113,6 +119,8 @@ struct KernelTable {
 
   // x[c] = 0.5 x (1 + erf(x / sqrt 2)), absolute error below 2e-6; in place. Hendrycks and Gimpel 2016.
   void (*gelu_erf_row)(float* x, size_t n);
+  // The same within 2e-4, where the result is rounded to 8 bits: their steps are 7e-4 or more.
+  void (*gelu_erf_short_row)(float* x, size_t n);
   // The tanh form: 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
   void (*gelu_tanh_row)(float* x, size_t n);
   void (*relu_row)(float* x, size_t n);

@@ -81,7 +81,7 @@ class Int8Linear final : public Linear {
     const size_t depth = in_dim();
     for (size_t j = 0; j < out_dim(); ++j) {
       const std::span<const int8_t> channel = weights.subspan(j * depth, depth);
-      column_sums_[j] = std::accumulate(channel.begin(), channel.end(), int32_t{0});
+      column_sums_[j] = PairOfSum(std::accumulate(channel.begin(), channel.end(), int32_t{0}));
     }
     ASSIGN_OR_RETURN(packed_, matmul_->Pack(weights));
     return absl::OkStatus();

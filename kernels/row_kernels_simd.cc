@@ -50,8 +50,8 @@ struct Scaled {
   }
 };
 
-// 0 * infinity and 0 * NaN are NaN, anything else is a zero: ors of this tell whether all values were finite.
-HWY_INLINE VF Poison(VF v) { return hn::Mul(v, hn::Zero(DF())); }
+// 0 * infinity and 0 * NaN are NaN, anything else is a zero: sums of this tell whether all values were finite.
+HWY_INLINE VF AddPoison(VF v, VF poison) { return hn::MulAdd(v, hn::Zero(DF()), poison); }
 HWY_INLINE bool IsClean(VF poison) { return hn::GetLane(hn::SumOfLanes(DF(), poison)) == 0.0f; }
 
 // The range of a row, widened to hold 0. Four of everything, because each waits for its predecessor; the order does
@@ -65,7 +65,7 @@ HWY_INLINE Range FindRange(const Values& values, size_t n) {
   const auto fold = [&](size_t chain, VF v) {
     min[chain] = hn::Min(min[chain], v);
     max[chain] = hn::Max(max[chain], v);
-    poison[chain] = hn::Or(poison[chain], Poison(v));
+    poison[chain] = AddPoison(v, poison[chain]);
   };
   size_t c = 0;
   for (; c + kChains * kLanes <= n; c += kChains * kLanes) {
@@ -76,7 +76,7 @@ HWY_INLINE Range FindRange(const Values& values, size_t n) {
   for (size_t i = 1; i < kChains; ++i) {
     min[0] = hn::Min(min[0], min[i]);
     max[0] = hn::Max(max[0], max[i]);
-    poison[0] = hn::Or(poison[0], poison[i]);
+    poison[0] = hn::Add(poison[0], poison[i]);
   }
   return {hn::GetLane(hn::MinOfLanes(d, min[0])), hn::GetLane(hn::MaxOfLanes(d, max[0])), IsClean(poison[0])};
 }
@@ -166,7 +166,7 @@ HWY_INLINE RowQuantization QuantizeFixedRange(const Values& values, RowQuantizat
   VF poison = hn::Zero(d);
   NarrowRowToU8(n, q, [&](size_t c, auto lanes) {
     const VF v = values(c, lanes);
-    poison = hn::Or(poison, Poison(v));
+    poison = AddPoison(v, poison);
     const VF rounded = hn::Add(hn::Min(hn::Max(hn::Mul(v, factor), lowest), highest), bias);
     return hn::Add(hn::BitCast(di, rounded), offset);
   });
@@ -184,13 +184,25 @@ RowQuantization QuantizeRowU8(const float* x, const RowQuantizer& quantizer, siz
   return Quantize(Scaled{x, quantizer.factors}, quantizer, n, q);
 }
 
+// acc - zero point * sum, from (128 z, z) and the sum's pair.
+HWY_INLINE VI Centre(VI acc, [[maybe_unused]] VI zero_point_pair, [[maybe_unused]] VI sum_pair) {
+#if HWY_TARGET == HWY_SCALAR  // has no pairwise product, and is not used
+  return acc;
+#else
+  const hn::Repartition<int16_t, DI> d16;
+  VI unused = hn::Zero(DI());  // a second sum, which x86 needs not
+  return hn::ReorderWidenMulAccumulate(DI(), hn::BitCast(d16, zero_point_pair), hn::BitCast(d16, sum_pair), acc, unused);
+#endif
+}
+
 void DequantizeRow(const int32_t* acc, RowQuantization row, const DequantizeColumns& columns, size_t n, float* y) {
   const DF d;
   const DI di;
   const VF scale = hn::Set(d, row.scale);
-  const auto zero_point = hn::Set(di, row.zero_point);
+  const auto zero_point = hn::Set(di, static_cast<int32_t>((static_cast<uint32_t>(-128 * row.zero_point) << 16) |
+                                                           (static_cast<uint32_t>(-row.zero_point) & 0xFFFFu)));
   ForEachVector(n, [&](size_t c, auto lanes) {
-    const auto centred = hn::Sub(lanes.Load(di, acc + c), hn::Mul(zero_point, lanes.Load(di, columns.column_sums + c)));
+    const VI centred = Centre(lanes.Load(di, acc + c), zero_point, lanes.Load(di, columns.column_sums + c));
     const VF scales = hn::Mul(scale, lanes.Load(d, columns.weight_scales + c));
     const VF bias = lanes.Load(d, columns.bias + c);
     lanes.Store(hn::MulAdd(hn::ConvertTo(d, centred), scales, bias), d, y + c);
@@ -234,6 +246,25 @@ void GeluErfRow(float* x, size_t n) {
   MapRow(x, n, x, [](VF v) { return GeluErf(v); });
 }
 
+// 0.5 (1 + erf(x / sqrt 2)) = 0.5 + x P(x^2) for |x| <= 3.94, and 0 or 1 beyond: P of least absolute error in GELU among
+// those that are 0 and 1 there, degree 6, highest power first; 1.7e-4.
+constexpr float kShortGeluBound = 3.94f;
+constexpr float kShortGeluCoefficients[] = {2.4892850e-8f, -1.7039068e-6f, 4.9990806e-5f, -0.000833144f,
+                                            0.008861814f,  -0.06476019f,   0.39800572f};
+
+HWY_INLINE VF GeluErfShort(VF x) {
+  const DF d;
+  const VF bound = hn::Set(d, kShortGeluBound);
+  const VF from_below = hn::Max(hn::Neg(bound), x);  // in this order x86 keeps a NaN in x
+  const VF t = hn::Min(bound, from_below);
+  const VF p = PowerSeries(hn::Mul(t, t), kShortGeluCoefficients);
+  return hn::Mul(from_below, hn::MulAdd(t, p, hn::Set(d, 0.5f)));
+}
+
+void GeluErfShortRow(float* x, size_t n) {
+  MapRow(x, n, x, [](VF v) { return GeluErfShort(v); });
+}
+
 // 1 + r P(r) with P of degree 4 of least relative error, 9.2e-8; with rounding below 2e-7.
 constexpr float kExp2Coefficients[] = {0.0013264727f, 0.009671513f, 0.055507336f, 0.24022242f, 0.693147f, 1.0f};
 
@@ -258,14 +289,14 @@ void ReluRow(float* x, size_t n) {
 
 void LayerNormRow(const float* x, const float* residual, const LayerNormWeights& weights, size_t n, float* y) {
   const DF d;
-  const float sum = SumRow(n, [&](size_t c, auto lanes, VF sums) {
+  const float sum = SumRow<kLongSums>(n, [&](size_t c, auto lanes, VF sums) {
     VF h = lanes.Load(d, x + c);
     if (residual != nullptr) h = hn::Add(h, lanes.Load(d, residual + c));
     lanes.Store(h, d, y + c);
     return hn::Add(sums, h);
   });
   const VF mean = hn::Set(d, sum / static_cast<float>(n));
-  const float squares = SumRow(n, [&](size_t c, auto lanes, VF sums) {
+  const float squares = SumRow<kLongSums>(n, [&](size_t c, auto lanes, VF sums) {
     const VF h = lanes.ZeroUnused(hn::Sub(lanes.Load(d, y + c), mean));
     return hn::MulAdd(h, h, sums);
   });
@@ -283,7 +314,7 @@ float ExpRow(float* x, float scale, size_t n) {
   for (size_t c = 0; c + kLanes <= n; c += kLanes) max = hn::Max(max, hn::LoadU(d, x + c));
   float row_max = hn::GetLane(hn::MaxOfLanes(d, max));
   for (size_t c = n / kLanes * kLanes; c < n; ++c) row_max = row_max > x[c] ? row_max : x[c];
-  return SumRow(n, [d, x, row_max, scale](size_t c, auto lanes, VF sums) {
+  return SumRow<kShortSums>(n, [d, x, row_max, scale](size_t c, auto lanes, VF sums) {
     const VF below = hn::Sub(lanes.Load(d, x + c), hn::Set(d, row_max));
     const VF e = lanes.ZeroUnused(Exp2(hn::Mul(below, hn::Set(d, scale * kLog2E)), kExp2Coefficients));
     lanes.Store(e, d, x + c);
@@ -365,6 +396,7 @@ void Transpose(const float* src, size_t src_stride, size_t rows, size_t cols, fl
     .dequantize_row = DequantizeRow,
     .add_row = AddRow,
     .gelu_erf_row = GeluErfRow,
+    .gelu_erf_short_row = GeluErfShortRow,
     .gelu_tanh_row = GeluTanhRow,
     .relu_row = ReluRow,
     .layer_norm_row = LayerNormRow,

@@ -50,7 +50,8 @@ RowQuantization QuantizeRowU8(const float* x, const RowQuantizer& quantizer, siz
 
 void DequantizeRow(const int32_t* acc, RowQuantization row, const DequantizeColumns& columns, size_t n, float* y) {
   for (size_t c = 0; c < n; ++c) {
-    const auto centred = static_cast<float>(acc[c] - row.zero_point * columns.column_sums[c]);
+    const int32_t pair = columns.column_sums[c], sum = (pair >> 16) * 128 + (pair & 127);
+    const auto centred = static_cast<float>(acc[c] - row.zero_point * sum);
     y[c] = std::fma(centred, row.scale * columns.weight_scales[c], columns.bias[c]);
   }
 }
@@ -257,6 +258,7 @@ const KernelTable& ScalarKernels() {
       .dequantize_row = DequantizeRow,
       .add_row = AddRow,
       .gelu_erf_row = GeluErfRow,
+      .gelu_erf_short_row = GeluErfRow,
       .gelu_tanh_row = GeluTanhRow,
       .relu_row = ReluRow,
       .layer_norm_row = LayerNormRow,

@@ -1,6 +1,6 @@
 // What kernels over rows have in common, once per target of simd_targets.h. A row is walked in whole vectors and one
 // last part of a vector, which is loaded with zeros in its unused lanes and stored under a mask; the arithmetic of both
-// is the same source. Sums are taken in sixteen lanes whatever the vector's length.
+// is the same source. Sums are taken in a number of lanes that does not depend on the vector's length.
 #if defined(OCTET_KERNELS_SIMD_ROWS_INL_H_) == defined(HWY_TARGET_TOGGLE)  // included again for every target
 #ifdef OCTET_KERNELS_SIMD_ROWS_INL_H_
 #undef OCTET_KERNELS_SIMD_ROWS_INL_H_
@@ -93,11 +93,14 @@ HWY_INLINE float SumHalves(D d, hn::Vec<D> v) {
 #endif
 }
 
-// Folds a row into sixteen running sums, however many vectors they take: lane l has elements l, l + 16, l + 32 and
+// Running sums of a row. Each waits for its predecessor: sixteen are enough where other work lies between.
+constexpr size_t kShortSums = 16, kLongSums = 64;
+
+// Folds a row into kSums running sums, however many vectors they take: lane l has elements l, l + kSums, l + 2 kSums and
 // so on, in that order. fold(c, lanes, sum) returns `sum` with the vector of elements from c on folded in.
-template <class F>
+template <size_t kSums, class F>
 HWY_INLINE float SumRow(size_t n, const F& fold) {
-  constexpr size_t kSums = 16, kVectors = kSums / kLanes;
+  constexpr size_t kVectors = kSums / kLanes;
   const DF d;
   VF sums[kVectors];
   for (size_t v = 0; v < kVectors; ++v) sums[v] = hn::Zero(d);
@@ -136,6 +139,15 @@ HWY_INLINE VF TimesPowerOfTwo(VF p, VF k, VF biased) {
 #endif
 }
 
+// A polynomial, highest power first.
+template <size_t kNum>
+HWY_INLINE VF PowerSeries(VF x, const float (&coefficients)[kNum]) {
+  const DF d;
+  VF p = hn::Set(d, coefficients[0]);
+  for (size_t i = 1; i < kNum; ++i) p = hn::MulAdd(p, x, hn::Set(d, coefficients[i]));
+  return p;
+}
+
 // 2^x for x <= 127; below -125 it is taken there, above the smallest normal number. x = k + r, |r| <= 1/2, and 2^r is a
 // polynomial, highest power first.
 template <size_t kNum>
@@ -144,10 +156,7 @@ HWY_INLINE VF Exp2(VF x, const float (&coefficients)[kNum]) {
   x = hn::Max(hn::Set(d, -125.0f), x);  // in this order x86 keeps a NaN in x
   const VF biased = hn::Add(x, hn::Set(d, kRoundingBias));
   const VF k = hn::Sub(biased, hn::Set(d, kRoundingBias));
-  const VF r = hn::Sub(x, k);
-  VF p = hn::Set(d, coefficients[0]);
-  for (size_t i = 1; i < kNum; ++i) p = hn::MulAdd(p, r, hn::Set(d, coefficients[i]));
-  return TimesPowerOfTwo(p, k, biased);
+  return TimesPowerOfTwo(PowerSeries(hn::Sub(x, k), coefficients), k, biased);
 }
 
 }  // namespace

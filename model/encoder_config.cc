@@ -5,18 +5,18 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "kernels/kernel_table.h"
 #include "model/families/family.h"
 #include "model/strict_json.h"
 
 namespace octet::model {
 namespace {
 
-// Generous bounds: ten times the largest encoder known, and small enough that products of two fit 64
+// Generous bounds: more than the largest encoders known have, and small enough that products of two fit 64
 // bits. Memory is checked by arithmetic before anything is read.
 constexpr uint32_t kMaxLayers = 1000;
-constexpr uint32_t kMaxHiddenDim = 65'536;
-// Sums of products of u8 and s8 fit s32 up to this: 65,536 * 255 * 128 < 2^31.
-constexpr uint32_t kMaxIntermediateDim = 65'536;
+constexpr uint32_t kMaxHiddenDim = kernels::kMaxInt8Depth;
+constexpr uint32_t kMaxIntermediateDim = kernels::kMaxInt8Depth;
 constexpr uint32_t kMaxVocab = 10'000'000;
 constexpr uint32_t kMaxPositions = 1 << 20;
 constexpr uint32_t kMaxTokenTypes = 1024;

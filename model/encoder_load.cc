@@ -96,10 +96,11 @@ class Loader {
   uint64_t done_bytes_ = 0;
 };
 
-auto ActivationKernel(const kernels::KernelTable& kernels, Activation activation) {
+// `is_quantized`: what comes next rounds to 8 bits.
+auto ActivationKernel(const kernels::KernelTable& kernels, Activation activation, bool is_quantized) {
   switch (activation) {
     case Activation::kGeluErf:
-      return kernels.gelu_erf_row;
+      return is_quantized ? kernels.gelu_erf_short_row : kernels.gelu_erf_row;
     case Activation::kGeluTanh:
       return kernels.gelu_tanh_row;
     case Activation::kRelu:
@@ -170,6 +171,13 @@ LinearKind LinearKindOf(Precision precision) {
   return LinearKind::kInt8;
 }
 
+bool QuantizesActivations(const EncoderConfig& config, const EncoderOptions& options) {
+  for (uint32_t layer_idx = 0; layer_idx < config.num_layers; ++layer_idx) {
+    if (KindOfLinear(config, options, LinearIdx(layer_idx, LinearSlot::kOutput)) != LinearKind::kInt8) return false;
+  }
+  return true;
+}
+
 LinearKind WidestKind(const EncoderConfig& config, const EncoderOptions& options) {
   LinearKind widest = LinearKind::kInt8;
   for (size_t i = 0; i < config.num_layers * kLinearsPerLayer; ++i) {
@@ -187,7 +195,7 @@ absl::StatusOr<std::unique_ptr<Encoder>> Encoder::Load(const EncoderConfig& conf
   state->config = config;
   state->options = options;
   state->linears = std::make_unique<LinearFactory>(options.isa);
-  state->activate_row = ActivationKernel(state->kernels(), config.activation);
+  state->activate_row = ActivationKernel(state->kernels(), config.activation, QuantizesActivations(config, options));
   RETURN_IF_ERROR(Loader(state.get(), weights, progress).LoadAll());
   RETURN_IF_ERROR(CheckActivationRange(*state));
   return std::unique_ptr<Encoder>(new Encoder(std::move(state)));

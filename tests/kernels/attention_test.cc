@@ -19,6 +19,8 @@
 namespace octet::kernels {
 namespace {
 
+constexpr size_t kMaxQueries = 120;  // at once
+
 struct Problem {
   AttentionShape shape;
   size_t tokens;
@@ -52,11 +54,11 @@ struct Problem {
     }
     store(text_begin + tokens, 3, others.data(), others.data());
     std::vector<float> out((end - begin) * hidden);
-    std::vector<float> scratch(KeysAndValues::AttendScratch(kind, shape, tokens, kMaxProductRows));
-    for (size_t at = begin; at < end; at += kMaxProductRows) {
+    std::vector<float> scratch(KeysAndValues::AttendScratch(kind, shape, tokens, kMaxQueries));
+    for (size_t at = begin; at < end; at += kMaxQueries) {
       keys_values->Attend({.q = q.data() + at * hidden,
                            .out = out.data() + (at - begin) * hidden,
-                           .num_queries = std::min(kMaxProductRows, end - at),
+                           .num_queries = std::min(kMaxQueries, end - at),
                            .text_begin = text_begin,
                            .text_tokens = tokens},
                           scratch);
@@ -100,7 +102,7 @@ INSTANTIATE_TEST_SUITE_P(Isas, AttentionTest,
                          });
 
 TEST_P(AttentionTest, MatchesTheFormula) {
-  for (const AttentionShape shape : {AttentionShape{2, 32}, {1, 64}, {3, 26}}) {
+  for (const AttentionShape shape : {AttentionShape{2, 32}, {1, 64}, {1, 96}, {3, 26}}) {
     for (const size_t tokens : {1, 2, 13, 65, 130}) {
       const Problem problem(shape, tokens);
       const auto actual = problem.Run(kind_, kernels_, 0, tokens);
@@ -179,15 +181,17 @@ TEST_P(AttentionTest, WhatIsNotFiniteIsSeen) {
 // Levels of vectors: scalar has its own exp and sums in order, f32 products of BF16 levels are those of AVX-512.
 TEST(AttentionLevelsTest, BitsAreTheSameOnEveryVectorLevel) {
   for (const AttentionKind kind : {AttentionKind::kF32, AttentionKind::kS16}) {
-    for (const size_t tokens : {1, 7, 16, 70, 300}) {
-      const Problem problem({2, 32}, tokens);
-      std::vector<float> first;
-      for (const Isa isa : SupportedIsas()) {
-        if (isa == Isa::kScalar) continue;
-        const auto bits = problem.Run(kind, KernelsFor(isa), 0, tokens);
-        if (first.empty()) first = bits;
-        EXPECT_EQ(std::memcmp(first.data(), bits.data(), bits.size() * sizeof(float)), 0)
-            << tokens << " tokens at " << IsaName(isa);
+    for (const AttentionShape shape : {AttentionShape{2, 32}, {3, 64}, {1, 96}, {4, 16}}) {
+      for (const size_t tokens : {1, 7, 16, 31, 32, 33, 70, 300}) {
+        const Problem problem(shape, tokens);
+        std::vector<float> first;
+        for (const Isa isa : SupportedIsas()) {
+          if (isa == Isa::kScalar) continue;
+          const auto bits = problem.Run(kind, KernelsFor(isa), 0, tokens);
+          if (first.empty()) first = bits;
+          EXPECT_EQ(std::memcmp(first.data(), bits.data(), bits.size() * sizeof(float)), 0)
+              << tokens << " tokens, heads of " << shape.head_dim << " at " << IsaName(isa);
+        }
       }
     }
   }

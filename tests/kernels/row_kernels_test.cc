@@ -125,13 +125,23 @@ TEST_P(RowKernelsTest, SymmetricRangesAreSignedValues) {
 TEST_P(RowKernelsTest, DequantizeRowIsBitEqual) {
   for (size_t cols = 1; cols <= kMaxCols; ++cols) {
     const auto acc = RandomInts<int32_t>(cols, cols, -40000000, 40000000);
-    const auto sums = RandomInts<int32_t>(cols, cols + 1, -100000, 100000);
+    constexpr int32_t kMostSum = 127 * static_cast<int32_t>(kMaxInt8Depth);
+    auto sums = RandomInts<int32_t>(cols, cols + 1, -100000, 100000);
+    if (cols > 2) sums[0] = kMostSum, sums[2] = -kMostSum;
+    auto pairs = sums;
+    std::transform(sums.begin(), sums.end(), pairs.begin(), PairOfSum);
     const auto scales = RandomFloats(cols, cols + 2, 0.01f), bias = RandomFloats(cols, cols + 3);
-    const DequantizeColumns columns{sums.data(), scales.data(), bias.data()};
-    std::vector<float> expected(cols), actual(cols);
-    reference_.dequantize_row(acc.data(), {0.03f, 131}, columns, cols, expected.data());
-    kernels_.dequantize_row(acc.data(), {0.03f, 131}, columns, cols, actual.data());
-    EXPECT_EQ(actual, expected) << "cols=" << cols;
+    const DequantizeColumns columns{pairs.data(), scales.data(), bias.data()};
+    std::vector<float> expected(cols), actual(cols), wanted(cols);
+    for (const int32_t zero_point : {0, 1, 131, 255}) {
+      for (size_t c = 0; c < cols; ++c) {
+        wanted[c] = std::fma(static_cast<float>(acc[c] - zero_point * sums[c]), 0.03f * scales[c], bias[c]);
+      }
+      reference_.dequantize_row(acc.data(), {0.03f, zero_point}, columns, cols, expected.data());
+      kernels_.dequantize_row(acc.data(), {0.03f, zero_point}, columns, cols, actual.data());
+      EXPECT_EQ(expected, wanted) << "cols=" << cols;
+      EXPECT_EQ(actual, wanted) << "cols=" << cols;
+    }
   }
 }
 
@@ -158,6 +168,23 @@ TEST_P(RowKernelsTest, GeluErfMatchesErf) {
   for (size_t i = 0; i < edges.size(); ++i) EXPECT_NEAR(edges[i], expected[i], 2e-6f + 2e-7f * std::abs(expected[i]));
 }
 
+TEST_P(RowKernelsTest, GeluErfShortMatchesErf) {
+  ExpectRowsNear(kernels_, 3, 2e-4f, 2e-7f,
+                 [](const KernelTable& k, size_t n, float* x) { k.gelu_erf_short_row(x, n); });
+  std::vector<float> edges = {-1e30f, -100, -3.95f, -3.94f, -1e-3f, -0.0f, 0, 1e-30f, 3.94f, 3.95f, 100, 1e30f};
+  auto expected = edges;
+  reference_.gelu_erf_row(expected.data(), expected.size());
+  kernels_.gelu_erf_short_row(edges.data(), edges.size());
+  for (size_t i = 0; i < edges.size(); ++i) EXPECT_NEAR(edges[i], expected[i], 2e-4f + 1e-6f * std::abs(expected[i]));
+  // Small rows have small steps: near 0 the error is of second order.
+  for (const float x : {-0.01f, -0.001f, 0.001f, 0.01f}) {
+    float y = x, want = x;
+    kernels_.gelu_erf_short_row(&y, 1);
+    reference_.gelu_erf_row(&want, 1);
+    EXPECT_NEAR(y, want, 2e-3f * x * x + 1e-7f * std::abs(x));
+  }
+}
+
 TEST_P(RowKernelsTest, GeluTanhMatchesTanh) {
   // tanh and exp forms: a few ulp of the larger term each.
   ExpectRowsNear(kernels_, 3, 1e-6f, 1e-6f, [](const KernelTable& k, size_t n, float* x) { k.gelu_tanh_row(x, n); });
@@ -168,7 +195,7 @@ TEST_P(RowKernelsTest, ReluIsExact) {
 }
 
 TEST_P(RowKernelsTest, ActivationsKeepNan) {
-  for (auto activate : {kernels_.gelu_erf_row, kernels_.gelu_tanh_row, kernels_.relu_row}) {
+  for (auto activate : {kernels_.gelu_erf_row, kernels_.gelu_erf_short_row, kernels_.gelu_tanh_row, kernels_.relu_row}) {
     std::vector<float> x(19, 1.0f);
     x[3] = x[18] = kNan;
     activate(x.data(), x.size());
@@ -186,11 +213,12 @@ TEST_P(RowKernelsTest, LayerNormMatchesReference) {
   }
 }
 
-// Sums as the vector kernels define them on every level: sixteen lanes, the upper half added to the lower one.
-float SumInSixteenLanes(const std::vector<float>& x) {
-  float lanes[16] = {};
-  for (size_t c = 0; c < x.size(); ++c) lanes[c % 16] += x[c];
-  for (size_t step = 8; step > 0; step /= 2) {
+// Sums as the vector kernels define them on every level: in lanes, the upper half added to the lower one.
+template <size_t kLanes>
+float SumInLanes(const std::vector<float>& x) {
+  float lanes[kLanes] = {};
+  for (size_t c = 0; c < x.size(); ++c) lanes[c % kLanes] += x[c];
+  for (size_t step = kLanes / 2; step > 0; step /= 2) {
     for (size_t lane = 0; lane < step; ++lane) lanes[lane] += lanes[lane + step];
   }
   return lanes[0];
@@ -277,19 +305,19 @@ TEST_P(RowKernelsTest, ExpRowSumsInSixteenLanes) {
   for (size_t cols = 1; cols <= kMaxCols; ++cols) {
     auto x = RandomFloats(cols, cols, 20);
     const float sum = kernels_.exp_row(x.data(), 0.7f, cols);
-    EXPECT_EQ(sum, SumInSixteenLanes(x)) << "cols=" << cols;
+    EXPECT_EQ(sum, SumInLanes<16>(x)) << "cols=" << cols;
   }
 }
 
-TEST_P(RowKernelsTest, LayerNormRowSumsInSixteenLanes) {
+TEST_P(RowKernelsTest, LayerNormRowSumsIn64Lanes) {
   if (GetParam() == Isa::kScalar) GTEST_SKIP() << "SKIPPED: the reference sums in order";
   const auto gamma = RandomFloats(kMaxCols, 1), beta = RandomFloats(kMaxCols, 2);
   for (size_t cols = 1; cols <= kMaxCols; ++cols) {
     const auto x = RandomFloats(cols, cols);
-    const float mean = SumInSixteenLanes(x) / static_cast<float>(cols);
-    float lanes[16] = {};
-    for (size_t c = 0; c < cols; ++c) lanes[c % 16] = std::fma(x[c] - mean, x[c] - mean, lanes[c % 16]);
-    const float variance = SumInSixteenLanes({std::begin(lanes), std::end(lanes)}) / static_cast<float>(cols);
+    const float mean = SumInLanes<64>(x) / static_cast<float>(cols);
+    float lanes[64] = {};
+    for (size_t c = 0; c < cols; ++c) lanes[c % 64] = std::fma(x[c] - mean, x[c] - mean, lanes[c % 64]);
+    const float variance = SumInLanes<64>({std::begin(lanes), std::end(lanes)}) / static_cast<float>(cols);
     const float factor = 1.0f / std::sqrt(variance + 1e-5f);
     std::vector<float> expected(cols), actual(cols);
     for (size_t c = 0; c < cols; ++c) expected[c] = std::fma((x[c] - mean) * factor, gamma[c], beta[c]);

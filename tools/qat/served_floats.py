@@ -14,18 +14,16 @@ from torch import nn
 import bert
 from fake_quant import fused_multiply_add_f64
 
-SUM_LANES = 16  # running sums of a row: lane l has elements l, l + 16, l + 32, ...
+SHORT_SUMS, LONG_SUMS = 16, 64  # running sums of a row: lane l of 16 has elements l, l + 16, l + 32, ...
 ROUNDING_BIAS = 1.5 * 2.0**23  # added to |x| < 2^22, it leaves x rounded to the nearest integer
 LOG2_E = 1.44269504
 # 2^r = 1 + r P(r), |r| <= 1/2; highest power first.
 EXP2_COEFFICIENTS = (0.009582853, 0.055906426, 0.24024099, 0.69312418, 1.0)
 # Bounds of the integers of attention (kernels/kernel_table.h).
 VALUE_LIMIT, MOST_WEIGHT, MOST_WEIGHTS = 2047.0, 32767.0, 1e6
-# erf(x / sqrt 2) = x P(u), u = 2 x^2 / 25 - 1, for |x| <= 5; lowest power first.
-ERF_COEFFICIENTS = (
-    0.28272756934165955, -0.14059330523014069, 0.1030428409576416, -0.08086589723825455, 0.06285246461629868,
-    -0.04667345806956291, 0.03299529105424881, -0.02194647304713726, 0.012330901809036732, -0.00583133939653635,
-    0.004003686364740133, -0.0030283089727163315, 0.0009859491838142276)
+# 0.5 (1 + erf(x / sqrt 2)) = 0.5 + x P(x^2) for |x| <= 3.94; highest power first.
+GELU_BOUND = 3.94
+GELU_COEFFICIENTS = (2.4892850e-8, -1.7039068e-6, 4.9990806e-5, -0.000833144, 0.008861814, -0.06476019, 0.39800572)
 
 
 def multiply_add(a, b, c):
@@ -34,13 +32,13 @@ def multiply_add(a, b, c):
     return fused_multiply_add_f64(a.contiguous(), b, c)
 
 
-def sum_rows(rows, add=torch.add):
-    """[..., cols] -> [..., 1]. `add(sums, elements)` takes each sixteen elements into the running sums, which are folded
-    half onto half at the end. Zeros fill the last sixteen: they change no sum."""
-    padded = nn.functional.pad(rows, (0, -rows.shape[-1] % SUM_LANES))
-    sums = torch.zeros_like(padded[..., :SUM_LANES])
-    for begin in range(0, padded.shape[-1], SUM_LANES):
-        sums = add(sums, padded[..., begin:begin + SUM_LANES])
+def sum_rows(rows, lanes, add=torch.add):
+    """[..., cols] -> [..., 1]. `add(sums, elements)` takes as many elements as lanes into the running sums, which are
+    folded half onto half at the end. Zeros fill the last elements: they change no sum."""
+    padded = nn.functional.pad(rows, (0, -rows.shape[-1] % lanes))
+    sums = torch.zeros_like(padded[..., :lanes])
+    for begin in range(0, padded.shape[-1], lanes):
+        sums = add(sums, padded[..., begin:begin + lanes])
     while sums.shape[-1] > 1:
         half = sums.shape[-1] // 2
         sums = sums[..., :half] + sums[..., half:]
@@ -56,28 +54,24 @@ def square_root(x):
 def layer_norm(x, weight, bias, epsilon):
     """x: [rows, cols]; weight, bias: [cols]."""
     cols = torch.full((), float(x.shape[-1]))
-    centred = x - sum_rows(x) / cols
-    variance = sum_rows(centred, lambda sums, h: multiply_add(h, h, sums)) / cols
+    centred = x - sum_rows(x, LONG_SUMS) / cols
+    variance = sum_rows(centred, LONG_SUMS, lambda sums, h: multiply_add(h, h, sums)) / cols
     factor = torch.ones(()) / square_root(variance + torch.tensor(epsilon, dtype=torch.float32))
     return multiply_add(centred * factor, weight, bias)
 
 
+def power_series(x, coefficients):
+    """A polynomial, highest power first."""
+    p = torch.full_like(x, coefficients[0])
+    for coefficient in coefficients[1:]:
+        p = multiply_add(p, x, coefficient)
+    return p
+
+
 def gelu_erf(x):
-    u = multiply_add(torch.clamp(x * x, max=25.0), 2.0 / 25.0, -1.0)
-    u2 = u * u
-    u4 = u2 * u2
-    u8 = u4 * u4
-
-    def pair(i):
-        return multiply_add(ERF_COEFFICIENTS[i + 1], u, ERF_COEFFICIENTS[i])
-
-    def quad(i):
-        return multiply_add(pair(i + 2), u2, pair(i))
-
-    high = multiply_add(ERF_COEFFICIENTS[12], u4, quad(8))
-    p = multiply_add(high, u8, multiply_add(quad(4), u4, quad(0)))
-    half_x = 0.5 * x
-    return multiply_add(half_x, (x * p).clamp(-1.0, 1.0), half_x)
+    from_below = x.clamp(min=-GELU_BOUND)
+    t = from_below.clamp(max=GELU_BOUND)
+    return from_below * multiply_add(t, power_series(t * t, GELU_COEFFICIENTS), 0.5)
 
 
 def exp2(x):
@@ -85,10 +79,7 @@ def exp2(x):
     x = x.clamp(min=-125.0)
     whole = (x + ROUNDING_BIAS) - ROUNDING_BIAS
     r = x - whole
-    p = torch.full_like(r, EXP2_COEFFICIENTS[0])
-    for coefficient in EXP2_COEFFICIENTS[1:]:
-        p = multiply_add(p, r, coefficient)
-    return p * ((whole.to(torch.int32) + 127) << 23).view(torch.float32)
+    return power_series(r, EXP2_COEFFICIENTS) * ((whole.to(torch.int32) + 127) << 23).view(torch.float32)
 
 
 def to_integers(x, factor):
@@ -122,7 +113,7 @@ def attend(query, key, value, attn_mask=None, dropout_p=0.0):
     factors = query_scales * scale * torch.tensor(LOG2_E, dtype=torch.float32)
     scores = integer_product(query, key.transpose(-1, -2)) * key_scales.transpose(-1, -2)
     exps = exp2(multiply_add(scores, factors, -(scores.amax(-1, keepdim=True) * factors)))
-    sums = sum_rows(exps)
+    sums = sum_rows(exps, SHORT_SUMS)
     # A number as a tensor: torch divides a plain one by multiplying with the reciprocal.
     most = torch.clamp(torch.tensor(MOST_WEIGHTS) / sums, max=MOST_WEIGHT)
     factors = most / value_scales.amax(-2, keepdim=True)
