@@ -60,11 +60,35 @@ void WriteRow(State& state) {
 }
 BENCHMARK(WriteRow)->Arg(384)->Arg(1536)->Arg(3072);
 
-void QuantizeRow(State& state) {
-  std::vector<uint8_t> q(static_cast<size_t>(state.range(0)));
-  RunRow(state, 5, [&q](size_t n, float* x) { Kernels().quantize_row_u8(x, {}, n, q.data()); });
+// Kernels of several rows: kMaxRowsAtOnce of state.range(0) values.
+template <class F>
+void RunRows(State& state, double bytes_per_value, const F& kernel) {
+  const auto n = static_cast<size_t>(state.range(0));
+  for (auto _ : state) {
+    kernel(n);
+    benchmark::ClobberMemory();
+  }
+  state.SetBytesProcessed(static_cast<int64_t>(static_cast<double>(state.iterations()) * bytes_per_value *
+                                               static_cast<double>(n * kMaxRowsAtOnce)));
 }
-BENCHMARK(QuantizeRow)->Arg(384)->Arg(1536)->Arg(3072);
+
+// Aligned as the engine's: vectors that cross cache lines take twice as long.
+template <typename T>
+AlignedBuffer<T> Aligned(const std::vector<T>& values) {
+  AlignedBuffer<T> copy(values.size());
+  std::copy(values.begin(), values.end(), copy.data());
+  return copy;
+}
+
+void QuantizeRows(State& state) {
+  const size_t size = static_cast<size_t>(state.range(0)) * kMaxRowsAtOnce;
+  const auto x = Aligned(RandomFloats(size, 1));
+  AlignedBuffer<uint8_t> q(size);
+  RowQuantization quantizations[kMaxRowsAtOnce];
+  RunRows(state, 5,
+          [&](size_t n) { Kernels().quantize_rows_u8(x.data(), kMaxRowsAtOnce, {}, n, q.data(), quantizations); });
+}
+BENCHMARK(QuantizeRows)->Arg(384)->Arg(1536)->Arg(3072);
 
 void QuantizeHeads(State& state) {
   const auto head_dim = static_cast<size_t>(state.range(1));
@@ -76,15 +100,19 @@ void QuantizeHeads(State& state) {
 }
 BENCHMARK(QuantizeHeads)->Args({384, 32})->Args({768, 64});
 
-void DequantizeRow(State& state) {
-  const auto n = static_cast<size_t>(state.range(0));
-  const auto acc = RandomInts<int32_t>(n, 1, -100000, 100000), sums = RandomInts<int32_t>(n, 2, -1000, 1000);
-  const auto scales = RandomFloats(n, 3), bias = RandomFloats(n, 4);
-  RunRow(state, 20, [&](size_t cols, float* y) {
-    Kernels().dequantize_row(acc.data(), {0.01f, 120}, {sums.data(), scales.data(), bias.data()}, cols, y);
+void DequantizeRows(State& state) {
+  const auto cols = static_cast<size_t>(state.range(0));
+  const auto acc = Aligned(RandomInts<int32_t>(cols * kMaxRowsAtOnce, 1, -100000, 100000)),
+             sums = Aligned(RandomInts<int32_t>(cols, 2, -1000, 1000));
+  const auto scales = Aligned(RandomFloats(cols, 3)), bias = Aligned(RandomFloats(cols, 4));
+  AlignedBuffer<float> y(acc.size());
+  const RowQuantization quantizations[kMaxRowsAtOnce] = {{0.01f, 120}, {0.02f, 1}, {0.01f, 255}, {0.03f, 90}};
+  RunRows(state, 8, [&](size_t n) {
+    Kernels().dequantize_rows(acc.data(), quantizations, kMaxRowsAtOnce, {sums.data(), scales.data(), bias.data()}, n,
+                              y.data());
   });
 }
-BENCHMARK(DequantizeRow)->Arg(384)->Arg(1152)->Arg(1536)->Arg(3072);
+BENCHMARK(DequantizeRows)->Arg(384)->Arg(1152)->Arg(1536)->Arg(3072);
 
 void GeluErfRow(State& state) {
   RunRow(state, 8, [](size_t n, float* x) { Kernels().gelu_erf_row(x, n); });
@@ -101,14 +129,17 @@ void GeluTanhRow(State& state) {
 }
 BENCHMARK(GeluTanhRow)->Arg(1536)->Arg(3072);
 
-void LayerNormRow(State& state) {
-  const auto n = static_cast<size_t>(state.range(0));
-  const auto residual = RandomFloats(n, 2), gamma = RandomFloats(n, 3), beta = RandomFloats(n, 4);
-  RunRow(state, 20, [&](size_t cols, float* x) {
-    Kernels().layer_norm_row(x, residual.data(), {gamma.data(), beta.data(), 1e-12f}, cols, x);
+void LayerNormRows(State& state) {
+  const auto cols = static_cast<size_t>(state.range(0));
+  const auto x = Aligned(RandomFloats(cols * kMaxRowsAtOnce, 1)), residual = Aligned(RandomFloats(x.size(), 2)),
+             gamma = Aligned(RandomFloats(cols, 3)), beta = Aligned(RandomFloats(cols, 4));
+  AlignedBuffer<float> y(x.size());
+  RunRows(state, 12, [&](size_t n) {
+    Kernels().layer_norm_rows(x.data(), residual.data(), kMaxRowsAtOnce, {gamma.data(), beta.data(), 1e-12f}, n,
+                              y.data());
   });
 }
-BENCHMARK(LayerNormRow)->Arg(384)->Arg(768);
+BENCHMARK(LayerNormRows)->Arg(384)->Arg(768);
 
 void ExpRow(State& state) {
   RunRow(state, 8, [](size_t n, float* x) { benchmark::DoNotOptimize(Kernels().exp_row(x, 0.1f, n)); });
@@ -150,7 +181,7 @@ void Multiply(State& state, LinearKind kind) {
   InputBlock input(&Kernels(), rows, InputBlock::RowBytes(kind, depth));
   OutputBlock output(factory);
   input.Start((*linear)->input(), depth);
-  for (size_t r = 0; r < rows; ++r) input.SetRow(r, RandomFloats(depth, 3).data());
+  for (size_t r = 0; r < rows; ++r) input.SetRows(r, 1, RandomFloats(depth, 3).data());
   for (auto _ : state) {
     (*linear)->Multiply(input, 0, rows, &output);
     benchmark::ClobberMemory();

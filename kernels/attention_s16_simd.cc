@@ -96,8 +96,9 @@ void QuantizeHeads(const float* x, size_t num_heads, size_t head_dim, float limi
       const float max = std::bit_cast<float>(maxima[h]), scale = max * (1.0f / limit);
       const bool is_finite = max <= std::numeric_limits<float>::max();
       const bool is_usable = is_finite && scale >= 1e-30f;
-      scales[(begin + h) * scale_stride] =
-          is_usable ? scale : is_finite ? 1.0f : std::numeric_limits<float>::quiet_NaN();
+      scales[(begin + h) * scale_stride] = is_usable   ? scale
+                                           : is_finite ? 1.0f
+                                                       : std::numeric_limits<float>::quiet_NaN();
       factors[h] = is_usable ? limit / max : 0.0f;
     }
     for (size_t h = 0; h < heads; ++h, x += head_dim, q += head_dim) {

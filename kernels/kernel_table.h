@@ -35,7 +35,9 @@ struct RowQuantizer {
 // A sum of s8 weights as two 16-bit factors in the halves of 32 bits, low first: 128 * high + low, low in [0, 127]. Their
 // products with (128 z, z) are added by one instruction, where a product of 32 bits takes two. `sum` is one of up to
 // kMaxInt8Depth weights.
-inline int32_t PairOfSum(int32_t sum) { return static_cast<int32_t>(static_cast<uint32_t>(sum >> 7) << 16) | (sum & 127); }
+inline int32_t PairOfSum(int32_t sum) {
+  return static_cast<int32_t>(static_cast<uint32_t>(sum >> 7) << 16) | (sum & 127);
+}
 inline constexpr size_t kMaxInt8Depth = 32767;
 
 // Per-column constants of an int8 product, each [n].
@@ -58,6 +60,9 @@ struct SoftmaxS16 {
   float* factors;  // [rows]
 };
 inline constexpr size_t kMaxSoftmaxRows = 12;
+
+// Rows that a kernel takes at once. The ends of a row's sums and ranges wait for each other, those of other rows need not.
+inline constexpr size_t kMaxRowsAtOnce = 4;
 
 struct LayerNormWeights {
   const float* gamma;  // [n]
@@ -104,15 +109,20 @@ inline constexpr float kSoftmaxS16Sum = 1e6f;
 inline constexpr float kValueLimitS16 = 2047.0f;
 
 struct KernelTable {
+  // Kernels of several rows take up to kMaxRowsAtOnce, dense: x is [rows, n], as are the results.
+
   // q[c] = clamp(round_half_even(v[c] / scale) + zero_point, 0, 255), v[c] = x[c] or x[c] * factors[c]. Over a row's
   // own range [min, max]: scale = max / 255 - min / 255, zero_point = round(-min / scale); a row of zeros gets
   // scale 1. A row with a NaN or an infinity gets scale NaN, so that everything computed from it is NaN: seen, not
-  // swallowed.
-  RowQuantization (*quantize_row_u8)(const float* x, const RowQuantizer& quantizer, size_t n, uint8_t* q);
+  // swallowed. quantizations: [rows].
+  void (*quantize_rows_u8)(const float* x, size_t rows, const RowQuantizer& quantizer, size_t n, uint8_t* q,
+                           RowQuantization* quantizations);
 
   // y[c] = (acc[c] - zero_point * column sum c) * (scale * weight_scales[c]) + bias[c], one rounding in each float
   // operation, multiply-add fused. The difference fits s32 for sums of up to kMaxInt8Depth products.
-  void (*dequantize_row)(const int32_t* acc, RowQuantization row, const DequantizeColumns& columns, size_t n, float* y);
+  // quantizations: [rows].
+  void (*dequantize_rows)(const int32_t* acc, const RowQuantization* quantizations, size_t rows,
+                          const DequantizeColumns& columns, size_t n, float* y);
 
   // y[c] = x[c] + bias[c]. x and y may be the same.
   void (*add_row)(const float* x, const float* bias, size_t n, float* y);
@@ -127,7 +137,8 @@ struct KernelTable {
 
   // h = x + residual; y = (h - mean(h)) / sqrt(variance(h) + epsilon) * gamma + beta. Ba et al. 2016.
   // residual may be null (zero). y may be x or residual.
-  void (*layer_norm_row)(const float* x, const float* residual, const LayerNormWeights& weights, size_t n, float* y);
+  void (*layer_norm_rows)(const float* x, const float* residual, size_t rows, const LayerNormWeights& weights, size_t n,
+                          float* y);
 
   // x[c] = exp((x[c] - max(x)) * scale), in place; returns the sum. n >= 1, scale > 0.
   float (*exp_row)(float* x, float scale, size_t n);

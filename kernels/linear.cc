@@ -58,9 +58,10 @@ class Int8Linear final : public Linear {
     return Pack(weights);
   }
 
-  void FinishRow(const InputBlock& x, const OutputBlock& product, size_t row_idx, float* y) const override {
-    kernels_->dequantize_row(
-        product.s32() + (row_idx - product.first_row()) * out_dim(), x.quantization(row_idx),
+  void FinishRows(const InputBlock& x, const OutputBlock& product, size_t first_row, size_t rows,
+                  float* y) const override {
+    kernels_->dequantize_rows(
+        product.s32() + (first_row - product.first_row()) * out_dim(), x.quantizations(first_row), rows,
         {.column_sums = column_sums_.data(), .weight_scales = scales_.data(), .bias = bias_.data()}, out_dim(), y);
   }
 
@@ -106,8 +107,12 @@ class PanelLinear : public Linear {
     panels_.Zero();
   }
 
-  void FinishRow(const InputBlock&, const OutputBlock& product, size_t row_idx, float* y) const override {
-    kernels_->add_row(product.f32() + (row_idx - product.first_row()) * out_dim(), bias_.data(), out_dim(), y);
+  void FinishRows(const InputBlock&, const OutputBlock& product, size_t first_row, size_t rows,
+                  float* y) const override {
+    const float* const sums = product.f32() + (first_row - product.first_row()) * out_dim();
+    for (size_t r = 0; r < rows; ++r) {
+      kernels_->add_row(sums + r * out_dim(), bias_.data(), out_dim(), y + r * out_dim());
+    }
   }
 
   const InputFormat& input() const override { return input_; }
@@ -222,19 +227,23 @@ size_t InputBlock::RowBytes(LinearKind kind, size_t max_depth) {
 
 size_t InputBlock::Bytes(size_t max_rows, size_t row_bytes) { return RoundUp(max_rows, kMaxProductRows) * row_bytes; }
 
-void InputBlock::SetRow(size_t row_idx, const float* x) {
+void InputBlock::SetRows(size_t first_row, size_t rows, const float* x) {
   switch (kind_) {
     case LinearKind::kInt8:
-      rows_[row_idx] = kernels_->quantize_row_u8(x, quantizer_, depth_, bytes_.data() + row_idx * depth_);
+      for (size_t r = 0; r < rows; r += kMaxRowsAtOnce) {
+        kernels_->quantize_rows_u8(x + r * depth_, std::min(kMaxRowsAtOnce, rows - r), quantizer_, depth_,
+                                   bytes_.data() + (first_row + r) * depth_, rows_.data() + first_row + r);
+      }
       break;
-    case LinearKind::kBf16: {
-      uint16_t* const row = reinterpret_cast<uint16_t*>(bytes_.data()) + row_idx * stride();
-      kernels_->f32_to_bf16_row(x, depth_, row);
-      std::fill(row + depth_, row + stride(), uint16_t{0});
+    case LinearKind::kBf16:
+      for (size_t r = 0; r < rows; ++r) {
+        uint16_t* const row = reinterpret_cast<uint16_t*>(bytes_.data()) + (first_row + r) * stride();
+        kernels_->f32_to_bf16_row(x + r * depth_, depth_, row);
+        std::fill(row + depth_, row + stride(), uint16_t{0});
+      }
       break;
-    }
     case LinearKind::kF32:
-      std::memcpy(bytes_.data() + row_idx * depth_ * sizeof(float), x, depth_ * sizeof(float));
+      std::memcpy(bytes_.data() + first_row * depth_ * sizeof(float), x, rows * depth_ * sizeof(float));
       break;
   }
 }

@@ -51,8 +51,8 @@ class InputBlock {
   // Rows that follow have `depth` values in `format`, which must outlive them.
   void Start(const InputFormat& format, size_t depth) { Start(format.kind, format.quantizer(), depth); }
   void Start(LinearKind kind, const RowQuantizer& quantizer, size_t depth);
-  // x: [depth].
-  void SetRow(size_t row_idx, const float* x);
+  // x: [rows, depth], from row `first_row` of the block on.
+  void SetRows(size_t first_row, size_t rows, const float* x);
 
   size_t depth() const { return depth_; }
   // Rows from `row_idx` on.
@@ -62,6 +62,7 @@ class InputBlock {
     return reinterpret_cast<const uint16_t*>(bytes_.data()) + row_idx * stride();
   }
   RowQuantization quantization(size_t row_idx) const { return rows_[row_idx]; }
+  const RowQuantization* quantizations(size_t first_row) const { return rows_.data() + first_row; }
   // Elements between rows.
   size_t stride() const { return Stride(kind_, depth_); }
 
@@ -119,8 +120,10 @@ class Linear {
     out->set_first_row(first_row);
     MultiplyRows(x, rows, out);
   }
-  // y: [out_dim], f32: the last product's row of row `row_idx` of x, scaled and with bias.
-  virtual void FinishRow(const InputBlock& x, const OutputBlock& product, size_t row_idx, float* y) const = 0;
+  // y: [rows, out_dim], f32: the last product's rows of x's rows from `first_row` on, scaled and with bias. Up to
+  // kMaxRowsAtOnce.
+  virtual void FinishRows(const InputBlock& x, const OutputBlock& product, size_t first_row, size_t rows,
+                          float* y) const = 0;
   virtual const InputFormat& input() const = 0;
   virtual size_t in_dim() const = 0;
   virtual size_t out_dim() const = 0;

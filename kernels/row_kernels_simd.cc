@@ -134,23 +134,30 @@ HWY_INLINE void NarrowRowToU8(size_t n, uint8_t* q, const F& values) {
   }
 }
 
-// Over the row's own range, which no value exceeds: below 2^22 after scaling, as the rounding needs, and clipped by
-// the narrowing where rounding passes 255.
-template <class Values>
-HWY_INLINE RowQuantization QuantizeOwnRange(const Values& values, RowRange kind, size_t n, uint8_t* q) {
+// Over each row's own range, which no value exceeds: below 2^22 after scaling, as the rounding needs, and clipped by
+// the narrowing where rounding passes 255. `row(r)` is row r's values.
+template <class Row>
+HWY_INLINE void QuantizeOwnRanges(const Row& row, size_t rows, RowRange kind, size_t n, uint8_t* q,
+                                  RowQuantization* quantizations) {
   const DF d;
   const DI di;
-  const Range range = FindRange(values, n);
-  if (!range.finite) return NotFinite(n, q);
-  const RowQuantization row = QuantizationOfRange(kind, range);
-  const VF factor = hn::Set(d, 1.0f / row.scale);
-  const VF bias = hn::Set(d, kRoundingBias);
-  const auto offset = hn::Set(di, row.zero_point - std::bit_cast<int32_t>(kRoundingBias));
-  NarrowRowToU8(n, q, [&](size_t c, auto lanes) {
-    const VF rounded = hn::Add(hn::Mul(values(c, lanes), factor), bias);
-    return hn::Add(hn::BitCast(di, rounded), offset);
-  });
-  return row;
+  Range ranges[kMaxRowsAtOnce];
+  for (size_t r = 0; r < rows; ++r) ranges[r] = FindRange(row(r), n);
+  for (size_t r = 0; r < rows; ++r) quantizations[r] = QuantizationOfRange(kind, ranges[r]);
+  for (size_t r = 0; r < rows; ++r, q += n) {
+    if (!ranges[r].finite) {
+      quantizations[r] = NotFinite(n, q);
+      continue;
+    }
+    const auto values = row(r);
+    const VF factor = hn::Set(d, 1.0f / quantizations[r].scale);
+    const VF bias = hn::Set(d, kRoundingBias);
+    const auto offset = hn::Set(di, quantizations[r].zero_point - std::bit_cast<int32_t>(kRoundingBias));
+    NarrowRowToU8(n, q, [&](size_t c, auto lanes) {
+      const VF rounded = hn::Add(hn::Mul(values(c, lanes), factor), bias);
+      return hn::Add(hn::BitCast(di, rounded), offset);
+    });
+  }
 }
 
 // Over a given range: one pass, which clips.
@@ -173,15 +180,24 @@ HWY_INLINE RowQuantization QuantizeFixedRange(const Values& values, RowQuantizat
   return IsClean(poison) ? row : NotFinite(n, q);
 }
 
-template <class Values>
-HWY_INLINE RowQuantization Quantize(const Values& values, const RowQuantizer& quantizer, size_t n, uint8_t* q) {
-  if (quantizer.range == RowRange::kFixed) return QuantizeFixedRange(values, quantizer.fixed, n, q);
-  return QuantizeOwnRange(values, quantizer.range, n, q);
+template <class Row>
+HWY_INLINE void Quantize(const Row& row, size_t rows, const RowQuantizer& quantizer, size_t n, uint8_t* q,
+                         RowQuantization* quantizations) {
+  if (quantizer.range == RowRange::kFixed) {
+    for (size_t r = 0; r < rows; ++r) quantizations[r] = QuantizeFixedRange(row(r), quantizer.fixed, n, q + r * n);
+  } else {
+    QuantizeOwnRanges(row, rows, quantizer.range, n, q, quantizations);
+  }
 }
 
-RowQuantization QuantizeRowU8(const float* x, const RowQuantizer& quantizer, size_t n, uint8_t* q) {
-  if (quantizer.factors == nullptr) return Quantize(Plain{x}, quantizer, n, q);
-  return Quantize(Scaled{x, quantizer.factors}, quantizer, n, q);
+void QuantizeRowsU8(const float* x, size_t rows, const RowQuantizer& quantizer, size_t n, uint8_t* q,
+                    RowQuantization* quantizations) {
+  if (quantizer.factors == nullptr) {
+    Quantize([x, n](size_t r) { return Plain{x + r * n}; }, rows, quantizer, n, q, quantizations);
+  } else {
+    const float* const factors = quantizer.factors;
+    Quantize([x, n, factors](size_t r) { return Scaled{x + r * n, factors}; }, rows, quantizer, n, q, quantizations);
+  }
 }
 
 // acc - zero point * sum, from (128 z, z) and the sum's pair.
@@ -191,22 +207,50 @@ HWY_INLINE VI Centre(VI acc, [[maybe_unused]] VI zero_point_pair, [[maybe_unused
 #else
   const hn::Repartition<int16_t, DI> d16;
   VI unused = hn::Zero(DI());  // a second sum, which x86 needs not
-  return hn::ReorderWidenMulAccumulate(DI(), hn::BitCast(d16, zero_point_pair), hn::BitCast(d16, sum_pair), acc, unused);
+  return hn::ReorderWidenMulAccumulate(DI(), hn::BitCast(d16, zero_point_pair), hn::BitCast(d16, sum_pair), acc,
+                                       unused);
 #endif
 }
 
-void DequantizeRow(const int32_t* acc, RowQuantization row, const DequantizeColumns& columns, size_t n, float* y) {
+// What belongs to a column is read once for all rows.
+template <size_t kRows>
+HWY_INLINE void Dequantize(const int32_t* acc, const RowQuantization* quantizations, const DequantizeColumns& columns,
+                           size_t n, float* y) {
   const DF d;
   const DI di;
-  const VF scale = hn::Set(d, row.scale);
-  const auto zero_point = hn::Set(di, static_cast<int32_t>((static_cast<uint32_t>(-128 * row.zero_point) << 16) |
-                                                           (static_cast<uint32_t>(-row.zero_point) & 0xFFFFu)));
+  VF scale[kRows];
+  VI zero_point[kRows];
+  for (size_t r = 0; r < kRows; ++r) {
+    const auto z = static_cast<uint32_t>(-quantizations[r].zero_point);
+    scale[r] = hn::Set(d, quantizations[r].scale);
+    zero_point[r] = hn::Set(di, static_cast<int32_t>((128 * z) << 16 | (z & 0xFFFFu)));
+  }
   ForEachVector(n, [&](size_t c, auto lanes) {
-    const VI centred = Centre(lanes.Load(di, acc + c), zero_point, lanes.Load(di, columns.column_sums + c));
-    const VF scales = hn::Mul(scale, lanes.Load(d, columns.weight_scales + c));
-    const VF bias = lanes.Load(d, columns.bias + c);
-    lanes.Store(hn::MulAdd(hn::ConvertTo(d, centred), scales, bias), d, y + c);
+    const VI sums = lanes.Load(di, columns.column_sums + c);
+    const VF weight_scales = lanes.Load(d, columns.weight_scales + c), bias = lanes.Load(d, columns.bias + c);
+    for (size_t r = 0; r < kRows; ++r) {
+      const VI centred = Centre(lanes.Load(di, acc + r * n + c), zero_point[r], sums);
+      lanes.Store(hn::MulAdd(hn::ConvertTo(d, centred), hn::Mul(scale[r], weight_scales), bias), d, y + r * n + c);
+    }
   });
+}
+
+void DequantizeRows(const int32_t* acc, const RowQuantization* quantizations, size_t rows,
+                    const DequantizeColumns& columns, size_t n, float* y) {
+  switch (rows) {
+    case 4:
+      Dequantize<4>(acc, quantizations, columns, n, y);
+      break;
+    case 3:
+      Dequantize<3>(acc, quantizations, columns, n, y);
+      break;
+    case 2:
+      Dequantize<2>(acc, quantizations, columns, n, y);
+      break;
+    default:
+      Dequantize<1>(acc, quantizations, columns, n, y);
+      break;
+  }
 }
 
 void AddRow(const float* x, const float* bias, size_t n, float* y) {
@@ -287,25 +331,37 @@ void ReluRow(float* x, size_t n) {
   MapRow(x, n, x, [d](VF v) { return hn::IfThenElse(hn::Lt(v, hn::Zero(d)), hn::Zero(d), v); });
 }
 
-void LayerNormRow(const float* x, const float* residual, const LayerNormWeights& weights, size_t n, float* y) {
+void LayerNormRows(const float* x, const float* residual, size_t rows, const LayerNormWeights& weights, size_t n,
+                   float* y) {
   const DF d;
-  const float sum = SumRow<kLongSums>(n, [&](size_t c, auto lanes, VF sums) {
-    VF h = lanes.Load(d, x + c);
-    if (residual != nullptr) h = hn::Add(h, lanes.Load(d, residual + c));
-    lanes.Store(h, d, y + c);
-    return hn::Add(sums, h);
-  });
-  const VF mean = hn::Set(d, sum / static_cast<float>(n));
-  const float squares = SumRow<kLongSums>(n, [&](size_t c, auto lanes, VF sums) {
-    const VF h = lanes.ZeroUnused(hn::Sub(lanes.Load(d, y + c), mean));
-    return hn::MulAdd(h, h, sums);
-  });
-  const float variance = squares / static_cast<float>(n);
-  const VF factor = hn::Set(d, 1.0f / std::sqrt(variance + weights.epsilon));
-  ForEachVector(n, [&](size_t c, auto lanes) {
-    const VF h = hn::Mul(hn::Sub(lanes.Load(d, y + c), mean), factor);
-    lanes.Store(hn::MulAdd(h, lanes.Load(d, weights.gamma + c), lanes.Load(d, weights.beta + c)), d, y + c);
-  });
+  const auto size = static_cast<float>(n);
+  float mean[kMaxRowsAtOnce], factor[kMaxRowsAtOnce];
+  for (size_t r = 0; r < rows; ++r) {
+    const size_t begin = r * n;
+    const float sum = SumRow<kLongSums>(n, [&](size_t c, auto lanes, VF sums) {
+      VF h = lanes.Load(d, x + begin + c);
+      if (residual != nullptr) h = hn::Add(h, lanes.Load(d, residual + begin + c));
+      lanes.Store(h, d, y + begin + c);
+      return hn::Add(sums, h);
+    });
+    mean[r] = sum / size;
+  }
+  for (size_t r = 0; r < rows; ++r) {
+    const VF means = hn::Set(d, mean[r]);
+    const float squares = SumRow<kLongSums>(n, [&](size_t c, auto lanes, VF sums) {
+      const VF h = lanes.ZeroUnused(hn::Sub(lanes.Load(d, y + r * n + c), means));
+      return hn::MulAdd(h, h, sums);
+    });
+    factor[r] = 1.0f / std::sqrt(squares / size + weights.epsilon);
+  }
+  for (size_t r = 0; r < rows; ++r) {
+    const VF means = hn::Set(d, mean[r]), factors = hn::Set(d, factor[r]);
+    float* const row = y + r * n;
+    ForEachVector(n, [&](size_t c, auto lanes) {
+      const VF h = hn::Mul(hn::Sub(lanes.Load(d, row + c), means), factors);
+      lanes.Store(hn::MulAdd(h, lanes.Load(d, weights.gamma + c), lanes.Load(d, weights.beta + c)), d, row + c);
+    });
+  }
 }
 
 float ExpRow(float* x, float scale, size_t n) {
@@ -392,14 +448,14 @@ void Transpose(const float* src, size_t src_stride, size_t rows, size_t cols, fl
 
 // Unused in the baseline target, which Highway compiles as well.
 [[maybe_unused]] constexpr KernelTable kRowKernels = {
-    .quantize_row_u8 = QuantizeRowU8,
-    .dequantize_row = DequantizeRow,
+    .quantize_rows_u8 = QuantizeRowsU8,
+    .dequantize_rows = DequantizeRows,
     .add_row = AddRow,
     .gelu_erf_row = GeluErfRow,
     .gelu_erf_short_row = GeluErfShortRow,
     .gelu_tanh_row = GeluTanhRow,
     .relu_row = ReluRow,
-    .layer_norm_row = LayerNormRow,
+    .layer_norm_rows = LayerNormRows,
     .exp_row = ExpRow,
     .scale_row = ScaleRow,
     .max_row = MaxRow,

@@ -48,11 +48,19 @@ RowQuantization QuantizeRowU8(const float* x, const RowQuantizer& quantizer, siz
   return row;
 }
 
-void DequantizeRow(const int32_t* acc, RowQuantization row, const DequantizeColumns& columns, size_t n, float* y) {
-  for (size_t c = 0; c < n; ++c) {
-    const int32_t pair = columns.column_sums[c], sum = (pair >> 16) * 128 + (pair & 127);
-    const auto centred = static_cast<float>(acc[c] - row.zero_point * sum);
-    y[c] = std::fma(centred, row.scale * columns.weight_scales[c], columns.bias[c]);
+void QuantizeRowsU8(const float* x, size_t rows, const RowQuantizer& quantizer, size_t n, uint8_t* q,
+                    RowQuantization* quantizations) {
+  for (size_t r = 0; r < rows; ++r) quantizations[r] = QuantizeRowU8(x + r * n, quantizer, n, q + r * n);
+}
+
+void DequantizeRows(const int32_t* acc, const RowQuantization* quantizations, size_t rows,
+                    const DequantizeColumns& columns, size_t n, float* y) {
+  for (size_t r = 0; r < rows; ++r, acc += n, y += n) {
+    for (size_t c = 0; c < n; ++c) {
+      const int32_t pair = columns.column_sums[c], sum = (pair >> 16) * 128 + (pair & 127);
+      const auto centred = static_cast<float>(acc[c] - quantizations[r].zero_point * sum);
+      y[c] = std::fma(centred, quantizations[r].scale * columns.weight_scales[c], columns.bias[c]);
+    }
   }
 }
 
@@ -87,6 +95,13 @@ void LayerNormRow(const float* x, const float* residual, const LayerNormWeights&
   for (size_t c = 0; c < n; ++c) squares += (y[c] - mean) * (y[c] - mean);
   const float factor = 1.0f / std::sqrt(squares / static_cast<float>(n) + weights.epsilon);
   for (size_t c = 0; c < n; ++c) y[c] = (y[c] - mean) * factor * weights.gamma[c] + weights.beta[c];
+}
+
+void LayerNormRows(const float* x, const float* residual, size_t rows, const LayerNormWeights& weights, size_t n,
+                   float* y) {
+  for (size_t r = 0; r < rows; ++r) {
+    LayerNormRow(x + r * n, residual == nullptr ? nullptr : residual + r * n, weights, n, y + r * n);
+  }
 }
 
 float ExpRow(float* x, float scale, size_t n) {
@@ -254,14 +269,14 @@ void F32ToBf16Row(const float* x, size_t n, uint16_t* y) {
 
 const KernelTable& ScalarKernels() {
   static constexpr KernelTable table = {
-      .quantize_row_u8 = QuantizeRowU8,
-      .dequantize_row = DequantizeRow,
+      .quantize_rows_u8 = QuantizeRowsU8,
+      .dequantize_rows = DequantizeRows,
       .add_row = AddRow,
       .gelu_erf_row = GeluErfRow,
       .gelu_erf_short_row = GeluErfRow,
       .gelu_tanh_row = GeluTanhRow,
       .relu_row = ReluRow,
-      .layer_norm_row = LayerNormRow,
+      .layer_norm_rows = LayerNormRows,
       .exp_row = ExpRow,
       .scale_row = ScaleRow,
       .max_row = MaxRow,

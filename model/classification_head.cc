@@ -70,17 +70,17 @@ void ClassificationHead::Run(const PackedBatch& batch, MatrixView<const float> h
   for (size_t begin = 0; begin < batch.num_texts(); begin += kMaxProductRows) {
     const size_t rows = std::min<size_t>(kMaxProductRows, batch.num_texts() - begin);
     for (size_t r = 0; r < rows; ++r) {
-      s.first_tokens.SetRow(r, hidden_states.Row(batch.starts[begin + r]).data());
+      s.first_tokens.SetRows(r, 1, hidden_states.Row(batch.starts[begin + r]).data());
     }
     pooler_->Multiply(s.first_tokens, 0, rows, &s.product);
     for (size_t r = 0; r < rows; ++r) {
-      pooler_->FinishRow(s.first_tokens, s.product, r, s.row.data());
+      pooler_->FinishRows(s.first_tokens, s.product, r, 1, s.row.data());
       for (float& value : s.row.span()) value = std::tanh(value);
-      s.features.SetRow(r, s.row.data());
+      s.features.SetRows(r, 1, s.row.data());
     }
     classifier_->Multiply(s.features, 0, rows, &s.product);
     for (size_t r = 0; r < rows; ++r) {
-      classifier_->FinishRow(s.features, s.product, r, outputs.data() + (begin + r) * num_labels);
+      classifier_->FinishRows(s.features, s.product, r, 1, outputs.data() + (begin + r) * num_labels);
     }
   }
 }

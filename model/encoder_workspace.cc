@@ -29,12 +29,12 @@ ThreadScratch::ThreadScratch(const EncoderState& encoder)
       narrow(NewInput(encoder, encoder.config.hidden_dim)),
       wide(NewInput(encoder, encoder.config.intermediate_dim)),
       product(*encoder.linears),
-      row(RowSize(encoder.config)),
+      rows(kernels::kMaxRowsAtOnce * RowSize(encoder.config)),
       block(kMaxBlockRows * encoder.config.hidden_dim),
       attention(KeysAndValues::AttendScratch(AttentionKindOf(encoder.config, encoder.options.precision),
                                              AttentionShapeOf(encoder.config), encoder.config.max_tokens(),
                                              kMaxBlockRows)) {
-  row.Zero();
+  rows.Zero();
   block.Zero();
   attention.Zero();
 }
@@ -83,8 +83,8 @@ uint64_t EncoderWorkspace::Bytes(const EncoderConfig& config, const EncoderOptio
   const uint64_t shared = 2 * options.max_batch_tokens * hidden * sizeof(float) +
                           2 * KeysAndValues::Bytes(attention, shape, options.max_batch_tokens) +
                           BlockSchedule::Bytes(options.max_batch_tokens);
-  const uint64_t floats = kernels::kMaxProductRows * widest  // product
-                          + widest                           // row
+  const uint64_t floats = kernels::kMaxProductRows * widest   // product
+                          + kernels::kMaxRowsAtOnce * widest  // rows
                           + kMaxBlockRows * hidden +
                           KeysAndValues::AttendScratch(attention, shape, config.max_tokens(), kMaxBlockRows);
   const uint64_t thread = floats * sizeof(float) +

@@ -34,7 +34,7 @@ struct ThreadScratch {
   kernels::InputBlock narrow;           // of intermediate
   kernels::InputBlock wide;             // of output
   kernels::OutputBlock product;
-  AlignedBuffer<float> row;              // [max(3 * hidden_dim, intermediate_dim)]
+  AlignedBuffer<float> rows;             // [kMaxRowsAtOnce, max(3 * hidden_dim, intermediate_dim)]
   AlignedBuffer<float> block;            // [kMaxBlockRows, hidden_dim]: attention's output, then new keys and values
   AlignedBuffer<float> attention;        // KeysAndValues::AttendScratch
   std::optional<ValueRange> text_range;  // of the inputs being prepared, where a text has one range (TextRangePass)

@@ -6,6 +6,16 @@
 #include "model/encoder_workspace.h"
 
 namespace octet::model {
+namespace {
+
+// Rows of `n` values that are finished at once: few enough that they, their sums and what belongs to the columns stay in
+// L1 until the last of them is used.
+size_t RowsAtOnce(size_t n) {
+  constexpr size_t kMaxValues = 4096;
+  return std::clamp<size_t>(kMaxValues / n, 1, kernels::kMaxRowsAtOnce);
+}
+
+}  // namespace
 
 PassSteps::PassSteps(const EncoderState& encoder, const PackedBatch& batch, EncoderWorkspace* workspace)
     : encoder_(encoder), batch_(batch), ws_(*workspace), hidden_(encoder.config.hidden_dim) {}
@@ -37,7 +47,7 @@ size_t PassSteps::TextOfRow(size_t row_idx) const {
 void PassSteps::Embed(const RowBlock& block, ThreadScratch& s) const {
   s.meter.Enter(Phase::kEmbed);
   size_t text = TextOfRow(block.begin);
-  float* const part = s.row.data();
+  float* const part = s.rows.data();
   for (size_t row = block.begin; row < block.begin + block.size; ++row) {
     if (row == batch_.starts[text + 1]) ++text;
     float* const x = this->x(row);
@@ -46,7 +56,7 @@ void PassSteps::Embed(const RowBlock& block, ThreadScratch& s) const {
     if (encoder_.token_type != nullptr) {
       AddLookup(*encoder_.token_type, batch_.type_ids.empty() ? 0 : static_cast<size_t>(batch_.type_ids[row]), part, x);
     }
-    encoder_.kernels().layer_norm_row(x, nullptr, encoder_.embedding_norm.weights(), hidden_, x);
+    encoder_.kernels().layer_norm_rows(x, nullptr, 1, encoder_.embedding_norm.weights(), hidden_, x);
   }
 }
 
@@ -68,26 +78,31 @@ void PassSteps::StartInput(size_t layer_idx, LinearSlot slot, kernels::InputBloc
   input.Start(linear.input().kind, quantizer, linear.in_dim());
 }
 
-void PassSteps::SetInput(size_t layer_idx, LinearSlot slot, size_t r, const float* x, kernels::InputBlock& input,
-                         ThreadScratch& s) const {
-  if (ws_.observer_ != nullptr) ws_.observer_->OnRow(LinearIdx(layer_idx, slot), {x, input.depth()});
-  if (s.seen_ranges != nullptr) {
-    Widen(RangeOf({x, input.depth()}, linear(layer_idx, slot).input().quantizer().factors),
+void PassSteps::SetInput(size_t layer_idx, LinearSlot slot, size_t first_row, size_t rows, const float* x,
+                         kernels::InputBlock& input, ThreadScratch& s) const {
+  const size_t depth = input.depth();
+  for (size_t r = 0; ws_.observer_ != nullptr && r < rows; ++r) {
+    ws_.observer_->OnRow(LinearIdx(layer_idx, slot), {x + r * depth, depth});
+  }
+  for (size_t r = 0; s.seen_ranges != nullptr && r < rows; ++r) {
+    Widen(RangeOf({x + r * depth, depth}, linear(layer_idx, slot).input().quantizer().factors),
           &s.seen_ranges[LinearIdx(layer_idx, slot)]);
   }
-  input.SetRow(r, x);
+  input.SetRows(first_row, rows, x);
 }
 
-void PassSteps::ForEachRow(const kernels::Linear& linear, Phase phase, const kernels::InputBlock& input, size_t rows,
-                           ThreadScratch& s, absl::FunctionRef<void(size_t row)> use) const {
+void PassSteps::ForRows(const kernels::Linear& linear, Phase phase, const kernels::InputBlock& input, size_t rows,
+                        ThreadScratch& s, UseRows use) const {
+  const size_t at_once = RowsAtOnce(linear.out_dim());
   for (size_t begin = 0; begin < rows; begin += kernels::kMaxProductRows) {
     const size_t end = std::min(begin + kernels::kMaxProductRows, rows);
     s.meter.Enter(phase);
     linear.Multiply(input, begin, end - begin, &s.product);
-    for (size_t r = begin; r < end; ++r) {
+    for (size_t r = begin; r < end; r += at_once) {
+      const size_t num_rows = std::min(at_once, end - r);
       s.meter.Enter(Phase::kEpilogue);
-      linear.FinishRow(input, s.product, r, s.row.data());
-      use(r);
+      linear.FinishRows(input, s.product, r, num_rows, s.rows.data());
+      use(r, num_rows);
     }
     if (end < rows) ws_.team_->Pace();  // a whole block would take too long; after it, who runs the steps does
   }
@@ -98,18 +113,19 @@ void PassSteps::PrepareAttention(size_t layer_idx, const RowBlock& block, Thread
   kernels::KeysAndValues& keys_values = *ws_.keys_values_[layer_idx % 2];
   s.meter.Enter(Phase::kQuantize);
   StartInput(layer_idx, LinearSlot::kQueryKeyValue, s.attention_input, s);
-  for (size_t r = 0; r < block.size; ++r) {
-    SetInput(layer_idx, LinearSlot::kQueryKeyValue, r, x(block.begin + r), s.attention_input, s);
-  }
-  const float* const qkv = s.row.data();
-  ForEachRow(*layer.query_key_value, Phase::kQueryKeyValue, s.attention_input, block.size, s, [&](size_t r) {
+  SetInput(layer_idx, LinearSlot::kQueryKeyValue, 0, block.size, x(block.begin), s.attention_input, s);
+  const auto store = [&](size_t r, const float* qkv) {
     std::copy_n(qkv, hidden_, q(block.begin + r));
     const size_t part = r / kernels::kMaxProductRows * kernels::kMaxProductRows;  // of the block
     keys_values.StoreRow(block.begin + part, r - part, qkv + hidden_, qkv + 2 * hidden_, s.block.span());
     if (r + 1 - part == kernels::kMaxProductRows || r + 1 == block.size) {
       keys_values.StoreBlock(block.begin + part, r + 1 - part, s.block.span());
     }
-  });
+  };
+  ForRows(*layer.query_key_value, Phase::kQueryKeyValue, s.attention_input, block.size, s,
+          [&](size_t first_row, size_t rows) {
+            for (size_t r = 0; r < rows; ++r) store(first_row + r, s.rows.data() + r * 3 * hidden_);
+          });
 }
 
 void PassSteps::Attend(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const {
@@ -132,45 +148,44 @@ void PassSteps::AttentionOutput(size_t layer_idx, const RowBlock& block, ThreadS
   const EncoderLayer& layer = encoder_.layers[layer_idx];
   s.meter.Enter(Phase::kQuantize);
   StartInput(layer_idx, LinearSlot::kAttentionOutput, s.attention_input, s);
-  for (size_t r = 0; r < block.size; ++r) {
-    SetInput(layer_idx, LinearSlot::kAttentionOutput, r, s.block.data() + r * hidden_, s.attention_input, s);
-  }
+  SetInput(layer_idx, LinearSlot::kAttentionOutput, 0, block.size, s.block.data(), s.attention_input, s);
   StartInput(layer_idx, LinearSlot::kIntermediate, s.narrow, s);
-  ForEachRow(*layer.attention_output, Phase::kAttentionOutput, s.attention_input, block.size, s, [&](size_t r) {
-    s.meter.Enter(Phase::kNorm);
-    float* const x = this->x(block.begin + r);
-    encoder_.kernels().layer_norm_row(s.row.data(), x, layer.attention_norm.weights(), hidden_, x);
-    s.meter.Enter(Phase::kQuantize);
-    SetInput(layer_idx, LinearSlot::kIntermediate, r, x, s.narrow, s);
-  });
+  ForRows(*layer.attention_output, Phase::kAttentionOutput, s.attention_input, block.size, s,
+          [&](size_t first_row, size_t rows) {
+            s.meter.Enter(Phase::kNorm);
+            float* const x = this->x(block.begin + first_row);
+            encoder_.kernels().layer_norm_rows(s.rows.data(), x, rows, layer.attention_norm.weights(), hidden_, x);
+            s.meter.Enter(Phase::kQuantize);
+            SetInput(layer_idx, LinearSlot::kIntermediate, first_row, rows, x, s.narrow, s);
+          });
 }
 
 void PassSteps::PrepareFeedForward(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const {
   s.meter.Enter(Phase::kQuantize);
   StartInput(layer_idx, LinearSlot::kIntermediate, s.narrow, s);
-  for (size_t r = 0; r < block.size; ++r) s.narrow.SetRow(r, x(block.begin + r));
+  s.narrow.SetRows(0, block.size, x(block.begin));
 }
 
-void PassSteps::Intermediate(size_t layer_idx, const RowBlock& block, ThreadScratch& s,
-                             absl::FunctionRef<void(size_t row_in_block)> use) const {
-  ForEachRow(*encoder_.layers[layer_idx].intermediate, Phase::kIntermediate, s.narrow, block.size, s, [&](size_t r) {
-    s.meter.Enter(Phase::kActivation);
-    encoder_.activate_row(s.row.data(), encoder_.config.intermediate_dim);
-    use(r);
-  });
+void PassSteps::Intermediate(size_t layer_idx, const RowBlock& block, ThreadScratch& s, UseRows use) const {
+  ForRows(*encoder_.layers[layer_idx].intermediate, Phase::kIntermediate, s.narrow, block.size, s,
+          [&](size_t first_row, size_t rows) {
+            s.meter.Enter(Phase::kActivation);
+            encoder_.activate_row(s.rows.data(), rows * encoder_.config.intermediate_dim);
+            use(first_row, rows);
+          });
 }
 
 void PassSteps::FeedForward(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const {
   const EncoderLayer& layer = encoder_.layers[layer_idx];
   StartInput(layer_idx, LinearSlot::kOutput, s.wide, s);
-  Intermediate(layer_idx, block, s, [&](size_t r) {
+  Intermediate(layer_idx, block, s, [&](size_t first_row, size_t rows) {
     s.meter.Enter(Phase::kQuantize);
-    SetInput(layer_idx, LinearSlot::kOutput, r, s.row.data(), s.wide, s);
+    SetInput(layer_idx, LinearSlot::kOutput, first_row, rows, s.rows.data(), s.wide, s);
   });
-  ForEachRow(*layer.output, Phase::kOutput, s.wide, block.size, s, [&](size_t r) {
+  ForRows(*layer.output, Phase::kOutput, s.wide, block.size, s, [&](size_t first_row, size_t rows) {
     s.meter.Enter(Phase::kNorm);
-    float* const x = this->x(block.begin + r);
-    encoder_.kernels().layer_norm_row(s.row.data(), x, layer.output_norm.weights(), hidden_, x);
+    float* const x = this->x(block.begin + first_row);
+    encoder_.kernels().layer_norm_rows(s.rows.data(), x, rows, layer.output_norm.weights(), hidden_, x);
   });
 }
 

@@ -22,6 +22,9 @@ struct ThreadScratch;
 
 class PassSteps {
  public:
+  // Rows of a block, from `first_row` of it on.
+  using UseRows = absl::FunctionRef<void(size_t first_row, size_t rows)>;
+
   // All of them must outlive the steps.
   PassSteps(const EncoderState& encoder, const PackedBatch& batch, EncoderWorkspace* workspace);
 
@@ -38,9 +41,9 @@ class PassSteps {
   // x = LayerNorm(x + activation(x W1 + b1) W2 + b2); takes x from s.narrow.
   void FeedForward(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const;
 
-  // The first part of FeedForward: for each row of the block, s.row = activation(x W1 + b1), then `use(row in block)`.
-  void Intermediate(size_t layer_idx, const RowBlock& block, ThreadScratch& s,
-                    absl::FunctionRef<void(size_t row_in_block)> use) const;
+  // The first part of FeedForward: for all rows of the block, some at a time, s.rows = activation(x W1 + b1), [rows,
+  // intermediate_dim], then `use`.
+  void Intermediate(size_t layer_idx, const RowBlock& block, ThreadScratch& s, UseRows use) const;
 
   // The residual stream's, and the queries', row `row_idx`: [hidden_dim].
   float* x(size_t row_idx) const;
@@ -49,15 +52,16 @@ class PassSteps {
 
  private:
   size_t TextOfRow(size_t row_idx) const;
-  // For each of `rows` rows of `input`, in order: s.row = row W + b, then `use(row)`. So many rows at a time as a
-  // product has; the weights, once read, serve the whole block from L2. `phase`: of the products.
-  void ForEachRow(const kernels::Linear& linear, Phase phase, const kernels::InputBlock& input, size_t rows,
-                  ThreadScratch& s, absl::FunctionRef<void(size_t row)> use) const;
+  // For all of `rows` rows of `input`, in order and up to kMaxRowsAtOnce at a time: s.rows = rows W + b, then `use`.
+  // Multiplied are so many as a product has; the weights, once read, serve the whole block from L2. `phase`: of the
+  // products.
+  void ForRows(const kernels::Linear& linear, Phase phase, const kernels::InputBlock& input, size_t rows,
+               ThreadScratch& s, UseRows use) const;
   void AddLookup(const EmbeddingTable& table, size_t row_idx, float* part, float* x) const;
-  // Starts `input` for a layer's rows, and sets row `r` of it.
+  // Starts `input` for a layer's rows, and sets `rows` of them, x: [rows, in_dim].
   void StartInput(size_t layer_idx, LinearSlot slot, kernels::InputBlock& input, ThreadScratch& s) const;
-  void SetInput(size_t layer_idx, LinearSlot slot, size_t r, const float* x, kernels::InputBlock& input,
-                ThreadScratch& s) const;
+  void SetInput(size_t layer_idx, LinearSlot slot, size_t first_row, size_t rows, const float* x,
+                kernels::InputBlock& input, ThreadScratch& s) const;
 
   const EncoderState& encoder_;
   const PackedBatch& batch_;

@@ -58,10 +58,10 @@ void TokenClassificationHead::Run(const PackedBatch& batch, MatrixView<const flo
   const size_t num_labels = classifier_->out_dim();
   for (size_t begin = 0; begin < batch.num_tokens(); begin += kMaxProductRows) {
     const size_t rows = std::min<size_t>(kMaxProductRows, batch.num_tokens() - begin);
-    for (size_t r = 0; r < rows; ++r) s.tokens.SetRow(r, hidden_states.Row(begin + r).data());
+    for (size_t r = 0; r < rows; ++r) s.tokens.SetRows(r, 1, hidden_states.Row(begin + r).data());
     classifier_->Multiply(s.tokens, 0, rows, &s.product);
     for (size_t r = 0; r < rows; ++r) {
-      classifier_->FinishRow(s.tokens, s.product, r, outputs.data() + (begin + r) * num_labels);
+      classifier_->FinishRows(s.tokens, s.product, r, 1, outputs.data() + (begin + r) * num_labels);
     }
   }
 }

@@ -14,8 +14,8 @@ using kernels::LinearKind;
 
 void RoundToU8(Isa isa, const kernels::InputFormat& format, std::span<const float> x, float gain, std::span<float> y) {
   std::vector<uint8_t> q(x.size());
-  const kernels::RowQuantization row =
-      kernels::KernelsFor(isa).quantize_row_u8(x.data(), format.quantizer(), x.size(), q.data());
+  kernels::RowQuantization row;
+  kernels::KernelsFor(isa).quantize_rows_u8(x.data(), 1, format.quantizer(), x.size(), q.data(), &row);
   const float scale = row.scale * gain;
   for (size_t c = 0; c < q.size(); ++c) y[c] = scale * static_cast<float>(int32_t{q[c]} - row.zero_point);
 }

@@ -33,10 +33,10 @@ absl::StatusOr<std::vector<float>> LinearTrial::Compute(const LinearWeights& wei
   std::vector<float> outputs(rows_.size() * linear_.out_dim);
   for (size_t begin = 0; begin < rows_.size(); begin += kernels::kMaxProductRows) {
     const size_t size = std::min(kernels::kMaxProductRows, rows_.size() - begin);
-    for (size_t r = 0; r < size; ++r) block.SetRow(r, rows_[begin + r].data());
+    for (size_t r = 0; r < size; ++r) block.SetRows(r, 1, rows_[begin + r].data());
     linear->Multiply(block, 0, size, &product);
     for (size_t r = 0; r < size; ++r) {
-      linear->FinishRow(block, product, r, outputs.data() + (begin + r) * linear_.out_dim);
+      linear->FinishRows(block, product, r, 1, outputs.data() + (begin + r) * linear_.out_dim);
     }
   }
   return outputs;

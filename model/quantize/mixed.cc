@@ -36,9 +36,9 @@ absl::StatusOr<double> TimeLinear(Isa isa, LinearKind kind, const LinearShape& s
   for (int run = 0; run < kTimedRuns; ++run) {
     const MonotonicTime start = SteadyClock::Get().Now();
     input.Start(linear->input(), shape.in_dim);
-    for (size_t r = 0; r < kernels::kMaxProductRows; ++r) input.SetRow(r, x.data());
+    for (size_t r = 0; r < kernels::kMaxProductRows; ++r) input.SetRows(r, 1, x.data());
     linear->Multiply(input, 0, kernels::kMaxProductRows, &product);
-    for (size_t r = 0; r < kernels::kMaxProductRows; ++r) linear->FinishRow(input, product, r, y.data());
+    for (size_t r = 0; r < kernels::kMaxProductRows; ++r) linear->FinishRows(input, product, r, 1, y.data());
     least = std::min(least, SteadyClock::Get().Now() - start);
   }
   return absl::ToDoubleNanoseconds(least);

@@ -107,11 +107,11 @@ TEST(FakeQuantGoldenTest, LayersGiveTheBitsOfTheTrainingTools) {
     InputBlock input(&factory.kernels(), layer.rows, InputBlock::RowBytes(LinearKind::kInt8, layer.in_dim));
     OutputBlock product(factory);
     input.Start((*linear)->input(), layer.in_dim);
-    for (size_t r = 0; r < layer.rows; ++r) input.SetRow(r, layer.x.data() + r * layer.in_dim);
+    for (size_t r = 0; r < layer.rows; ++r) input.SetRows(r, 1, layer.x.data() + r * layer.in_dim);
     (*linear)->Multiply(input, 0, layer.rows, &product);
     for (size_t r = 0; r < layer.rows; ++r) {
       std::vector<float> y(layer.out_dim);
-      (*linear)->FinishRow(input, product, r, y.data());
+      (*linear)->FinishRows(input, product, r, 1, y.data());
       ExpectSameRow(layer, r, input);
       ExpectSameOutput(layer, r, product.s32() + r * layer.out_dim, y);
     }

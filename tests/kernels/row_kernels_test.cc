@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <string>
 
@@ -43,10 +44,17 @@ std::vector<RowQuantizer> Quantizers(size_t cols, std::vector<float>* factors) {
   return quantizers;
 }
 
+RowQuantization QuantizeRow(const KernelTable& kernels, const std::vector<float>& x, const RowQuantizer& quantizer,
+                            uint8_t* q) {
+  RowQuantization row;
+  kernels.quantize_rows_u8(x.data(), 1, quantizer, x.size(), q, &row);
+  return row;
+}
+
 void ExpectSameQuantization(const KernelTable& kernels, const RowQuantizer& quantizer, const std::vector<float>& x) {
   std::vector<uint8_t> expected(x.size() + 1, 77), actual(x.size() + 1, 77);
-  const RowQuantization want = ScalarKernels().quantize_row_u8(x.data(), quantizer, x.size(), expected.data());
-  const RowQuantization got = kernels.quantize_row_u8(x.data(), quantizer, x.size(), actual.data());
+  const RowQuantization want = QuantizeRow(ScalarKernels(), x, quantizer, expected.data());
+  const RowQuantization got = QuantizeRow(kernels, x, quantizer, actual.data());
   EXPECT_EQ(actual, expected) << "cols=" << x.size();  // the byte past the end included
   if (std::isnan(want.scale)) {
     EXPECT_TRUE(std::isnan(got.scale));
@@ -73,7 +81,7 @@ TEST_P(RowKernelsTest, QuantizeRowU8HandlesOneSidedHugeTinyAndZeroRows) {
   both[5] = -3e38f;
   ExpectSameQuantization(kernels_, both);
   std::vector<uint8_t> q(37);
-  const RowQuantization zero = kernels_.quantize_row_u8(std::vector<float>(37, 0).data(), {}, 37, q.data());
+  const RowQuantization zero = QuantizeRow(kernels_, std::vector<float>(37, 0), {}, q.data());
   EXPECT_EQ(zero.scale, 1.0f);
 }
 
@@ -82,7 +90,7 @@ TEST_P(RowKernelsTest, QuantizeRowU8RoundTripsWithinHalfAStep) {
   std::vector<uint8_t> q(x.size());
   std::vector<float> factors;
   for (const RowQuantizer& quantizer : Quantizers(x.size(), &factors)) {
-    const RowQuantization row = kernels_.quantize_row_u8(x.data(), quantizer, x.size(), q.data());
+    const RowQuantization row = QuantizeRow(kernels_, x, quantizer, q.data());
     for (size_t c = 0; c < x.size(); ++c) {
       float value = quantizer.factors == nullptr ? x[c] : x[c] * factors[c];
       if (quantizer.range == RowRange::kFixed) {
@@ -104,8 +112,7 @@ TEST_P(RowKernelsTest, QuantizeRowU8MarksRowsThatAreNotFinite) {
       std::vector<uint8_t> q(37);
       std::vector<float> factors;
       for (const RowQuantizer& quantizer : Quantizers(x.size(), &factors)) {
-        EXPECT_TRUE(std::isnan(kernels_.quantize_row_u8(x.data(), quantizer, 37, q.data()).scale))
-            << bad << " at " << at;
+        EXPECT_TRUE(std::isnan(QuantizeRow(kernels_, x, quantizer, q.data()).scale)) << bad << " at " << at;
       }
     }
   }
@@ -114,7 +121,7 @@ TEST_P(RowKernelsTest, QuantizeRowU8MarksRowsThatAreNotFinite) {
 TEST_P(RowKernelsTest, SymmetricRangesAreSignedValues) {
   const std::vector<float> x = {-1.0f, 0.0f, 0.5f, 0.25f, -0.25f};
   std::vector<uint8_t> q(x.size());
-  const RowQuantization row = kernels_.quantize_row_u8(x.data(), {.range = RowRange::kSymmetric}, x.size(), q.data());
+  const RowQuantization row = QuantizeRow(kernels_, x, {.range = RowRange::kSymmetric}, q.data());
   // compressed-tensors: scale = max|x| / 127.5, q = round(x / scale) in [-128, 127]; ours is 128 higher.
   EXPECT_FLOAT_EQ(row.scale, 1.0f / 127.5f);
   EXPECT_EQ(row.zero_point, 128);
@@ -137,10 +144,55 @@ TEST_P(RowKernelsTest, DequantizeRowIsBitEqual) {
       for (size_t c = 0; c < cols; ++c) {
         wanted[c] = std::fma(static_cast<float>(acc[c] - zero_point * sums[c]), 0.03f * scales[c], bias[c]);
       }
-      reference_.dequantize_row(acc.data(), {0.03f, zero_point}, columns, cols, expected.data());
-      kernels_.dequantize_row(acc.data(), {0.03f, zero_point}, columns, cols, actual.data());
+      const RowQuantization row{0.03f, zero_point};
+      reference_.dequantize_rows(acc.data(), &row, 1, columns, cols, expected.data());
+      kernels_.dequantize_rows(acc.data(), &row, 1, columns, cols, actual.data());
       EXPECT_EQ(expected, wanted) << "cols=" << cols;
       EXPECT_EQ(actual, wanted) << "cols=" << cols;
+    }
+  }
+}
+
+// Rows that are taken together have the bits that they have alone.
+TEST_P(RowKernelsTest, RowsDoNotDependOnEachOther) {
+  for (const size_t cols : {1, 15, 16, 37, 64, 130}) {
+    auto x = RandomFloats(kMaxRowsAtOnce * cols, 1, 3);
+    const auto residual = RandomFloats(x.size(), 2), gamma = RandomFloats(cols, 3), beta = RandomFloats(cols, 4);
+    const auto acc = RandomInts<int32_t>(x.size(), 5, -40000000, 40000000), sums = RandomInts<int32_t>(cols, 6, -9, 9);
+    const LayerNormWeights norm{gamma.data(), beta.data(), 1e-12f};
+    const DequantizeColumns columns{sums.data(), gamma.data(), beta.data()};
+    const RowQuantization quantizations[] = {{0.03f, 131}, {0.5f, 0}, {2.0f, 255}, {1e-3f, 7}};
+    std::vector<float> factors;
+    for (size_t rows = 1; rows <= kMaxRowsAtOnce; ++rows) {
+      x[rows / 2 * cols] = rows == 3 ? kNan : 1.0f;  // a row that is not finite is its own affair
+      for (const RowQuantizer& quantizer : Quantizers(cols, &factors)) {
+        std::vector<uint8_t> together(rows * cols + 1, 77), alone(cols);
+        RowQuantization got[kMaxRowsAtOnce], want;
+        kernels_.quantize_rows_u8(x.data(), rows, quantizer, cols, together.data(), got);
+        EXPECT_EQ(together.back(), 77);
+        for (size_t r = 0; r < rows; ++r) {
+          kernels_.quantize_rows_u8(x.data() + r * cols, 1, quantizer, cols, alone.data(), &want);
+          EXPECT_TRUE(std::equal(alone.begin(), alone.end(), together.begin() + static_cast<ptrdiff_t>(r * cols)));
+          EXPECT_TRUE(got[r].scale == want.scale || (std::isnan(got[r].scale) && std::isnan(want.scale)));
+          EXPECT_EQ(got[r].zero_point, want.zero_point);
+        }
+      }
+      x[rows / 2 * cols] = 1.0f;
+      std::vector<float> together(rows * cols + 1, 77), alone(cols);
+      const auto expect_row = [&](size_t r) {
+        EXPECT_EQ(std::memcmp(alone.data(), together.data() + r * cols, cols * sizeof(float)), 0) << rows << " " << r;
+        EXPECT_EQ(together.back(), 77);
+      };
+      kernels_.layer_norm_rows(x.data(), residual.data(), rows, norm, cols, together.data());
+      for (size_t r = 0; r < rows; ++r) {
+        kernels_.layer_norm_rows(x.data() + r * cols, residual.data() + r * cols, 1, norm, cols, alone.data());
+        expect_row(r);
+      }
+      kernels_.dequantize_rows(acc.data(), quantizations, rows, columns, cols, together.data());
+      for (size_t r = 0; r < rows; ++r) {
+        kernels_.dequantize_rows(acc.data() + r * cols, quantizations + r, 1, columns, cols, alone.data());
+        expect_row(r);
+      }
     }
   }
 }
@@ -195,7 +247,8 @@ TEST_P(RowKernelsTest, ReluIsExact) {
 }
 
 TEST_P(RowKernelsTest, ActivationsKeepNan) {
-  for (auto activate : {kernels_.gelu_erf_row, kernels_.gelu_erf_short_row, kernels_.gelu_tanh_row, kernels_.relu_row}) {
+  for (auto activate :
+       {kernels_.gelu_erf_row, kernels_.gelu_erf_short_row, kernels_.gelu_tanh_row, kernels_.relu_row}) {
     std::vector<float> x(19, 1.0f);
     x[3] = x[18] = kNan;
     activate(x.data(), x.size());
@@ -208,7 +261,7 @@ TEST_P(RowKernelsTest, LayerNormMatchesReference) {
   for (const float* res : {static_cast<const float*>(nullptr), residual.data()}) {
     // Sums of up to 130 f32 terms in another order: relative 130 * 2^-24, twice, on values of size ~1-10.
     ExpectRowsNear(kernels_, 2, 4e-5f, 2e-5f, [&](const KernelTable& k, size_t n, float* x) {
-      k.layer_norm_row(x, res, {gamma.data(), beta.data(), 1e-12f}, n, x);
+      k.layer_norm_rows(x, res, 1, {gamma.data(), beta.data(), 1e-12f}, n, x);
     });
   }
 }
@@ -321,7 +374,7 @@ TEST_P(RowKernelsTest, LayerNormRowSumsIn64Lanes) {
     const float factor = 1.0f / std::sqrt(variance + 1e-5f);
     std::vector<float> expected(cols), actual(cols);
     for (size_t c = 0; c < cols; ++c) expected[c] = std::fma((x[c] - mean) * factor, gamma[c], beta[c]);
-    kernels_.layer_norm_row(x.data(), nullptr, {gamma.data(), beta.data(), 1e-5f}, cols, actual.data());
+    kernels_.layer_norm_rows(x.data(), nullptr, 1, {gamma.data(), beta.data(), 1e-5f}, cols, actual.data());
     EXPECT_EQ(actual, expected) << "cols=" << cols;
   }
 }

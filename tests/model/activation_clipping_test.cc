@@ -54,7 +54,8 @@ TEST_F(ActivationClippingTest, CountsWhatTheKernelCutsOff) {
   const kernels::RowQuantizer quantizer = {.range = RowRange::kFixed, .fixed = kFixed};
   for (float x = -60; x < 90; x += 0.1f) {
     uint8_t q = 0;
-    model->encoder().kernels().quantize_row_u8(&x, quantizer, 1, &q);
+    kernels::RowQuantization row;
+    model->encoder().kernels().quantize_rows_u8(&x, 1, quantizer, 1, &q, &row);
     const float error = std::abs(kFixed.scale * static_cast<float>(q - kFixed.zero_point) - x);
     ClippingCounter counter(model->encoder());
     counter.OnRow(kFixedLinear, {&x, 1});

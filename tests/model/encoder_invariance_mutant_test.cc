@@ -14,7 +14,14 @@
 namespace octet::kernels {
 namespace {
 
-RowQuantization QuantizeWithSharedRange(const float* x, const RowQuantizer& quantizer, size_t n, uint8_t* q) {
+void QuantizeWithSharedRange(const float* x, size_t rows, const RowQuantizer& quantizer, size_t n, uint8_t* q,
+                             RowQuantization* quantizations) {
+  if (rows > 1) {
+    QuantizeWithSharedRange(x, rows - 1, quantizer, n, q, quantizations);
+    x += (rows - 1) * n;
+    q += (rows - 1) * n;
+    quantizations += rows - 1;
+  }
   thread_local float min = 0, max = 0;
   const auto [row_min, row_max] = std::minmax_element(x, x + n);
   std::vector<float> widened(x, x + n);
@@ -23,9 +30,8 @@ RowQuantization QuantizeWithSharedRange(const float* x, const RowQuantizer& quan
   min = *row_min;
   max = *row_max;
   std::vector<uint8_t> quantized(n + 2);
-  const RowQuantization row = ScalarKernels().quantize_row_u8(widened.data(), quantizer, n + 2, quantized.data());
+  ScalarKernels().quantize_rows_u8(widened.data(), 1, quantizer, n + 2, quantized.data(), quantizations);
   std::copy_n(quantized.begin(), n, q);
-  return row;
 }
 
 }  // namespace
@@ -33,7 +39,7 @@ RowQuantization QuantizeWithSharedRange(const float* x, const RowQuantizer& quan
 const KernelTable& KernelsFor(Isa) {
   static const KernelTable table = [] {
     KernelTable mutant = ScalarKernels();
-    mutant.quantize_row_u8 = QuantizeWithSharedRange;
+    mutant.quantize_rows_u8 = QuantizeWithSharedRange;
     return mutant;
   }();
   return table;
