@@ -59,39 +59,17 @@ HWY_INLINE int32_t MaxAbsBits(const float* x, size_t n) {
   return hn::GetLane(hn::MaxOfLanes(di, MaxAbsBitsOfLanes(x, n)));
 }
 
-constexpr size_t kHeadsAtOnce = 4;
-
-// The largest of all lanes of each of four vectors, in the first four of `maxima`. Not one after the other: most steps
-// of two are one of both.
-HWY_INLINE void StoreMaxima(const VI (&v)[kHeadsAtOnce], int32_t (&maxima)[kLanes + kHeadsAtOnce]) {
-#if HWY_TARGET == HWY_SCALAR
-  for (size_t i = 0; i < kHeadsAtOnce; ++i) maxima[i] = hn::GetLane(v[i]);
-#else
-  const DI di;
-  const hn::Repartition<int64_t, DI> d64;
-  const VI ab = hn::Max(hn::InterleaveLower(di, v[0], v[1]), hn::InterleaveUpper(di, v[0], v[1]));
-  const VI ce = hn::Max(hn::InterleaveLower(di, v[2], v[3]), hn::InterleaveUpper(di, v[2], v[3]));
-  const auto ab64 = hn::BitCast(d64, ab), ce64 = hn::BitCast(d64, ce);
-  VI max = hn::Max(hn::BitCast(di, hn::InterleaveLower(d64, ab64, ce64)),
-                   hn::BitCast(di, hn::InterleaveUpper(d64, ab64, ce64)));
-  // Each 16 bytes now have one value of all four.
-  max = hn::Max(max, hn::ConcatLowerUpper(di, max, max));
-  if constexpr (kLanes == 16) max = hn::Max(max, hn::SwapAdjacentBlocks(max));
-  hn::StoreU(max, di, maxima);
-#endif
-}
-
 void QuantizeHeads(const float* x, size_t num_heads, size_t head_dim, float limit, int16_t* q, float* scales,
                    size_t scale_stride) {
-  for (size_t begin = 0; begin < num_heads; begin += kHeadsAtOnce) {
-    const size_t heads = num_heads - begin < kHeadsAtOnce ? num_heads - begin : kHeadsAtOnce;
-    VI lanes[kHeadsAtOnce];
-    for (size_t h = 0; h < kHeadsAtOnce; ++h) {
+  for (size_t begin = 0; begin < num_heads; begin += kFolded) {
+    const size_t heads = num_heads - begin < kFolded ? num_heads - begin : kFolded;
+    VI lanes[kFolded];
+    for (size_t h = 0; h < kFolded; ++h) {
       lanes[h] = h < heads ? MaxAbsBitsOfLanes(x + h * head_dim, head_dim) : hn::Zero(DI());
     }
-    int32_t maxima[kLanes + kHeadsAtOnce];
-    StoreMaxima(lanes, maxima);
-    float factors[kHeadsAtOnce];
+    int32_t maxima[kFolded];
+    MaxOfEach(DI(), lanes, maxima);
+    float factors[kFolded];
     for (size_t h = 0; h < heads; ++h) {
       const float max = std::bit_cast<float>(maxima[h]), scale = max * (1.0f / limit);
       const bool is_finite = max <= std::numeric_limits<float>::max();
@@ -143,8 +121,8 @@ HWY_INLINE VF ShortExp2(VF x) {
 #endif
 }
 
-// Scores of a row, before the query's scale, in place of their integers. Returns the largest.
-HWY_INLINE float ScaleScores(const float* keys, size_t n, int32_t* scores, float* scaled) {
+// Scores of a row, before the query's scale, in place of their integers. Returns the largest in each lane.
+HWY_INLINE VF ScaleScores(const float* keys, size_t n, int32_t* scores, float* scaled) {
   const DF d;
   const DI di;
   VF max = hn::Set(d, -std::numeric_limits<float>::infinity());
@@ -153,15 +131,15 @@ HWY_INLINE float ScaleScores(const float* keys, size_t n, int32_t* scores, float
     lanes.Store(score, d, scaled + c);
     max = hn::Max(lanes.OnlyUsed(score, max), max);
   });
-  return hn::GetLane(hn::MaxOfLanes(d, max));
+  return max;
 }
 
-// Weights of a row in place of its scores. Returns the sum of e.
-HWY_INLINE float WeighScores(const float* values, float query, float max, size_t n, float* row) {
+// Weights of a row in place of its scores. Returns the sums of e in lanes.
+HWY_INLINE VF WeighScores(const float* values, float query, float max, size_t n, float* row) {
   const DF d;
   const VF factor = hn::Set(d, query * kLog2E);
   const VF scaled_max = hn::Mul(hn::Set(d, max), factor);
-  return SumRow<kShortSums>(n, [&](size_t c, auto lanes, VF sums) {
+  return SumRowInLanes<kShortSums>(n, [&](size_t c, auto lanes, VF sums) {
     const VF below = hn::MulSub(lanes.Load(d, row + c), factor, scaled_max);
     const VF e = lanes.ZeroUnused(ShortExp2(below));
     lanes.Store(hn::Mul(e, lanes.Load(d, values + c)), d, row + c);
@@ -169,21 +147,35 @@ HWY_INLINE float WeighScores(const float* values, float query, float max, size_t
   });
 }
 
-// Step by step over all rows, not row by row: the ends of a row's steps wait for each other, other rows need not.
-void Softmax(const SoftmaxS16& s) {
-  float max[kMaxSoftmaxRows], sums[kMaxSoftmaxRows];
-  float* const scaled = reinterpret_cast<float*>(s.scores);  // only vector instructions read and write it
-  const float max_value = std::bit_cast<float>(MaxAbsBits(s.values, s.n));
-  for (size_t r = 0; r < s.rows; ++r) max[r] = ScaleScores(s.keys, s.n, s.scores + r * s.n, scaled + r * s.n);
-  for (size_t r = 0; r < s.rows; ++r) {
-    sums[r] = WeighScores(s.values, s.queries[r], max[r], s.n, scaled + r * s.n);
+// Step by step over some rows, not row by row: the ends of a row's steps wait for each other, other rows need not.
+HWY_INLINE void SoftmaxOfSome(const SoftmaxS16& s, size_t first_row, size_t rows, float max_value) {
+  const DF d;
+  float* const scaled = reinterpret_cast<float*>(s.scores) + first_row * s.n;  // only vector instructions access it
+  VF lanes[kFolded];
+  float max[kFolded], sums[kFolded], to_integers[kFolded];
+  for (size_t r = 0; r < kFolded; ++r) {
+    lanes[r] = r < rows ? ScaleScores(s.keys, s.n, s.scores + (first_row + r) * s.n, scaled + r * s.n) : hn::Zero(d);
   }
-  for (size_t r = 0; r < s.rows; ++r) {
+  MaxOfEach(d, lanes, max);
+  for (size_t r = 0; r < rows; ++r) {
+    lanes[r] = WeighScores(s.values, s.queries[first_row + r], max[r], s.n, scaled + r * s.n);
+  }
+  SumHalvesOfEach(lanes, sums);
+  for (size_t r = 0; r < kFolded; ++r) {
     const float by_sum = kSoftmaxS16Sum / sums[r];
-    const float to_integers = (by_sum < 32767.0f ? by_sum : 32767.0f) / max_value;
-    RoundRowToS16(scaled + r * s.n, to_integers, s.n, s.p + r * s.p_stride);
-    s.factors[r] = 1.0f / (to_integers * sums[r]);
+    to_integers[r] = (by_sum < 32767.0f ? by_sum : 32767.0f) / max_value;
+    sums[r] = 1.0f / (to_integers[r] * sums[r]);
   }
+  for (size_t r = 0; r < rows; ++r) {
+    RoundRowToS16(scaled + r * s.n, to_integers[r], s.n, s.p + (first_row + r) * s.p_stride);
+    s.factors[first_row + r] = sums[r];
+  }
+}
+
+void Softmax(const SoftmaxS16& s) {
+  const float max_value = std::bit_cast<float>(MaxAbsBits(s.values, s.n));
+  for (size_t r = 0; r < s.rows; r += kFolded)
+    SoftmaxOfSome(s, r, s.rows - r < kFolded ? s.rows - r : kFolded, max_value);
 }
 
 void ScaleSums(const int32_t* x, float factor, size_t n, float* y) {

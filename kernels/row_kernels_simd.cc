@@ -335,25 +335,30 @@ void LayerNormRows(const float* x, const float* residual, size_t rows, const Lay
                    float* y) {
   const DF d;
   const auto size = static_cast<float>(n);
-  float mean[kMaxRowsAtOnce], factor[kMaxRowsAtOnce];
+  static_assert(kFolded == kMaxRowsAtOnce);
+  VF lanes_of_sums[kFolded];
+  float mean[kFolded], factor[kFolded];
+  for (size_t r = 0; r < kFolded; ++r) lanes_of_sums[r] = hn::Zero(d);
   for (size_t r = 0; r < rows; ++r) {
     const size_t begin = r * n;
-    const float sum = SumRow<kLongSums>(n, [&](size_t c, auto lanes, VF sums) {
+    lanes_of_sums[r] = SumRowInLanes<kLongSums>(n, [&](size_t c, auto lanes, VF sums) {
       VF h = lanes.Load(d, x + begin + c);
       if (residual != nullptr) h = hn::Add(h, lanes.Load(d, residual + begin + c));
       lanes.Store(h, d, y + begin + c);
       return hn::Add(sums, h);
     });
-    mean[r] = sum / size;
   }
+  SumHalvesOfEach(lanes_of_sums, mean);
+  for (float& m : mean) m /= size;
   for (size_t r = 0; r < rows; ++r) {
     const VF means = hn::Set(d, mean[r]);
-    const float squares = SumRow<kLongSums>(n, [&](size_t c, auto lanes, VF sums) {
+    lanes_of_sums[r] = SumRowInLanes<kLongSums>(n, [&](size_t c, auto lanes, VF sums) {
       const VF h = lanes.ZeroUnused(hn::Sub(lanes.Load(d, y + r * n + c), means));
       return hn::MulAdd(h, h, sums);
     });
-    factor[r] = 1.0f / std::sqrt(squares / size + weights.epsilon);
   }
+  SumHalvesOfEach(lanes_of_sums, factor);
+  for (float& f : factor) f = 1.0f / std::sqrt(f / size + weights.epsilon);
   for (size_t r = 0; r < rows; ++r) {
     const VF means = hn::Set(d, mean[r]), factors = hn::Set(d, factor[r]);
     float* const row = y + r * n;

@@ -96,10 +96,61 @@ HWY_INLINE float SumHalves(D d, hn::Vec<D> v) {
 // Running sums of a row. Each waits for its predecessor: sixteen are enough where other work lies between.
 constexpr size_t kShortSums = 16, kLongSums = 64;
 
+// Vectors that are folded together to a value each.
+constexpr size_t kFolded = 4;
+
+// SumHalves of each of four vectors, in the same order of additions: most steps of two are one of both.
+HWY_INLINE void SumHalvesOfEach(const VF (&v)[kFolded], float (&sums)[kFolded]) {
+#if HWY_TARGET == HWY_SCALAR
+  for (size_t i = 0; i < kFolded; ++i) sums[i] = hn::GetLane(v[i]);
+#else
+  const DF d;
+  const auto halves = [d](VF a, VF b) { return hn::Add(hn::ConcatLowerLower(d, b, a), hn::ConcatUpperUpper(d, b, a)); };
+  const auto within_blocks = [](VF x) {
+    x = hn::Add(x, hn::Shuffle1032(x));
+    return hn::Add(x, hn::Shuffle2301(x));
+  };
+  VF ab = halves(v[0], v[1]), ce = halves(v[2], v[3]);
+  HWY_ALIGN float lanes[2 * kLanes];
+  if constexpr (kLanes == 16) {
+    ab = hn::Add(ab, hn::SwapAdjacentBlocks(ab));
+    ce = hn::Add(ce, hn::SwapAdjacentBlocks(ce));
+    hn::Store(within_blocks(hn::OddEvenBlocks(ce, ab)), d, lanes);
+    sums[0] = lanes[0], sums[1] = lanes[8], sums[2] = lanes[4], sums[3] = lanes[12];
+  } else {
+    hn::Store(within_blocks(ab), d, lanes);
+    hn::Store(within_blocks(ce), d, lanes + kLanes);
+    sums[0] = lanes[0], sums[1] = lanes[4], sums[2] = lanes[kLanes], sums[3] = lanes[kLanes + 4];
+  }
+#endif
+}
+
+// The largest lane of each of four vectors, of floats or integers.
+template <class D, typename T = hn::TFromD<D>>
+HWY_INLINE void MaxOfEach(D d, const hn::Vec<D> (&v)[kFolded], T (&maxima)[kFolded]) {
+#if HWY_TARGET == HWY_SCALAR
+  for (size_t i = 0; i < kFolded; ++i) maxima[i] = hn::GetLane(v[i]);
+#else
+  const hn::Repartition<double, D> d64;
+  const auto ab = hn::Max(hn::InterleaveLower(d, v[0], v[1]), hn::InterleaveUpper(d, v[0], v[1]));
+  const auto ce = hn::Max(hn::InterleaveLower(d, v[2], v[3]), hn::InterleaveUpper(d, v[2], v[3]));
+  const auto ab64 = hn::BitCast(d64, ab), ce64 = hn::BitCast(d64, ce);
+  auto max = hn::Max(hn::BitCast(d, hn::InterleaveLower(d64, ab64, ce64)),
+                     hn::BitCast(d, hn::InterleaveUpper(d64, ab64, ce64)));
+  // Each 16 bytes now have one value of all four.
+  max = hn::Max(max, hn::ConcatLowerUpper(d, max, max));
+  if constexpr (kLanes == 16) max = hn::Max(max, hn::SwapAdjacentBlocks(max));
+  HWY_ALIGN T lanes[kLanes];
+  hn::Store(max, d, lanes);
+  std::memcpy(maxima, lanes, sizeof(maxima));
+#endif
+}
+
 // Folds a row into kSums running sums, however many vectors they take: lane l has elements l, l + kSums, l + 2 kSums and
-// so on, in that order. fold(c, lanes, sum) returns `sum` with the vector of elements from c on folded in.
+// so on, in that order. fold(c, lanes, sum) returns `sum` with the vector of elements from c on folded in. Returned are
+// the sums, added half to half down to one vector.
 template <size_t kSums, class F>
-HWY_INLINE float SumRow(size_t n, const F& fold) {
+HWY_INLINE VF SumRowInLanes(size_t n, const F& fold) {
   constexpr size_t kVectors = kSums / kLanes;
   const DF d;
   VF sums[kVectors];
@@ -118,7 +169,13 @@ HWY_INLINE float SumRow(size_t n, const F& fold) {
   for (size_t step = kVectors / 2; step > 0; step /= 2) {
     for (size_t v = 0; v < step; ++v) sums[v] = hn::Add(sums[v], sums[v + step]);
   }
-  return SumHalves(d, sums[0]);
+  return sums[0];
+}
+
+// And down to one.
+template <size_t kSums, class F>
+HWY_INLINE float SumRow(size_t n, const F& fold) {
+  return SumHalves(DF(), SumRowInLanes<kSums>(n, fold));
 }
 
 // Added to |x| < 2^22 in f32, this leaves x rounded to nearest even in the last places of the mantissa.
