@@ -101,8 +101,8 @@ constexpr size_t kFolded = 4;
 
 // SumHalves of each of four vectors, in the same order of additions: most steps of two are one of both.
 HWY_INLINE void SumHalvesOfEach(const VF (&v)[kFolded], float (&sums)[kFolded]) {
-#if HWY_TARGET == HWY_SCALAR
-  for (size_t i = 0; i < kFolded; ++i) sums[i] = hn::GetLane(v[i]);
+#if HWY_TARGET != HWY_AVX3 && HWY_TARGET != HWY_AVX2  // the baseline target, which Highway compiles as well
+  for (size_t i = 0; i < kFolded; ++i) sums[i] = SumHalves(DF(), v[i]);
 #else
   const DF d;
   const auto halves = [d](VF a, VF b) { return hn::Add(hn::ConcatLowerLower(d, b, a), hn::ConcatUpperUpper(d, b, a)); };
@@ -128,8 +128,8 @@ HWY_INLINE void SumHalvesOfEach(const VF (&v)[kFolded], float (&sums)[kFolded]) 
 // The largest lane of each of four vectors, of floats or integers.
 template <class D, typename T = hn::TFromD<D>>
 HWY_INLINE void MaxOfEach(D d, const hn::Vec<D> (&v)[kFolded], T (&maxima)[kFolded]) {
-#if HWY_TARGET == HWY_SCALAR
-  for (size_t i = 0; i < kFolded; ++i) maxima[i] = hn::GetLane(v[i]);
+#if HWY_TARGET != HWY_AVX3 && HWY_TARGET != HWY_AVX2
+  for (size_t i = 0; i < kFolded; ++i) maxima[i] = hn::GetLane(hn::MaxOfLanes(d, v[i]));
 #else
   const hn::Repartition<double, D> d64;
   const auto ab = hn::Max(hn::InterleaveLower(d, v[0], v[1]), hn::InterleaveUpper(d, v[0], v[1]));
