@@ -1,6 +1,6 @@
 // A linear layer over a block of rows, y = x W^T + b, in one of three arithmetics. Each layer says how it wants
-// its input; the block's input is prepared so row by row by whoever produces it (quantized, rounded or copied
-// while in cache), the product of some of its rows goes to scratch, and they are finished one at a time, where the
+// its input; the block's input is prepared so, some rows at a time, by whoever produces it (quantized, rounded or copied
+// while in cache), the product of some of its rows goes to scratch, and they are finished a few at a time, where the
 // caller fuses what follows. No matrix larger than kMaxProductRows rows is ever written here.
 #ifndef OCTET_KERNELS_LINEAR_H_
 #define OCTET_KERNELS_LINEAR_H_
