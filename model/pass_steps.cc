@@ -96,6 +96,7 @@ void PassSteps::ForRows(const kernels::Linear& linear, Phase phase, const kernel
   const size_t at_once = RowsAtOnce(linear.out_dim());
   for (size_t begin = 0; begin < rows; begin += kernels::kMaxProductRows) {
     const size_t end = std::min(begin + kernels::kMaxProductRows, rows);
+    ws_.team_->Pace();  // a whole step would take too long; after it, who runs the steps does
     s.meter.Enter(phase);
     linear.Multiply(input, begin, end - begin, &s.product);
     for (size_t r = begin; r < end; r += at_once) {
@@ -104,7 +105,6 @@ void PassSteps::ForRows(const kernels::Linear& linear, Phase phase, const kernel
       linear.FinishRows(input, s.product, r, num_rows, s.rows.data());
       use(r, num_rows);
     }
-    if (end < rows) ws_.team_->Pace();  // a whole block would take too long; after it, who runs the steps does
   }
 }
 
