@@ -107,7 +107,7 @@ TEST(FakeQuantGoldenTest, LayersGiveTheBitsOfTheTrainingTools) {
     InputBlock input(&factory.kernels(), layer.rows, InputBlock::RowBytes(LinearKind::kInt8, layer.in_dim));
     OutputBlock product(factory);
     input.Start((*linear)->input(), layer.in_dim);
-    for (size_t r = 0; r < layer.rows; ++r) input.SetRows(r, 1, layer.x.data() + r * layer.in_dim);
+    input.SetRows(0, layer.rows, layer.x.data());
     (*linear)->Multiply(input, 0, layer.rows, &product);
     for (size_t r = 0; r < layer.rows; ++r) {
       std::vector<float> y(layer.out_dim);
