@@ -60,9 +60,13 @@ class Int8Linear final : public Linear {
 
   void FinishRows(const InputBlock& x, const OutputBlock& product, size_t first_row, size_t rows,
                   float* y) const override {
-    kernels_->dequantize_rows(
-        product.s32() + (first_row - product.first_row()) * out_dim(), x.quantizations(first_row), rows,
-        {.column_sums = column_sums_.data(), .weight_scales = scales_.data(), .bias = bias_.data()}, out_dim(), y);
+    const int32_t* const sums = product.s32() + (first_row - product.first_row()) * out_dim();
+    for (size_t r = 0; r < rows; r += kMaxRowsAtOnce) {
+      kernels_->dequantize_rows(
+          sums + r * out_dim(), x.quantizations(first_row + r), std::min(kMaxRowsAtOnce, rows - r),
+          {.column_sums = column_sums_.data(), .weight_scales = scales_.data(), .bias = bias_.data()}, out_dim(),
+          y + r * out_dim());
+    }
   }
 
   const InputFormat& input() const override { return input_; }

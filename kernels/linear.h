@@ -61,7 +61,6 @@ class InputBlock {
   const uint16_t* bf16(size_t row_idx) const {
     return reinterpret_cast<const uint16_t*>(bytes_.data()) + row_idx * stride();
   }
-  RowQuantization quantization(size_t row_idx) const { return rows_[row_idx]; }
   const RowQuantization* quantizations(size_t first_row) const { return rows_.data() + first_row; }
   // Elements between rows.
   size_t stride() const { return Stride(kind_, depth_); }
@@ -120,8 +119,7 @@ class Linear {
     out->set_first_row(first_row);
     MultiplyRows(x, rows, out);
   }
-  // y: [rows, out_dim], f32: the last product's rows of x's rows from `first_row` on, scaled and with bias. Up to
-  // kMaxRowsAtOnce.
+  // y: [rows, out_dim], f32: the last product's rows of x's rows from `first_row` on, scaled and with bias.
   virtual void FinishRows(const InputBlock& x, const OutputBlock& product, size_t first_row, size_t rows,
                           float* y) const = 0;
   virtual const InputFormat& input() const = 0;

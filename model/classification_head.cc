@@ -23,15 +23,15 @@ struct Workspace final : public HeadWorkspace {
       : first_tokens(&factory.kernels(), kMaxProductRows, InputBlock::RowBytes(LinearKind::kF32, pooler.in_dim())),
         features(&factory.kernels(), kMaxProductRows, InputBlock::RowBytes(LinearKind::kF32, classifier.in_dim())),
         product(factory),
-        row(pooler.out_dim()) {
+        rows(kMaxProductRows * pooler.out_dim()) {
     first_tokens.Start(pooler.input(), pooler.in_dim());
     features.Start(classifier.input(), classifier.in_dim());
-    std::fill_n(row.data(), row.size(), 0.0f);
+    rows.Zero();
   }
 
   InputBlock first_tokens, features;
   kernels::OutputBlock product;
-  AlignedBuffer<float> row;  // [hidden_dim]
+  AlignedBuffer<float> rows;  // [kMaxProductRows, hidden_dim]
 };
 
 }  // namespace
@@ -56,7 +56,7 @@ uint64_t ClassificationHead::WeightBytes(uint64_t hidden_dim, uint64_t num_label
 uint64_t ClassificationHead::WorkspaceBytes(uint64_t hidden_dim, uint64_t num_labels) {
   const uint64_t product = kMaxProductRows * std::max(hidden_dim, num_labels);
   return 2 * InputBlock::Bytes(kMaxProductRows, InputBlock::RowBytes(LinearKind::kF32, hidden_dim)) +
-         (product + hidden_dim) * sizeof(float);
+         (product + kMaxProductRows * hidden_dim) * sizeof(float);
 }
 
 std::unique_ptr<HeadWorkspace> ClassificationHead::NewWorkspace() const {
@@ -73,15 +73,11 @@ void ClassificationHead::Run(const PackedBatch& batch, MatrixView<const float> h
       s.first_tokens.SetRows(r, 1, hidden_states.Row(batch.starts[begin + r]).data());
     }
     pooler_->Multiply(s.first_tokens, 0, rows, &s.product);
-    for (size_t r = 0; r < rows; ++r) {
-      pooler_->FinishRows(s.first_tokens, s.product, r, 1, s.row.data());
-      for (float& value : s.row.span()) value = std::tanh(value);
-      s.features.SetRows(r, 1, s.row.data());
-    }
+    pooler_->FinishRows(s.first_tokens, s.product, 0, rows, s.rows.data());
+    for (float& value : s.rows.span().first(rows * pooler_->out_dim())) value = std::tanh(value);
+    s.features.SetRows(0, rows, s.rows.data());
     classifier_->Multiply(s.features, 0, rows, &s.product);
-    for (size_t r = 0; r < rows; ++r) {
-      classifier_->FinishRows(s.features, s.product, r, 1, outputs.data() + (begin + r) * num_labels);
-    }
+    classifier_->FinishRows(s.features, s.product, 0, rows, outputs.data() + begin * num_labels);
   }
 }
 

@@ -16,6 +16,7 @@ namespace octet::model {
 namespace {
 
 using kernels::InputBlock;
+using kernels::kMaxProductRows;
 using kernels::LinearFactory;
 using kernels::LinearKind;
 
@@ -25,20 +26,21 @@ constexpr int kTimedRuns = 9;
 // Time of a block's quantization, product and epilogue, in nanoseconds.
 absl::StatusOr<double> TimeLinear(Isa isa, LinearKind kind, const LinearShape& shape) {
   LinearFactory factory(isa);
-  const std::vector<float> weights(shape.in_dim * shape.out_dim, 0.5f), bias(shape.out_dim), x(shape.in_dim, 1.0f);
+  const std::vector<float> weights(shape.in_dim * shape.out_dim, 0.5f), bias(shape.out_dim),
+      x(kMaxProductRows * shape.in_dim, 1.0f);
   ASSIGN_OR_RETURN(const auto linear,
                    factory.MakeLinear({.in_dim = shape.in_dim, .out_dim = shape.out_dim, .bias = bias, .f32 = weights},
                                       {.kind = kind}));
-  InputBlock input(&factory.kernels(), kernels::kMaxProductRows, InputBlock::RowBytes(kind, shape.in_dim));
+  InputBlock input(&factory.kernels(), kMaxProductRows, InputBlock::RowBytes(kind, shape.in_dim));
   kernels::OutputBlock product(factory);
-  std::vector<float> y(shape.out_dim);
+  std::vector<float> y(kMaxProductRows * shape.out_dim);
   absl::Duration least = absl::InfiniteDuration();
   for (int run = 0; run < kTimedRuns; ++run) {
     const MonotonicTime start = SteadyClock::Get().Now();
     input.Start(linear->input(), shape.in_dim);
-    for (size_t r = 0; r < kernels::kMaxProductRows; ++r) input.SetRows(r, 1, x.data());
-    linear->Multiply(input, 0, kernels::kMaxProductRows, &product);
-    for (size_t r = 0; r < kernels::kMaxProductRows; ++r) linear->FinishRows(input, product, r, 1, y.data());
+    input.SetRows(0, kMaxProductRows, x.data());
+    linear->Multiply(input, 0, kMaxProductRows, &product);
+    linear->FinishRows(input, product, 0, kMaxProductRows, y.data());
     least = std::min(least, SteadyClock::Get().Now() - start);
   }
   return absl::ToDoubleNanoseconds(least);
