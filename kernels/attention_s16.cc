@@ -8,7 +8,7 @@
 #include "base/check.h"
 #include "kernels/attention_kinds.h"
 #include "kernels/int8_matmul.h"
-#include "kernels/pair_panels.h"
+#include "kernels/panels.h"
 
 namespace octet::kernels {
 namespace {

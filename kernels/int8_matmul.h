@@ -1,8 +1,9 @@
 // The int8 matrix product: u8 activations x s8 weights -> exact s32. One Int8Matmul per (depth, cols) serves all
-// layers of that shape. From VNNI on it is oneDNN's: a primitive per number of rows, made at load, and weights
-// packed once in a layout that all of them accept. Without VNNI oneDNN's u8 x s8 kernels saturate in 16
+// layers of that shape, except at VNNI levels, whose layers mostly need none (vnni_linear.h). With AMX it is an own kernel on
+// tiles, else from VNNI on, and for depths that the own kernels do not take, oneDNN's: a primitive per number of rows, made
+// at load, and weights packed once in a layout that all of them accept. Without VNNI oneDNN's u8 x s8 kernels saturate in 16
 // bits once |sum of two products| > 32767; there an own kernel multiplies 16-bit factors, whose pairs of
-// products are summed in 32 bits. At level scalar it is the plain reference.
+// products are summed in 32 bits. At level scalar it is the plain reference. docs/decisions/0010 has why.
 #ifndef OCTET_KERNELS_INT8_MATMUL_H_
 #define OCTET_KERNELS_INT8_MATMUL_H_
 
@@ -61,7 +62,7 @@ class Int8Matmul {
   virtual void Run(const uint8_t* a, const PackedInt8Weights& weights, size_t rows, Context* context,
                    int32_t* acc) const = 0;
 
-  // The kernels behind them, e.g. "brg:avx512_core_vnni", "s16:avx2", "scalar".
+  // The kernels behind them, e.g. "octet:gemm_u8s8 amx", "brg:avx512_core_vnni", "s16:avx2", "scalar".
   virtual std::string implementation_name() const = 0;
   virtual size_t depth() const = 0;
   virtual size_t cols() const = 0;

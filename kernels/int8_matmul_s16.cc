@@ -3,33 +3,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/aligned_buffer.h"
-#include "base/check.h"
 #include "kernels/int8_matmul_kinds.h"
-#include "kernels/pair_panels.h"
+#include "kernels/int8_panel_weights.h"
 #include "kernels/simd_kernels.h"
 
 namespace octet::kernels {
 namespace {
 
-class PanelPackedWeights final : public PackedInt8Weights {
- public:
-  // weights: [cols, depth]. The panels of GemmS16S8, zeros where depth and cols are rounded up.
-  PanelPackedWeights(std::span<const int8_t> weights, size_t depth, size_t cols)
-      : panels_(RoundUp(cols, kS16PanelCols) * RoundUp(depth, 2)) {
-    panels_.Zero();
-    const size_t even_depth = RoundUp(depth, 2);
-    for (size_t j = 0; j < cols; ++j) {
-      for (size_t k = 0; k < depth; ++k) {
-        panels_.data()[PairPanelIndex(k, j, even_depth, kS16PanelCols)] = weights[j * depth + k];
-      }
-    }
-  }
-  size_t bytes() const override { return panels_.bytes(); }
-  const int8_t* data() const { return panels_.data(); }
-
- private:
-  AlignedBuffer<int8_t> panels_;
-};
+constexpr PanelLayout kLayout = {.cols = kS16PanelCols, .group = 2};
 
 class S16Context final : public Int8Matmul::Context {
  public:
@@ -43,8 +24,7 @@ class S16Int8Matmul final : public Int8Matmul {
       : isa_(isa), gemm_(SimdGemmS16S8(isa)), depth_(depth), wide_depth_(RoundUp(depth, 2)), cols_(cols) {}
 
   absl::StatusOr<std::unique_ptr<PackedInt8Weights>> Pack(std::span<const int8_t> weights) const override {
-    OCTET_CHECK(weights.size() == depth_ * cols_);
-    return std::make_unique<PanelPackedWeights>(weights, depth_, cols_);
+    return std::make_unique<Int8PanelWeights>(weights, depth_, cols_, kLayout);
   }
 
   std::unique_ptr<Context> NewContext() const override {
@@ -60,7 +40,7 @@ class S16Int8Matmul final : public Int8Matmul {
       if (wide_depth_ != depth_) row[depth_] = 0;
     }
     gemm_({.a = wide,
-           .b = static_cast<const PanelPackedWeights&>(weights).data(),
+           .b = static_cast<const Int8PanelWeights&>(weights).data(),
            .c = acc,
            .rows = rows,
            .cols = cols_,

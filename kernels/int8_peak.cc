@@ -1,7 +1,5 @@
 #include "kernels/int8_peak.h"
 
-#include <immintrin.h>
-
 #include "base/clock.h"
 
 namespace octet::kernels {
@@ -16,20 +14,20 @@ struct PeakLoop {
   double macs_per_round;  // multiply-adds
 };
 
+// The loops are written in assembly: g++ 12 copies the sums of intrinsics in every round, or keeps them in memory. What the
+// registers hold does not matter.
+#define OCTET_DOT(i) "vpdpbusd %%zmm31, %%zmm30, %%zmm" #i "\n"
+
 __attribute__((target("avx512f,avx512vnni"))) void RunVnni() {
-  __m512i sums[kChains];
-  for (__m512i& sum : sums) sum = _mm512_setzero_si512();
-  __m512i a = _mm512_set1_epi8(3), b = _mm512_set1_epi8(-5);
   for (int round = 0; round < kRounds; ++round) {
-    asm volatile("" : "+v"(a), "+v"(b));  // keeps the loop from being computed once
-#pragma GCC unroll 12
-    for (int i = 0; i < kChains; ++i) sums[i] = _mm512_dpbusd_epi32(sums[i], a, b);
+    asm volatile(OCTET_DOT(0) OCTET_DOT(1) OCTET_DOT(2) OCTET_DOT(3) OCTET_DOT(4) OCTET_DOT(5) OCTET_DOT(6) OCTET_DOT(7)
+                     OCTET_DOT(8) OCTET_DOT(9) OCTET_DOT(10) OCTET_DOT(11)::
+                         : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
+                           "xmm11");
   }
-  for (__m512i& sum : sums) asm volatile("" : "+v"(sum));
 }
 
-// Ten products and sums in registers of one width, "y" or "z". Written in assembly: g++ 12 keeps the sums of the same
-// loop of intrinsics in memory. What the registers hold does not matter.
+// Ten products and sums in registers of one width, "y" or "z".
 #define OCTET_MADD(w, i) \
   "vpmaddwd %%" w "mm14, %%" w "mm15, %%" w "mm13\n vpaddd %%" w "mm13, %%" w "mm" #i ", %%" w "mm" #i "\n"
 #define OCTET_MADD_ROUND(w)                                                                                          \

@@ -39,6 +39,11 @@ inline int32_t PairOfSum(int32_t sum) {
   return static_cast<int32_t>(static_cast<uint32_t>(sum >> 7) << 16) | (sum & 127);
 }
 inline constexpr size_t kMaxInt8Depth = 32767;
+// That (128 z, z), in the same halves: z = -zero_point.
+inline int32_t ZeroPointPair(int32_t zero_point) {
+  const auto z = static_cast<uint32_t>(-zero_point);
+  return static_cast<int32_t>((128 * z) << 16 | (z & 0xFFFFu));
+}
 
 // Per-column constants of an int8 product, each [n].
 struct DequantizeColumns {

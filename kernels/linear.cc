@@ -8,8 +8,9 @@
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
 #include "base/status_macros.h"
-#include "kernels/pair_panels.h"
+#include "kernels/panels.h"
 #include "kernels/scalar_kernels.h"
+#include "kernels/vnni_linear.h"
 
 namespace octet::kernels {
 namespace {
@@ -32,64 +33,47 @@ AlignedBuffer<float> Copy(std::span<const float> values) {
   return copy;
 }
 
+// By an Int8Matmul, whose sums are finished some rows at a time.
 class Int8Linear final : public Linear {
  public:
-  Int8Linear(const KernelTable* kernels, const Int8Matmul* matmul, size_t matmul_idx, std::span<const float> bias,
-             InputFormat input)
+  // scales, bias: [out_dim].
+  Int8Linear(const KernelTable* kernels, const Int8Matmul* matmul, size_t matmul_idx, std::span<const float> scales,
+             std::span<const float> bias, InputFormat input)
       : kernels_(kernels),
         matmul_(matmul),
         matmul_idx_(matmul_idx),
         input_(std::move(input)),
         column_sums_(bias.size()),
-        scales_(bias.size()),
+        scales_(Copy(scales)),
         bias_(Copy(bias)) {}
 
-  absl::Status PackF32(std::span<const float> weights) {
-    const size_t depth = in_dim();
-    AlignedBuffer<int8_t> quantized(weights.size());
-    for (size_t j = 0; j < out_dim(); ++j) {
-      scales_[j] = QuantizeChannelS8(weights.subspan(j * depth, depth), quantized.data() + j * depth);
-    }
-    return Pack(quantized.span());
+  absl::Status Pack(std::span<const int8_t> weights) {
+    SumColumns(weights, in_dim(), column_sums_.span());
+    ASSIGN_OR_RETURN(packed_, matmul_->Pack(weights));
+    return absl::OkStatus();
   }
 
-  absl::Status PackS8(std::span<const int8_t> weights, std::span<const float> scales) {
-    std::copy(scales.begin(), scales.end(), scales_.data());
-    return Pack(weights);
-  }
-
-  void FinishRows(const InputBlock& x, const OutputBlock& product, size_t first_row, size_t rows,
-                  float* y) const override {
-    const int32_t* const sums = product.s32() + (first_row - product.first_row()) * out_dim();
+  float* FinishRows(const InputBlock& x, OutputBlock* product, size_t first_row, size_t rows, float* y) const override {
+    const int32_t* const sums = product->s32() + (first_row - product->first_row()) * out_dim();
     for (size_t r = 0; r < rows; r += kMaxRowsAtOnce) {
       kernels_->dequantize_rows(
           sums + r * out_dim(), x.quantizations(first_row + r), std::min(kMaxRowsAtOnce, rows - r),
           {.column_sums = column_sums_.data(), .weight_scales = scales_.data(), .bias = bias_.data()}, out_dim(),
           y + r * out_dim());
     }
+    return y;
   }
 
   const InputFormat& input() const override { return input_; }
   size_t in_dim() const override { return matmul_->depth(); }
   size_t out_dim() const override { return matmul_->cols(); }
   uint64_t bytes() const override {
-    return packed_->bytes() + column_sums_.bytes() + scales_.bytes() + bias_.bytes() +
-           input_.factors.size() * sizeof(float);
+    return packed_->bytes() + column_sums_.bytes() + scales_.bytes() + bias_.bytes() + input_.bytes();
   }
 
  private:
   void MultiplyRows(const InputBlock& x, size_t rows, OutputBlock* out) const override {
     matmul_->Run(x.u8(out->first_row()), *packed_, rows, out->context(matmul_idx_), out->s32());
-  }
-
-  absl::Status Pack(std::span<const int8_t> weights) {
-    const size_t depth = in_dim();
-    for (size_t j = 0; j < out_dim(); ++j) {
-      const std::span<const int8_t> channel = weights.subspan(j * depth, depth);
-      column_sums_[j] = PairOfSum(std::accumulate(channel.begin(), channel.end(), int32_t{0}));
-    }
-    ASSIGN_OR_RETURN(packed_, matmul_->Pack(weights));
-    return absl::OkStatus();
   }
 
   const KernelTable* const kernels_;
@@ -111,12 +95,12 @@ class PanelLinear : public Linear {
     panels_.Zero();
   }
 
-  void FinishRows(const InputBlock&, const OutputBlock& product, size_t first_row, size_t rows,
-                  float* y) const override {
-    const float* const sums = product.f32() + (first_row - product.first_row()) * out_dim();
+  float* FinishRows(const InputBlock&, OutputBlock* product, size_t first_row, size_t rows, float* y) const override {
+    const float* const sums = product->f32() + (first_row - product->first_row()) * out_dim();
     for (size_t r = 0; r < rows; ++r) {
       kernels_->add_row(sums + r * out_dim(), bias_.data(), out_dim(), y + r * out_dim());
     }
+    return y;
   }
 
   const InputFormat& input() const override { return input_; }
@@ -172,7 +156,7 @@ class Bf16Linear final : public PanelLinear<uint16_t, LinearKind::kBf16> {
     for (size_t j = 0; j < bias.size(); ++j) {
       kernels_->f32_to_bf16_row(weights.data() + j * in_dim, in_dim, row.data());
       for (size_t k = 0; k < in_dim; ++k) {
-        panels_.data()[PairPanelIndex(k, j, depth_, kBf16PanelCols)] = row.data()[k];
+        panels_.data()[kLayout.Index(k, j, depth_)] = row.data()[k];
       }
     }
   }
@@ -191,6 +175,7 @@ class Bf16Linear final : public PanelLinear<uint16_t, LinearKind::kBf16> {
     }
   }
 
+  static constexpr PanelLayout kLayout = {.cols = kBf16PanelCols, .group = 2};
   const size_t depth_;
 };
 
@@ -206,6 +191,18 @@ float QuantizeChannelS8(std::span<const float> weights, int8_t* q) {
     q[k] = static_cast<int8_t>(std::clamp(std::lrintf(weights[k] * factor), -127L, 127L));
   }
   return scale;
+}
+
+void SumColumns(std::span<const int8_t> weights, size_t depth, std::span<int32_t> sums) {
+  for (size_t j = 0; j < sums.size(); ++j) {
+    const std::span<const int8_t> channel = weights.subspan(j * depth, depth);
+    sums[j] = PairOfSum(std::accumulate(channel.begin(), channel.end(), int32_t{0}));
+  }
+}
+
+void Linear::StoreRows(const InputBlock& x, OutputBlock* product, size_t first_row, size_t rows, float* y) const {
+  const float* const finished = FinishRows(x, product, first_row, rows, y);
+  if (finished != y) std::copy_n(finished, rows * out_dim(), y);
 }
 
 InputBlock::InputBlock(const KernelTable* kernels, size_t max_rows, size_t row_bytes)
@@ -285,11 +282,13 @@ absl::StatusOr<std::unique_ptr<Linear>> LinearFactory::MakeLinear(const LinearWe
   max_out_dim_ = std::max(max_out_dim_, out_dim);
   switch (input.kind) {
     case LinearKind::kInt8: {
-      ASSIGN_OR_RETURN(const size_t matmul_idx, MatmulIndex(in_dim, out_dim));
-      auto linear = std::make_unique<Int8Linear>(kernels_, matmuls_[matmul_idx].get(), matmul_idx, weights.bias,
-                                                 std::move(input));
-      RETURN_IF_ERROR(is_quantized ? linear->PackS8(weights.s8, weights.scales) : linear->PackF32(weights.f32));
-      return linear;
+      if (is_quantized) return MakeInt8(weights, weights.s8, weights.scales, std::move(input));
+      AlignedBuffer<int8_t> quantized(weights.f32.size());
+      std::vector<float> scales(out_dim);
+      for (size_t j = 0; j < out_dim; ++j) {
+        scales[j] = QuantizeChannelS8(weights.f32.subspan(j * in_dim, in_dim), quantized.data() + j * in_dim);
+      }
+      return MakeInt8(weights, quantized.span(), scales, std::move(input));
     }
     case LinearKind::kBf16:
       has_bf16_ = true;
@@ -299,6 +298,20 @@ absl::StatusOr<std::unique_ptr<Linear>> LinearFactory::MakeLinear(const LinearWe
       return std::make_unique<F32Linear>(kernels_, weights.f32, weights.bias, in_dim);
   }
   return absl::InternalError("unknown linear kind");
+}
+
+absl::StatusOr<std::unique_ptr<Linear>> LinearFactory::MakeInt8(const LinearWeights& layer,
+                                                                std::span<const int8_t> weights,
+                                                                std::span<const float> scales, InputFormat input) {
+  if (HasVnniLinear(isa_, layer.in_dim)) {
+    vnni_shapes_.emplace(layer.in_dim, layer.out_dim);
+    return MakeVnniLinear(layer.in_dim, weights, scales, layer.bias, std::move(input));
+  }
+  ASSIGN_OR_RETURN(const size_t matmul_idx, MatmulIndex(layer.in_dim, layer.out_dim));
+  auto linear = std::make_unique<Int8Linear>(kernels_, matmuls_[matmul_idx].get(), matmul_idx, scales, layer.bias,
+                                             std::move(input));
+  RETURN_IF_ERROR(linear->Pack(weights));
+  return linear;
 }
 
 uint64_t LinearFactory::LinearBytes(LinearKind kind, Isa isa, uint64_t in_dim, uint64_t out_dim) {
@@ -311,6 +324,9 @@ uint64_t LinearFactory::LinearBytes(LinearKind kind, Isa isa, uint64_t in_dim, u
 
 std::vector<std::string> LinearFactory::implementation_names() const {
   std::vector<std::string> names;
+  for (const auto& [in_dim, out_dim] : vnni_shapes_) {
+    names.push_back(absl::StrCat("octet:linear_u8s8 vnni ", in_dim, "x", out_dim));
+  }
   for (const auto& matmul : matmuls_) {
     names.push_back(absl::StrCat(matmul->implementation_name(), " ", matmul->depth(), "x", matmul->cols()));
   }

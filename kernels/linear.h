@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -40,6 +41,7 @@ struct InputFormat {
   RowQuantizer quantizer() const {
     return {.range = range, .fixed = fixed, .factors = factors.empty() ? nullptr : factors.data()};
   }
+  uint64_t bytes() const { return factors.size() * sizeof(float); }
 };
 
 // The input of a linear layer: some rows in the format that the layer wants. One thread's scratch.
@@ -84,8 +86,10 @@ class InputBlock {
 // One output channel of int8 weights: q[k] = round_half_even(weights[k] / scale); returns the scale, max|w| / 127, or
 // 1 when all are zero. q: [weights.size()].
 float QuantizeChannelS8(std::span<const float> weights, int8_t* q);
+// sums[j] = PairOfSum of weights[j]'s sum; weights: [sums.size(), depth].
+void SumColumns(std::span<const int8_t> weights, size_t depth, std::span<int32_t> sums);
 
-// What the layers of one model share: kernels, and one Int8Matmul per shape. Immutable once the layers
+// What the layers of one model share: kernels, and one Int8Matmul per shape that needs one. Immutable once the layers
 // are made; must outlive them.
 class LinearFactory;
 
@@ -119,9 +123,12 @@ class Linear {
     out->set_first_row(first_row);
     MultiplyRows(x, rows, out);
   }
-  // y: [rows, out_dim], f32: the last product's rows of x's rows from `first_row` on, scaled and with bias.
-  virtual void FinishRows(const InputBlock& x, const OutputBlock& product, size_t first_row, size_t rows,
-                          float* y) const = 0;
+  // The last product's rows of x's rows from `first_row` on, scaled and with bias: f32, [rows, out_dim]. They are in `y`,
+  // or in `product` if the layer finishes rows as it multiplies. The caller may overwrite them.
+  virtual float* FinishRows(const InputBlock& x, OutputBlock* product, size_t first_row, size_t rows,
+                            float* y) const = 0;
+  // As FinishRows, in `y` in any case.
+  void StoreRows(const InputBlock& x, OutputBlock* product, size_t first_row, size_t rows, float* y) const;
   virtual const InputFormat& input() const = 0;
   virtual size_t in_dim() const = 0;
   virtual size_t out_dim() const = 0;
@@ -161,16 +168,20 @@ class LinearFactory {
   const KernelTable& kernels() const { return *kernels_; }
   size_t max_out_dim() const { return max_out_dim_; }
   std::span<const std::unique_ptr<Int8Matmul>> matmuls() const { return matmuls_; }
-  // E.g. "brg:avx512_core_vnni 384x1536" for each shape of int8, "octet:gemm_f32 avx2" for all of f32.
+  // E.g. "octet:linear_u8s8 vnni 384x1536" for each shape of int8, "octet:gemm_f32 avx2" for all of f32.
   std::vector<std::string> implementation_names() const;
 
  private:
+  // Of `layer` only the sizes and the bias count.
+  absl::StatusOr<std::unique_ptr<Linear>> MakeInt8(const LinearWeights& layer, std::span<const int8_t> weights,
+                                                   std::span<const float> scales, InputFormat input);
   absl::StatusOr<size_t> MatmulIndex(size_t in_dim, size_t out_dim);
 
   const Isa isa_;
   const KernelTable* const kernels_;
   size_t max_out_dim_ = 0;
   bool has_bf16_ = false, has_f32_ = false;
+  std::set<std::pair<size_t, size_t>> vnni_shapes_;  // (in_dim, out_dim) of VNNI layers, which need no Int8Matmul
   std::vector<std::unique_ptr<Int8Matmul>> matmuls_;
   std::map<std::pair<size_t, size_t>, size_t> matmul_of_shape_;  // (in_dim, out_dim) -> index
 };

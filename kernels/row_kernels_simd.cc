@@ -221,9 +221,8 @@ HWY_INLINE void Dequantize(const int32_t* acc, const RowQuantization* quantizati
   VF scale[kRows];
   VI zero_point[kRows];
   for (size_t r = 0; r < kRows; ++r) {
-    const auto z = static_cast<uint32_t>(-quantizations[r].zero_point);
     scale[r] = hn::Set(d, quantizations[r].scale);
-    zero_point[r] = hn::Set(di, static_cast<int32_t>((128 * z) << 16 | (z & 0xFFFFu)));
+    zero_point[r] = hn::Set(di, ZeroPointPair(quantizations[r].zero_point));
   }
   ForEachVector(n, [&](size_t c, auto lanes) {
     const VI sums = lanes.Load(di, columns.column_sums + c);

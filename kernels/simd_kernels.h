@@ -3,6 +3,7 @@
 #define OCTET_KERNELS_SIMD_KERNELS_H_
 
 #include "kernels/kernel_table.h"
+#include "kernels/panels.h"
 
 namespace octet::kernels {
 
@@ -14,6 +15,29 @@ struct GemmS16S8 {
   int32_t* c;  // [rows, cols]
   size_t rows, cols, depth;
 };
+
+// c[r, j] = sum over k of a[r, k] b[k, j], exact in s32. b: panels of kAmxU8S8Layout. depth is a multiple of
+// kAmxDepthUnit.
+struct GemmU8S8 {
+  const uint8_t* a;  // [rows, depth]
+  const int8_t* b;
+  int32_t* c;  // [rows, cols]
+  size_t rows, cols, depth;
+};
+inline constexpr PanelLayout kAmxU8S8Layout = {.cols = 16, .group = 4};
+inline constexpr size_t kAmxDepthUnit = 64;
+
+// y = what KernelTable::dequantize_rows makes of such a product, which is not stored. Up to kMaxProductRows rows; depth is
+// a multiple of 4.
+struct LinearU8S8 {
+  const uint8_t* a;                      // [rows, depth]
+  const RowQuantization* quantizations;  // [rows]
+  const int8_t* b;                       // panels of kVnniU8S8Layout, at a cache line
+  DequantizeColumns columns;             // [cols, rounded up to whole panels]
+  float* y;                              // [rows, cols]
+  size_t rows, cols, depth;
+};
+inline constexpr PanelLayout kVnniU8S8Layout = {.cols = 48, .group = 4};
 
 // Row kernels of attention in 16-bit integers, as in the KernelTable.
 struct AttentionS16Kernels {
@@ -44,8 +68,10 @@ size_t SimdGemmF32PanelCols(Isa isa);
 void (*SimdGemmS16S8(Isa isa))(const GemmS16S8&);
 // These need a machine at kAvx512Vnni, kAvx512Bf16 and kAvx512Amx only when the kernels run.
 void (*VnniGemmS16())(const GemmS16&);
+void (*VnniLinearU8S8())(const LinearU8S8&);
 void FillGemmBf16(KernelTable* table);
 void (*AmxGemmBf16())(const GemmBf16&);
+void (*AmxGemmU8S8())(const GemmU8S8&);
 
 }  // namespace octet::kernels
 

@@ -73,11 +73,11 @@ void ClassificationHead::Run(const PackedBatch& batch, MatrixView<const float> h
       s.first_tokens.SetRows(r, 1, hidden_states.Row(batch.starts[begin + r]).data());
     }
     pooler_->Multiply(s.first_tokens, 0, rows, &s.product);
-    pooler_->FinishRows(s.first_tokens, s.product, 0, rows, s.rows.data());
+    pooler_->StoreRows(s.first_tokens, &s.product, 0, rows, s.rows.data());
     for (float& value : s.rows.span().first(rows * pooler_->out_dim())) value = std::tanh(value);
     s.features.SetRows(0, rows, s.rows.data());
     classifier_->Multiply(s.features, 0, rows, &s.product);
-    classifier_->FinishRows(s.features, s.product, 0, rows, outputs.data() + begin * num_labels);
+    classifier_->StoreRows(s.features, &s.product, 0, rows, outputs.data() + begin * num_labels);
   }
 }
 

@@ -102,8 +102,7 @@ void PassSteps::ForRows(const kernels::Linear& linear, Phase phase, const kernel
     for (size_t r = begin; r < end; r += at_once) {
       const size_t num_rows = std::min(at_once, end - r);
       s.meter.Enter(Phase::kEpilogue);
-      linear.FinishRows(input, s.product, r, num_rows, s.rows.data());
-      use(r, num_rows);
+      use(r, num_rows, linear.FinishRows(input, &s.product, r, num_rows, s.rows.data()));
     }
   }
 }
@@ -123,8 +122,8 @@ void PassSteps::PrepareAttention(size_t layer_idx, const RowBlock& block, Thread
     }
   };
   ForRows(*layer.query_key_value, Phase::kQueryKeyValue, s.attention_input, block.size, s,
-          [&](size_t first_row, size_t rows) {
-            for (size_t r = 0; r < rows; ++r) store(first_row + r, s.rows.data() + r * 3 * hidden_);
+          [&](size_t first_row, size_t rows, const float* qkv) {
+            for (size_t r = 0; r < rows; ++r) store(first_row + r, qkv + r * 3 * hidden_);
           });
 }
 
@@ -151,10 +150,10 @@ void PassSteps::AttentionOutput(size_t layer_idx, const RowBlock& block, ThreadS
   SetInput(layer_idx, LinearSlot::kAttentionOutput, 0, block.size, s.block.data(), s.attention_input, s);
   StartInput(layer_idx, LinearSlot::kIntermediate, s.narrow, s);
   ForRows(*layer.attention_output, Phase::kAttentionOutput, s.attention_input, block.size, s,
-          [&](size_t first_row, size_t rows) {
+          [&](size_t first_row, size_t rows, const float* y) {
             s.meter.Enter(Phase::kNorm);
             float* const x = this->x(block.begin + first_row);
-            encoder_.kernels().layer_norm_rows(s.rows.data(), x, rows, layer.attention_norm.weights(), hidden_, x);
+            encoder_.kernels().layer_norm_rows(y, x, rows, layer.attention_norm.weights(), hidden_, x);
             s.meter.Enter(Phase::kQuantize);
             SetInput(layer_idx, LinearSlot::kIntermediate, first_row, rows, x, s.narrow, s);
           });
@@ -168,24 +167,24 @@ void PassSteps::PrepareFeedForward(size_t layer_idx, const RowBlock& block, Thre
 
 void PassSteps::Intermediate(size_t layer_idx, const RowBlock& block, ThreadScratch& s, UseRows use) const {
   ForRows(*encoder_.layers[layer_idx].intermediate, Phase::kIntermediate, s.narrow, block.size, s,
-          [&](size_t first_row, size_t rows) {
+          [&](size_t first_row, size_t rows, float* y) {
             s.meter.Enter(Phase::kActivation);
-            encoder_.activate_row(s.rows.data(), rows * encoder_.config.intermediate_dim);
-            use(first_row, rows);
+            encoder_.activate_row(y, rows * encoder_.config.intermediate_dim);
+            use(first_row, rows, y);
           });
 }
 
 void PassSteps::FeedForward(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const {
   const EncoderLayer& layer = encoder_.layers[layer_idx];
   StartInput(layer_idx, LinearSlot::kOutput, s.wide, s);
-  Intermediate(layer_idx, block, s, [&](size_t first_row, size_t rows) {
+  Intermediate(layer_idx, block, s, [&](size_t first_row, size_t rows, const float* y) {
     s.meter.Enter(Phase::kQuantize);
-    SetInput(layer_idx, LinearSlot::kOutput, first_row, rows, s.rows.data(), s.wide, s);
+    SetInput(layer_idx, LinearSlot::kOutput, first_row, rows, y, s.wide, s);
   });
-  ForRows(*layer.output, Phase::kOutput, s.wide, block.size, s, [&](size_t first_row, size_t rows) {
+  ForRows(*layer.output, Phase::kOutput, s.wide, block.size, s, [&](size_t first_row, size_t rows, const float* y) {
     s.meter.Enter(Phase::kNorm);
     float* const x = this->x(block.begin + first_row);
-    encoder_.kernels().layer_norm_rows(s.rows.data(), x, rows, layer.output_norm.weights(), hidden_, x);
+    encoder_.kernels().layer_norm_rows(y, x, rows, layer.output_norm.weights(), hidden_, x);
   });
 }
 

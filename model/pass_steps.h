@@ -22,8 +22,8 @@ struct ThreadScratch;
 
 class PassSteps {
  public:
-  // Rows of a block, from `first_row` of it on.
-  using UseRows = absl::FunctionRef<void(size_t first_row, size_t rows)>;
+  // Rows of a block, from `first_row` of it on; y: what a layer made of them, [rows, out_dim], free to be overwritten.
+  using UseRows = absl::FunctionRef<void(size_t first_row, size_t rows, float* y)>;
 
   // All of them must outlive the steps.
   PassSteps(const EncoderState& encoder, const PackedBatch& batch, EncoderWorkspace* workspace);
@@ -41,8 +41,7 @@ class PassSteps {
   // x = LayerNorm(x + activation(x W1 + b1) W2 + b2); takes x from s.narrow.
   void FeedForward(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const;
 
-  // The first part of FeedForward: for all rows of the block, some at a time, s.rows = activation(x W1 + b1), [rows,
-  // intermediate_dim], then `use`.
+  // The first part of FeedForward: for all rows of the block, some at a time, `use` of activation(x W1 + b1).
   void Intermediate(size_t layer_idx, const RowBlock& block, ThreadScratch& s, UseRows use) const;
 
   // The residual stream's, and the queries', row `row_idx`: [hidden_dim].
@@ -52,7 +51,7 @@ class PassSteps {
 
  private:
   size_t TextOfRow(size_t row_idx) const;
-  // For all of `rows` rows of `input`, in order and up to kMaxRowsAtOnce at a time: s.rows = rows W + b, then `use`.
+  // For all of `rows` rows of `input`, in order and up to kMaxRowsAtOnce at a time: `use` of rows W + b.
   // Multiplied are so many as a product has; the weights, once read, serve the whole block from L2. `phase`: of the
   // products.
   void ForRows(const kernels::Linear& linear, Phase phase, const kernels::InputBlock& input, size_t rows,

@@ -82,9 +82,9 @@ void TextRangePass::Layer(size_t layer_idx, const Text& text, ThreadScratch& s) 
   ValueRange activated;
   ForEachBlock(text, [&](const RowBlock& block) {
     steps_.PrepareFeedForward(layer_idx, block, s);
-    steps_.Intermediate(layer_idx, block, s, [&](size_t, size_t rows) {
+    steps_.Intermediate(layer_idx, block, s, [&](size_t, size_t rows, const float* y) {
       const size_t dim = encoder_.config.intermediate_dim;
-      for (size_t r = 0; r < rows; ++r) Widen(RangeOf({s.rows.data() + r * dim, dim}, factors), &activated);
+      for (size_t r = 0; r < rows; ++r) Widen(RangeOf({y + r * dim, dim}, factors), &activated);
     });
   });
   ForEachBlock(text, [&](const RowBlock& block) {

@@ -60,7 +60,7 @@ void TokenClassificationHead::Run(const PackedBatch& batch, MatrixView<const flo
     const size_t rows = std::min<size_t>(kMaxProductRows, batch.num_tokens() - begin);
     for (size_t r = 0; r < rows; ++r) s.tokens.SetRows(r, 1, hidden_states.Row(begin + r).data());
     classifier_->Multiply(s.tokens, 0, rows, &s.product);
-    classifier_->FinishRows(s.tokens, s.product, 0, rows, outputs.data() + begin * num_labels);
+    classifier_->StoreRows(s.tokens, &s.product, 0, rows, outputs.data() + begin * num_labels);
   }
 }
 

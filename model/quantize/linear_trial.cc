@@ -35,7 +35,7 @@ absl::StatusOr<std::vector<float>> LinearTrial::Compute(const LinearWeights& wei
     const size_t size = std::min(kernels::kMaxProductRows, rows_.size() - begin);
     for (size_t r = 0; r < size; ++r) block.SetRows(r, 1, rows_[begin + r].data());
     linear->Multiply(block, 0, size, &product);
-    linear->FinishRows(block, product, 0, size, outputs.data() + begin * linear_.out_dim);
+    linear->StoreRows(block, &product, 0, size, outputs.data() + begin * linear_.out_dim);
   }
   return outputs;
 }

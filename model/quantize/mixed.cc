@@ -40,7 +40,7 @@ absl::StatusOr<double> TimeLinear(Isa isa, LinearKind kind, const LinearShape& s
     input.Start(linear->input(), shape.in_dim);
     input.SetRows(0, kMaxProductRows, x.data());
     linear->Multiply(input, 0, kMaxProductRows, &product);
-    linear->FinishRows(input, product, 0, kMaxProductRows, y.data());
+    linear->FinishRows(input, &product, 0, kMaxProductRows, y.data());
     least = std::min(least, SteadyClock::Get().Now() - start);
   }
   return absl::ToDoubleNanoseconds(least);

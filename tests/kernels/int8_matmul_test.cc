@@ -1,5 +1,5 @@
-// The int8 product is exact at every level, saturating data included. One process runs at one level:
-// ctest starts this program once per level with OCTET_ISA set.
+// The int8 product is exact at every level and by every kernel of it, saturating data included. One process runs at one
+// level: ctest starts this program once per level with OCTET_ISA set.
 #include "kernels/int8_matmul.h"
 
 #include <gtest/gtest.h>
@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/aligned_buffer.h"
 #include "base/cpu_isa.h"
+#include "kernels/int8_matmul_kinds.h"
 #include "kernels/scalar_kernels.h"
 #include "tests/kernels/test_matrix.h"
 
@@ -31,23 +32,37 @@ class Int8MatmulTest : public testing::Test {
     isa_ = *isa;
   }
 
-  // Runs a against w, checks every element, and returns how many differ from the reference.
-  size_t CountDifferences(const std::vector<uint8_t>& a, const std::vector<int8_t>& w, size_t rows, size_t cols,
-                          size_t depth) {
+  // What serves the shape at this level, and oneDNN's where that is another.
+  std::vector<std::unique_ptr<Int8Matmul>> Kinds(size_t depth, size_t cols) const {
+    std::vector<std::unique_ptr<Int8Matmul>> kinds;
     auto matmul = Int8Matmul::Create(isa_, depth, cols);
     EXPECT_TRUE(matmul.ok()) << matmul.status();
-    auto packed = (*matmul)->Pack(w);
-    EXPECT_TRUE(packed.ok()) << packed.status();
-    auto context = (*matmul)->NewContext();
+    kinds.push_back(*std::move(matmul));
+    if (HasAmxInt8Matmul(isa_, depth)) {
+      auto one_dnn = MakeOneDnnInt8Matmul(depth, cols);
+      EXPECT_TRUE(one_dnn.ok()) << one_dnn.status();
+      kinds.push_back(*std::move(one_dnn));
+    }
+    return kinds;
+  }
+
+  // Runs a against w by every kind, checks every element, and returns how many differ from the reference.
+  size_t CountDifferences(const std::vector<uint8_t>& a, const std::vector<int8_t>& w, size_t rows, size_t cols,
+                          size_t depth) {
     AlignedBuffer<uint8_t> input(kMaxProductRows * depth);
     std::fill(input.data(), input.data() + input.size(), uint8_t{255});
     std::copy(a.begin(), a.end(), input.data());
-    AlignedBuffer<int32_t> acc(kMaxProductRows * cols);
-    (*matmul)->Run(input.data(), **packed, rows, context.get(), acc.data());
     std::vector<int32_t> expected(rows * cols);
     MatmulU8S8Scalar(a.data(), w.data(), rows, cols, depth, expected.data());
     size_t differences = 0;
-    for (size_t i = 0; i < expected.size(); ++i) differences += acc[i] != expected[i];
+    for (const auto& matmul : Kinds(depth, cols)) {
+      auto packed = matmul->Pack(w);
+      EXPECT_TRUE(packed.ok()) << packed.status();
+      auto context = matmul->NewContext();
+      AlignedBuffer<int32_t> acc(kMaxProductRows * cols);
+      matmul->Run(input.data(), **packed, rows, context.get(), acc.data());
+      for (size_t i = 0; i < expected.size(); ++i) differences += acc[i] != expected[i];
+    }
     return differences;
   }
 
@@ -66,14 +81,16 @@ TEST_F(Int8MatmulTest, SaturatingInputsGiveTheTrueSum) {
 }
 
 TEST_F(Int8MatmulTest, RandomExtremesAreExactForEveryBlockSizeAndTail) {
-  constexpr size_t kDepth = 100, kCols = 72;
-  for (size_t rows = 1; rows <= kMaxProductRows; ++rows) {
-    // Mostly the ends of both ranges, where 16-bit sums would saturate.
-    auto a = RandomInts<uint8_t>(rows * kDepth, rows, 0, 255);
-    for (size_t i = 0; i < a.size(); i += 2) a[i] = i % 3 == 0 ? 255 : 254;
-    auto w = RandomInts<int8_t>(kCols * kDepth, 1000 + rows, -127, 127);
-    for (size_t i = 0; i < w.size(); i += 2) w[i] = i % 5 == 0 ? -127 : 127;
-    EXPECT_EQ(CountDifferences(a, w, rows, kCols, kDepth), 0u) << "rows " << rows;
+  constexpr size_t kCols = 72;
+  for (const size_t depth : {100, 192}) {
+    for (size_t rows = 1; rows <= kMaxProductRows; ++rows) {
+      // Mostly the ends of both ranges, where 16-bit sums would saturate.
+      auto a = RandomInts<uint8_t>(rows * depth, rows, 0, 255);
+      for (size_t i = 0; i < a.size(); i += 2) a[i] = i % 3 == 0 ? 255 : 254;
+      auto w = RandomInts<int8_t>(kCols * depth, 1000 + rows, -127, 127);
+      for (size_t i = 0; i < w.size(); i += 2) w[i] = i % 5 == 0 ? -127 : 127;
+      EXPECT_EQ(CountDifferences(a, w, rows, kCols, depth), 0u) << rows << " x " << depth;
+    }
   }
 }
 
@@ -85,8 +102,19 @@ TEST_F(Int8MatmulTest, OddShapesAreExact) {
   }
 }
 
+TEST_F(Int8MatmulTest, EveryTailOfColumnsIsExact) {
+  constexpr size_t kDepth = 64;
+  for (const size_t rows : {3, 16, 17, 33}) {
+    for (size_t cols = 1; cols <= 80; ++cols) {
+      const auto a = RandomInts<uint8_t>(rows * kDepth, static_cast<uint32_t>(cols), 0, 255);
+      const auto w = RandomInts<int8_t>(cols * kDepth, 2, -127, 127);
+      EXPECT_EQ(CountDifferences(a, w, rows, cols, kDepth), 0u) << rows << " x " << cols;
+    }
+  }
+}
+
 TEST_F(Int8MatmulTest, OneDnnRunsAtTheForcedLevelAndNeverWithAReferenceKernel) {
-  auto matmul = Int8Matmul::Create(isa_, 384, 1152);
+  auto matmul = Int8Matmul::Create(isa_, 312, 1152);  // a depth that the own kernel on tiles does not take
   ASSERT_TRUE(matmul.ok()) << matmul.status();
   const std::string name = (*matmul)->implementation_name();
   std::printf("level %s: oneDNN %s, kernels %s\n", std::string(IsaName(isa_)).c_str(), OneDnnIsaName().c_str(),

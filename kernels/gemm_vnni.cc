@@ -1,0 +1,249 @@
+// Products of integers with VPDPWSSD and VPDPBUSD, which multiply, add pairs of 16 or quads of 8 bits and accumulate in
+// one instruction and which Highway 1.0 does not have: intrinsics with a target attribute. Narrow products, as attention's
+// with its values, take more rows a tile, so that there are always 24 sums to hide the instruction's latency.
+#include <immintrin.h>
+
+#include <algorithm>
+
+#include "kernels/int8_matmul.h"
+#include "kernels/simd_kernels.h"
+
+#define OCTET_TARGET_VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
+
+namespace octet::kernels {
+namespace {
+
+constexpr size_t kLanes = 16;
+constexpr int kMaxVectors = 4;
+constexpr int kMaxSums = 24;  // of 32 registers, beside four of b and one of a
+constexpr int kMaxRows = 12;
+
+// What an element of four bytes holds, of a and of b.
+enum class Factors { kS16Pairs, kU8S8Quads };
+
+// sum += a . b. Not the intrinsics: g++ 12 copies their sums before and after, which made the whole product take 2.5
+// times as long.
+template <Factors kFactors>
+OCTET_TARGET_VNNI inline __m512i AddProduct(__m512i sum, __m512i a, __m512i b) {
+  if constexpr (kFactors == Factors::kS16Pairs) {
+    asm("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+  } else {
+    asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+  }
+  return sum;
+}
+
+// Not _mm512_cvtepi32_ps: g++ 12 takes its unused operand for a value that was never set, and warns.
+OCTET_TARGET_VNNI inline __m512 ToF32(__m512i x) {
+  return __builtin_convertvector(reinterpret_cast<__v16si>(x), __v16sf);
+}
+
+// The sums of kRows rows by kVectors vectors of columns.
+template <Factors kFactors, int kRows, int kVectors>
+class Tile {
+ public:
+  // start(r, v): a sum's first value.
+  template <typename Start>
+  OCTET_TARGET_VNNI explicit Tile(const Start& start) {
+    for (int r = 0; r < kRows; ++r) {
+      for (int v = 0; v < kVectors; ++v) {
+        sums_[r][v] = start(r, v);
+        asm("" : "+v"(sums_[r][v]));  // else sums that start alike share a register, and are copied in every round
+      }
+    }
+  }
+
+  // Elements of four bytes. a: [kRows, lda], b: [depth, ldb]. load(b): kVectors vectors from there.
+  template <typename LoadB>
+  OCTET_TARGET_VNNI void Add(const int32_t* a, size_t lda, const int32_t* b, size_t ldb, size_t depth,
+                             const LoadB& load) {
+    // A pointer for every three rows, which an address with a scaled stride reaches: one for each are more than there
+    // are registers.
+    constexpr int kPointers = (kRows + 2) / 3;
+    const int32_t* rows[kPointers];
+    for (int i = 0; i < kPointers; ++i) rows[i] = a + 3 * i * lda;
+    for (; depth > 0; --depth, b += ldb) {
+      __m512i bv[kVectors];
+      load(b, bv);
+      for (int r = 0; r < kRows; ++r) {
+        const __m512i av = _mm512_set1_epi32(rows[r / 3][r % 3 * lda]);
+        for (int v = 0; v < kVectors; ++v) sums_[r][v] = AddProduct<kFactors>(sums_[r][v], av, bv[v]);
+      }
+      // Until here: else g++ 12 puts the last sums into b's registers, and copies them back.
+      for (int v = 0; v < kVectors; ++v) asm volatile("" : : "v"(bv[v]));
+      for (int i = 0; i < kPointers; ++i) ++rows[i];
+    }
+  }
+
+  // store(r, v, sum)
+  template <typename Store>
+  OCTET_TARGET_VNNI void ForEach(const Store& store) const {
+#pragma GCC unroll 12
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) store(static_cast<size_t>(r), v, sums_[r][v]);
+    }
+  }
+
+ private:
+  __m512i sums_[kRows][kVectors];
+};
+
+// product.Run<rows>(row) for `rows` rows, at most kRows.
+template <int kRows, typename Product>
+OCTET_TARGET_VNNI void RunRows(const Product& product, size_t row, size_t rows) {
+  if constexpr (kRows > 1) {
+    if (rows < kRows) return RunRows<kRows - 1>(product, row, rows);
+  }
+  product.template Run<kRows>(row);
+}
+
+template <int kMaxTileRows, typename Product>
+OCTET_TARGET_VNNI void ForTiles(const Product& product, size_t num_rows) {
+  for (size_t row = 0, rows; row < num_rows; row += rows) {
+    rows = NextTileRows(num_rows - row, kMaxTileRows);
+    RunRows<kMaxTileRows>(product, row, rows);
+  }
+}
+
+// Columns [col, col + kVectors * kLanes) of a product, of the last vector those of `last`. What tiles need is copied: after
+// a store the compiler would read it again.
+template <int kVectors>
+class ColumnsS16 {
+ public:
+  ColumnsS16(const GemmS16& g, size_t col, __mmask16 last)
+      : a_(g.a), b_(g.b + col), c_(g.c + col), lda_(g.lda), ldb_(g.ldb), ldc_(g.ldc), depth_(g.depth), last_(last) {}
+
+  template <int kRows>
+  OCTET_TARGET_VNNI void Run(size_t row) const {
+    const __mmask16 last = last_;
+    const auto mask = [last](int v) { return v == kVectors - 1 ? last : __mmask16{0xFFFF}; };
+    Tile<Factors::kS16Pairs, kRows, kVectors> tile([&](int, int) OCTET_TARGET_VNNI { return _mm512_setzero_si512(); });
+    tile.Add(a_ + row * lda_, lda_, b_, ldb_, depth_, [mask](const int32_t* b, __m512i* bv) OCTET_TARGET_VNNI {
+      for (int v = 0; v < kVectors; ++v) bv[v] = _mm512_maskz_loadu_epi32(mask(v), b + v * kLanes);
+    });
+    int32_t* const c = c_ + row * ldc_;
+    const size_t ldc = ldc_;
+    tile.ForEach([c, ldc, mask](size_t r, int v, __m512i sum)
+                     OCTET_TARGET_VNNI { _mm512_mask_storeu_epi32(c + r * ldc + v * kLanes, mask(v), sum); });
+  }
+
+ private:
+  const int32_t *a_, *b_;
+  int32_t* c_;
+  size_t lda_, ldb_, ldc_, depth_;
+  __mmask16 last_;
+};
+
+template <int kVectors>
+OCTET_TARGET_VNNI void MultiplyColumns(const GemmS16& g, size_t col, size_t cols) {
+  const auto last = static_cast<__mmask16>(0xFFFFu >> (kVectors * kLanes - cols));
+  ForTiles<std::min(kMaxSums / kVectors, kMaxRows)>(ColumnsS16<kVectors>(g, col, last), g.rows);
+}
+
+OCTET_TARGET_VNNI void MultiplyS16(const GemmS16& g) {
+  for (size_t col = 0, cols; col < g.cols; col += cols) {
+    cols = std::min(g.cols - col, kMaxVectors * kLanes);
+    switch ((cols + kLanes - 1) / kLanes) {
+      case 4:
+        MultiplyColumns<4>(g, col, cols);
+        break;
+      case 3:
+        MultiplyColumns<3>(g, col, cols);
+        break;
+      case 2:
+        MultiplyColumns<2>(g, col, cols);
+        break;
+      default:
+        MultiplyColumns<1>(g, col, cols);
+        break;
+    }
+  }
+}
+
+// Three vectors of columns by up to eight rows: 11 loads for 24 products, and a panel of depth 384 lies in L1 beside 64 rows of
+// a.
+constexpr int kPanelVectors = 3;
+constexpr int kPanelRows = kMaxSums / kPanelVectors;
+constexpr size_t kPanelCols = kPanelVectors * kLanes;
+static_assert(kVnniU8S8Layout.cols == kPanelCols && kVnniU8S8Layout.group == 4);
+
+// Columns of a layer from `col` on, one panel. Copies, as ColumnsS16.
+class PanelU8S8 {
+ public:
+  // zero_points: pairs, per row.
+  OCTET_TARGET_VNNI PanelU8S8(const LinearU8S8& l, const int32_t* zero_points, size_t col)
+      : a_(reinterpret_cast<const int32_t*>(l.a)),
+        b_(reinterpret_cast<const int32_t*>(l.b + col * l.depth)),
+        y_(l.y + col),
+        zero_points_(zero_points),
+        quantizations_(l.quantizations),
+        cols_(l.cols),
+        depth_(l.depth / 4) {
+    for (size_t v = 0; v < kPanelVectors; ++v) {
+      const size_t begin = col + v * kLanes, lanes = begin < l.cols ? std::min(l.cols - begin, kLanes) : 0;
+      masks_[v] = static_cast<__mmask16>((1u << lanes) - 1);
+      column_sums_[v] = _mm512_loadu_si512(l.columns.column_sums + begin);
+      weight_scales_[v] = _mm512_loadu_ps(l.columns.weight_scales + begin);
+      bias_[v] = _mm512_loadu_ps(l.columns.bias + begin);
+    }
+  }
+
+  template <int kRows>
+  OCTET_TARGET_VNNI void Run(size_t row) const {
+    const __m512i* const column_sums = column_sums_;
+    const int32_t* const zero_points = zero_points_ + row;
+    Tile<Factors::kU8S8Quads, kRows, kPanelVectors> tile([=](int r, int v) OCTET_TARGET_VNNI {
+      return _mm512_madd_epi16(_mm512_set1_epi32(zero_points[r]), column_sums[v]);
+    });
+    const auto load = [](const int32_t* b, __m512i* bv) OCTET_TARGET_VNNI {
+      for (size_t v = 0; v < kPanelVectors; ++v) bv[v] = _mm512_load_si512(b + v * kLanes);
+    };
+    const int32_t* const a = a_ + row * depth_;
+    if (row > 0) {
+      tile.Add(a, depth_, b_, kPanelCols, depth_, load);
+    } else {
+      // The first rows of a panel bring the next one near: weights come from the last-level cache.
+      const size_t ahead = depth_ * kPanelCols;
+      tile.Add(a, depth_, b_, kPanelCols, depth_, [ahead, load](const int32_t* b, __m512i* bv) OCTET_TARGET_VNNI {
+        load(b, bv);
+        for (size_t v = 0; v < kPanelVectors; ++v) _mm_prefetch(b + ahead + v * kLanes, _MM_HINT_T1);
+      });
+    }
+    float* const y = y_ + row * cols_;
+    const size_t cols = cols_;
+    const RowQuantization* const quantizations = quantizations_ + row;
+    const __m512* const weight_scales = weight_scales_;
+    const __m512* const bias = bias_;
+    const __mmask16* const masks = masks_;
+    tile.ForEach([=](size_t r, int v, __m512i sum) OCTET_TARGET_VNNI {
+      const __m512 scale = _mm512_mul_ps(_mm512_set1_ps(quantizations[r].scale), weight_scales[v]);
+      _mm512_mask_storeu_ps(y + r * cols + v * kLanes, masks[v], _mm512_fmadd_ps(ToF32(sum), scale, bias[v]));
+    });
+  }
+
+ private:
+  const int32_t *a_, *b_;
+  float* y_;
+  const int32_t* zero_points_;
+  const RowQuantization* quantizations_;
+  size_t cols_, depth_;
+  __mmask16 masks_[kPanelVectors];  // of columns that there are
+  __m512i column_sums_[kPanelVectors];
+  __m512 weight_scales_[kPanelVectors], bias_[kPanelVectors];
+};
+
+OCTET_TARGET_VNNI void RunLinearU8S8(const LinearU8S8& l) {
+  int32_t zero_points[kMaxProductRows];
+  for (size_t r = 0; r < l.rows; ++r) zero_points[r] = ZeroPointPair(l.quantizations[r].zero_point);
+  for (size_t col = 0; col < l.cols; col += kPanelCols) {
+    ForTiles<kPanelRows>(PanelU8S8(l, zero_points, col), l.rows);
+  }
+}
+
+}  // namespace
+
+void (*VnniGemmS16())(const GemmS16&) { return MultiplyS16; }
+void (*VnniLinearU8S8())(const LinearU8S8&) { return RunLinearU8S8; }
+
+}  // namespace octet::kernels
