@@ -7,9 +7,11 @@
 namespace octet::model {
 namespace {
 
-// Rows of a group for each thread. Less costs more passes over the weights, more leaves the caches: docs/decisions/0001
-// has both measured.
-constexpr size_t kGroupRowsPerThread = 1024;
+constexpr size_t kMinGroupRowsPerThread = 256;
+
+// Rows of a group for each thread. Fewer cost more passes over the weights, which grow with the square of `hidden_dim`; more
+// leave the caches, by values that grow with it. docs/decisions/0001 has both measured.
+size_t GroupRowsPerThread(size_t hidden_dim) { return std::max(hidden_dim * 4 / 3, kMinGroupRowsPerThread); }
 
 size_t DivideUp(size_t a, size_t b) { return (a + b - 1) / b; }
 
@@ -23,12 +25,15 @@ size_t BlockRows(size_t num_rows, size_t num_threads) {
 }
 
 // Each group reaches its share of the rows, so there are no more than are wanted on one thread.
-size_t MaxGroups(size_t max_tokens) { return DivideUp(max_tokens, kGroupRowsPerThread); }
+size_t MaxGroups(size_t max_tokens) { return DivideUp(max_tokens, kMinGroupRowsPerThread); }
 
 }  // namespace
 
-BlockSchedule::BlockSchedule(size_t max_tokens)
-    : blocks_(max_tokens), groups_(MaxGroups(max_tokens)), num_finished_(max_tokens) {}
+BlockSchedule::BlockSchedule(size_t max_tokens, size_t hidden_dim)
+    : group_rows_per_thread_(GroupRowsPerThread(hidden_dim)),
+      blocks_(max_tokens),
+      groups_(MaxGroups(max_tokens)),
+      num_finished_(max_tokens) {}
 
 uint64_t BlockSchedule::Bytes(size_t max_tokens) {
   return uint64_t{max_tokens} * (sizeof(Block) + sizeof(std::atomic<uint32_t>)) + MaxGroups(max_tokens) * sizeof(Group);
@@ -38,7 +43,8 @@ void BlockSchedule::Plan(std::span<const uint32_t> starts, size_t num_phases, si
   num_phases_ = num_phases;
   num_blocks_ = num_groups_ = num_steps_ = 0;
   const size_t num_texts = starts.size() - 1, num_rows = starts.back();
-  const size_t wanted_groups = DivideUp(num_rows, kGroupRowsPerThread * num_threads);
+  const size_t wanted_rows = group_rows_per_thread_ * num_threads;
+  const size_t wanted_groups = std::max<size_t>((num_rows + wanted_rows / 2) / wanted_rows, 1);  // the nearest number
   // Groups of nearly one size: group g ends with the text that reaches g + 1 shares of the rows.
   for (size_t text = 0, g = 0; text < num_texts; ++g) {
     const size_t wanted_end = num_rows * (g + 1) / wanted_groups;

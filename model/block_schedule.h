@@ -26,8 +26,8 @@ struct RowBlock {
 
 class BlockSchedule {
  public:
-  // For passes of up to `max_tokens` rows.
-  explicit BlockSchedule(size_t max_tokens);
+  // For passes of up to `max_tokens` rows of `hidden_dim` values.
+  BlockSchedule(size_t max_tokens, size_t hidden_dim);
 
   static uint64_t Bytes(size_t max_tokens);
 
@@ -60,6 +60,7 @@ class BlockSchedule {
   };
   void AddGroup(std::span<const uint32_t> starts, size_t block_rows);
 
+  const size_t group_rows_per_thread_;
   std::vector<Block> blocks_;
   std::vector<Group> groups_;
   std::vector<std::atomic<uint32_t>> num_finished_;  // phases of a block

@@ -43,7 +43,7 @@ EncoderWorkspace::EncoderWorkspace(const EncoderState& encoder, kernels::ThreadT
     : team_(team),
       x_(encoder.options.max_batch_tokens * encoder.config.hidden_dim),
       q_(encoder.options.max_batch_tokens * encoder.config.hidden_dim),
-      schedule_(encoder.options.max_batch_tokens) {
+      schedule_(encoder.options.max_batch_tokens, encoder.config.hidden_dim) {
   x_.Zero();
   q_.Zero();
   for (auto& keys_values : keys_values_) {

@@ -13,6 +13,7 @@ namespace octet::model {
 namespace {
 
 constexpr size_t kMaxTokens = 8192;
+constexpr size_t kHiddenDim = 384;
 
 std::vector<uint32_t> Starts(const std::vector<uint32_t>& lengths) {
   std::vector<uint32_t> starts(lengths.size() + 1, 0);
@@ -30,7 +31,7 @@ std::vector<BlockSchedule::Step> RunAll(BlockSchedule* schedule) {
 }
 
 TEST(BlockScheduleTest, EveryRowOncePerPhaseInBlocksOfAllowedSize) {
-  BlockSchedule schedule(kMaxTokens);
+  BlockSchedule schedule(kMaxTokens, kHiddenDim);
   for (const auto& lengths : std::vector<std::vector<uint32_t>>{
            {1}, {17}, {64}, {65}, {512}, {1, 1, 1}, {512, 1, 300}, std::vector<uint32_t>(64, 128), {2000, 100}}) {
     for (const size_t num_threads : {1, 2, 3, 64}) {
@@ -51,7 +52,7 @@ TEST(BlockScheduleTest, EveryRowOncePerPhaseInBlocksOfAllowedSize) {
 }
 
 TEST(BlockScheduleTest, EveryThreadGetsAsManyBlocksOfNearlyOneSize) {
-  BlockSchedule schedule(kMaxTokens);
+  BlockSchedule schedule(kMaxTokens, kHiddenDim);
   const std::vector<uint32_t> starts = {0, 17};
   schedule.Plan(starts, 1, 2, 0);
   const auto steps = RunAll(&schedule);
@@ -62,7 +63,7 @@ TEST(BlockScheduleTest, EveryThreadGetsAsManyBlocksOfNearlyOneSize) {
 
 // A thread that has finished its block must not wait for blocks whose texts are others'.
 TEST(BlockScheduleTest, WaitsOnlyForBlocksOfItsTexts) {
-  BlockSchedule schedule(kMaxTokens);
+  BlockSchedule schedule(kMaxTokens, kHiddenDim);
   const auto starts = Starts({64, 64, 64, 64});
   schedule.Plan(starts, 2, 1, 64);
   std::vector<BlockSchedule::Step> first_phase;
@@ -78,7 +79,7 @@ TEST(BlockScheduleTest, WaitsOnlyForBlocksOfItsTexts) {
 
 TEST(BlockScheduleTest, GroupPassesAllPhasesBeforeTheNextAndHasWholeTexts) {
   constexpr size_t kPhases = 3;
-  BlockSchedule schedule(kMaxTokens);
+  BlockSchedule schedule(kMaxTokens, kHiddenDim);
   const std::vector<uint32_t> starts = Starts(std::vector<uint32_t>(40, 100));
   schedule.Plan(starts, kPhases, 1, 0);
   size_t num_groups = 0, group_begin = 0, end = 0, last_phase = kPhases - 1;
@@ -103,7 +104,7 @@ TEST(BlockScheduleTest, GroupPassesAllPhasesBeforeTheNextAndHasWholeTexts) {
 // its texts. Two copies take turns, so a step that comes too early reads an older value, or overwrites one in use.
 TEST(BlockScheduleTest, StepsSeeWhatTheirTextsWroteInThePhaseBefore) {
   constexpr size_t kPhases = 7;
-  BlockSchedule schedule(kMaxTokens);
+  BlockSchedule schedule(kMaxTokens, kHiddenDim);
   std::mt19937 random(1);
   std::uniform_int_distribution<uint32_t> length(1, 300);
   for (const int num_threads : {1, 2, 3, 7}) {
