@@ -2,6 +2,7 @@
 #ifndef OCTET_KERNELS_INT8_PANEL_WEIGHTS_H_
 #define OCTET_KERNELS_INT8_PANEL_WEIGHTS_H_
 
+#include <algorithm>
 #include <span>
 
 #include "base/aligned_buffer.h"
@@ -20,7 +21,11 @@ class Int8PanelWeights final : public PackedInt8Weights {
     panels_.Zero();
     const size_t padded_depth = RoundUp(depth, layout.group);
     for (size_t j = 0; j < cols; ++j) {
-      for (size_t k = 0; k < depth; ++k) panels_[layout.Index(k, j, padded_depth)] = weights[j * depth + k];
+      const int8_t* const channel = weights.data() + j * depth;
+      int8_t* to = panels_.data() + layout.Index(0, j, padded_depth);
+      for (size_t k = 0; k < depth; k += layout.group, to += layout.cols * layout.group) {
+        std::copy_n(channel + k, std::min(layout.group, depth - k), to);
+      }
     }
   }
   size_t bytes() const override { return panels_.bytes(); }
