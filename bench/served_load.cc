@@ -45,7 +45,11 @@ class Connection {
   explicit Connection(const std::string& address) {
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // one TCP connection each
-    stub_ = v1::TextEncoder::NewStub(grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
+    const auto channel = grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+    // gRPC before 1.61 may take a connection that is only being made for one that failed (errno overwritten after
+    // connect: https://github.com/grpc/grpc/pull/35064), and then tries again after a second. The load is not about that.
+    channel->WaitForConnected(std::chrono::system_clock::now() + std::chrono::seconds(10));
+    stub_ = v1::TextEncoder::NewStub(channel);
   }
   v1::TextEncoder::Stub& stub() { return *stub_; }
 
