@@ -9,7 +9,8 @@ namespace {
 
 // Of the quota. The rest is for what is not seen between two looks: a block of rows already begun, and the slices (5 ms
 // each) that the kernel has given to other CPUs and not yet taken back, which a period's end meets now and then. With
-// 0.98 those throttle 2 to 3 % of periods, for a millisecond each; with 0.975, 1 to 2 %.
+// 0.98 those throttle 2 to 3 % of periods, for a millisecond each; with 0.975, 1 to 2 %; with
+// 0.965, 1 %.
 constexpr double kUsedShare = 0.965;
 // The kernel's default period, and Kubernetes'.
 constexpr absl::Duration kPeriod = absl::Milliseconds(100);

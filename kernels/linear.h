@@ -162,7 +162,7 @@ class LinearFactory {
   // As CheckKind, and Internal or ResourceExhausted from oneDNN.
   absl::StatusOr<std::unique_ptr<Linear>> MakeLinear(const LinearWeights& weights, InputFormat input);
 
-  // Bytes that MakeLinear's result keeps, without the padding that oneDNN may add.
+  // Bytes that MakeLinear's result keeps, without the padding of panels and of oneDNN.
   static uint64_t LinearBytes(LinearKind kind, Isa isa, uint64_t in_dim, uint64_t out_dim);
 
   const KernelTable& kernels() const { return *kernels_; }

@@ -10,9 +10,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/aligned_buffer.h"
-#include "base/cpu_isa.h"
 #include "kernels/int8_matmul_kinds.h"
 #include "kernels/scalar_kernels.h"
+#include "tests/kernels/level_test.h"
 #include "tests/kernels/test_matrix.h"
 
 namespace octet::kernels {
@@ -24,14 +24,8 @@ void ExpectBatchReduce(const std::string& name, const std::string& isa) {
   EXPECT_FALSE(absl::StrContains(name, ",")) << name;
 }
 
-class Int8MatmulTest : public testing::Test {
+class Int8MatmulTest : public LevelTest {
  protected:
-  void SetUp() override {
-    const auto isa = IsaFromEnvironment();
-    if (!isa.ok()) GTEST_SKIP() << "SKIPPED LEVEL: " << isa.status();
-    isa_ = *isa;
-  }
-
   // What serves the shape at this level, and oneDNN's where that is another.
   std::vector<std::unique_ptr<Int8Matmul>> Kinds(size_t depth, size_t cols) const {
     std::vector<std::unique_ptr<Int8Matmul>> kinds;
@@ -65,8 +59,6 @@ class Int8MatmulTest : public testing::Test {
     }
     return differences;
   }
-
-  Isa isa_ = Isa::kScalar;
 };
 
 TEST_F(Int8MatmulTest, SaturatingInputsGiveTheTrueSum) {

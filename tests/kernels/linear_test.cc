@@ -12,23 +12,14 @@
 #include <vector>
 
 #include "absl/strings/match.h"
-#include "base/cpu_isa.h"
 #include "kernels/scalar_kernels.h"
+#include "tests/kernels/level_test.h"
 #include "tests/kernels/test_matrix.h"
 
 namespace octet::kernels {
 namespace {
 
-class LinearTest : public testing::Test {
- protected:
-  void SetUp() override {
-    const auto isa = IsaFromEnvironment();
-    if (!isa.ok()) GTEST_SKIP() << "SKIPPED LEVEL: " << isa.status();
-    isa_ = *isa;
-  }
-
-  Isa isa_ = Isa::kScalar;
-};
+using LinearTest = LevelTest;
 
 struct Layer {
   Layer(size_t depth, size_t cols)
