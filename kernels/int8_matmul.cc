@@ -25,22 +25,17 @@ class DensePackedWeights final : public PackedInt8Weights {
 
 class ScalarInt8Matmul final : public Int8Matmul {
  public:
-  ScalarInt8Matmul(size_t depth, size_t cols) : depth_(depth), cols_(cols) {}
+  ScalarInt8Matmul(size_t depth, size_t cols) : Int8Matmul(depth, cols) {}
 
   absl::StatusOr<std::unique_ptr<PackedInt8Weights>> Pack(std::span<const int8_t> weights) const override {
-    OCTET_CHECK(weights.size() == depth_ * cols_);
+    OCTET_CHECK(weights.size() == depth() * cols());
     return std::make_unique<DensePackedWeights>(weights);
   }
   std::unique_ptr<Context> NewContext() const override { return std::make_unique<Context>(); }
   void Run(const uint8_t* a, const PackedInt8Weights& weights, size_t rows, Context*, int32_t* acc) const override {
-    MatmulU8S8Scalar(a, static_cast<const DensePackedWeights&>(weights).data(), rows, cols_, depth_, acc);
+    MatmulU8S8Scalar(a, static_cast<const DensePackedWeights&>(weights).data(), rows, cols(), depth(), acc);
   }
   std::string implementation_name() const override { return "scalar"; }
-  size_t depth() const override { return depth_; }
-  size_t cols() const override { return cols_; }
-
- private:
-  const size_t depth_, cols_;
 };
 
 }  // namespace

@@ -64,8 +64,14 @@ class Int8Matmul {
 
   // The kernels behind them, e.g. "octet:gemm_u8s8 amx", "brg:avx512_core_vnni", "s16:avx2", "scalar".
   virtual std::string implementation_name() const = 0;
-  virtual size_t depth() const = 0;
-  virtual size_t cols() const = 0;
+  size_t depth() const { return depth_; }
+  size_t cols() const { return cols_; }
+
+ protected:
+  Int8Matmul(size_t depth, size_t cols) : depth_(depth), cols_(cols) {}
+
+ private:
+  const size_t depth_, cols_;
 };
 
 }  // namespace octet::kernels

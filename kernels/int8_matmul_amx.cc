@@ -8,10 +8,10 @@ namespace {
 
 class AmxInt8Matmul final : public Int8Matmul {
  public:
-  AmxInt8Matmul(size_t depth, size_t cols) : depth_(depth), cols_(cols) {}
+  AmxInt8Matmul(size_t depth, size_t cols) : Int8Matmul(depth, cols) {}
 
   absl::StatusOr<std::unique_ptr<PackedInt8Weights>> Pack(std::span<const int8_t> weights) const override {
-    return std::make_unique<Int8PanelWeights>(weights, depth_, cols_, kAmxU8S8Layout);
+    return std::make_unique<Int8PanelWeights>(weights, depth(), cols(), kAmxU8S8Layout);
   }
 
   std::unique_ptr<Context> NewContext() const override { return std::make_unique<Context>(); }
@@ -21,16 +21,11 @@ class AmxInt8Matmul final : public Int8Matmul {
                    .b = static_cast<const Int8PanelWeights&>(weights).data(),
                    .c = acc,
                    .rows = rows,
-                   .cols = cols_,
-                   .depth = depth_});
+                   .cols = cols(),
+                   .depth = depth()});
   }
 
   std::string implementation_name() const override { return "octet:gemm_u8s8 amx"; }
-  size_t depth() const override { return depth_; }
-  size_t cols() const override { return cols_; }
-
- private:
-  const size_t depth_, cols_;
 };
 
 }  // namespace

@@ -80,7 +80,7 @@ class OneDnnInt8Matmul final : public Int8Matmul {
   }
 
   absl::StatusOr<std::unique_ptr<PackedInt8Weights>> Pack(std::span<const int8_t> weights) const override {
-    OCTET_CHECK(weights.size() == depth_ * cols_);
+    OCTET_CHECK(weights.size() == depth() * cols());
     try {
       // [cols, depth] rows are the columns of the product's [depth, cols] factor: tag ba.
       const dnnl::memory::desc plain(WeightDims(), dt::s8, tag::ba);
@@ -131,13 +131,11 @@ class OneDnnInt8Matmul final : public Int8Matmul {
   }
 
   std::string implementation_name() const override { return implementation_name_; }
-  size_t depth() const override { return depth_; }
-  size_t cols() const override { return cols_; }
 
  private:
-  OneDnnInt8Matmul(size_t depth, size_t cols) : depth_(depth), cols_(cols) {}
+  OneDnnInt8Matmul(size_t depth, size_t cols) : Int8Matmul(depth, cols) {}
 
-  dnnl::memory::dims WeightDims() const { return {static_cast<dnnl_dim_t>(depth_), static_cast<dnnl_dim_t>(cols_)}; }
+  dnnl::memory::dims WeightDims() const { return {static_cast<dnnl_dim_t>(depth()), static_cast<dnnl_dim_t>(cols())}; }
 
   absl::Status MakePrimitives() {
     dnnl::primitive_attr attr;
@@ -146,15 +144,15 @@ class OneDnnInt8Matmul final : public Int8Matmul {
     // The largest block chooses the layout, all others must take it.
     for (size_t i = std::size(kBlockRows); i-- > 0;) {
       const auto rows = static_cast<dnnl_dim_t>(kBlockRows[i]);
-      const dnnl::memory::desc src({rows, static_cast<dnnl_dim_t>(depth_)}, dt::u8, tag::ab);
-      const dnnl::memory::desc dst({rows, static_cast<dnnl_dim_t>(cols_)}, dt::s32, tag::ab);
+      const dnnl::memory::desc src({rows, static_cast<dnnl_dim_t>(depth())}, dt::u8, tag::ab);
+      const dnnl::memory::desc dst({rows, static_cast<dnnl_dim_t>(cols())}, dt::s32, tag::ab);
       const dnnl::memory::desc wei =
           descs_.empty() ? dnnl::memory::desc(WeightDims(), dt::s8, tag::any) : weights_desc_;
       dnnl::matmul::primitive_desc pd(Engine(), src, wei, dst, attr);
       const std::string name = pd.impl_info_str();
       if (absl::StrContains(name, "ref")) {
         return absl::InternalError(absl::StrCat("oneDNN has only the reference kernel \"", name, "\" for int8 ", rows,
-                                                " x ", depth_, " x ", cols_));
+                                                " x ", depth(), " x ", cols()));
       }
       if (descs_.empty()) weights_desc_ = pd.weights_desc();
       if (!absl::StrContains(implementation_name_, name)) {
@@ -166,7 +164,6 @@ class OneDnnInt8Matmul final : public Int8Matmul {
     return absl::OkStatus();
   }
 
-  const size_t depth_, cols_;
   std::vector<dnnl::matmul::primitive_desc> descs_;  // one per kBlockRows, as primitives_
   std::vector<dnnl::matmul> primitives_;
   dnnl::memory::desc weights_desc_;

@@ -21,10 +21,10 @@ class S16Context final : public Int8Matmul::Context {
 class S16Int8Matmul final : public Int8Matmul {
  public:
   S16Int8Matmul(Isa isa, size_t depth, size_t cols)
-      : isa_(isa), gemm_(SimdGemmS16S8(isa)), depth_(depth), wide_depth_(RoundUp(depth, 2)), cols_(cols) {}
+      : Int8Matmul(depth, cols), isa_(isa), gemm_(SimdGemmS16S8(isa)), wide_depth_(RoundUp(depth, 2)) {}
 
   absl::StatusOr<std::unique_ptr<PackedInt8Weights>> Pack(std::span<const int8_t> weights) const override {
-    return std::make_unique<Int8PanelWeights>(weights, depth_, cols_, kLayout);
+    return std::make_unique<Int8PanelWeights>(weights, depth(), cols(), kLayout);
   }
 
   std::unique_ptr<Context> NewContext() const override {
@@ -36,14 +36,14 @@ class S16Int8Matmul final : public Int8Matmul {
     int16_t* const wide = static_cast<S16Context*>(context)->wide.data();
     for (size_t r = 0; r < rows; ++r) {
       int16_t* const row = wide + r * wide_depth_;
-      for (size_t k = 0; k < depth_; ++k) row[k] = a[r * depth_ + k];
-      if (wide_depth_ != depth_) row[depth_] = 0;
+      for (size_t k = 0; k < depth(); ++k) row[k] = a[r * depth() + k];
+      if (wide_depth_ != depth()) row[depth()] = 0;
     }
     gemm_({.a = wide,
            .b = static_cast<const Int8PanelWeights&>(weights).data(),
            .c = acc,
            .rows = rows,
-           .cols = cols_,
+           .cols = cols(),
            .depth = wide_depth_});
   }
 
@@ -51,13 +51,11 @@ class S16Int8Matmul final : public Int8Matmul {
     const absl::string_view level = IsaName(isa_);
     return absl::StrCat("s16:", level);
   }
-  size_t depth() const override { return depth_; }
-  size_t cols() const override { return cols_; }
 
  private:
   const Isa isa_;
   void (*const gemm_)(const GemmS16S8&);
-  const size_t depth_, wide_depth_, cols_;
+  const size_t wide_depth_;
 };
 
 }  // namespace
