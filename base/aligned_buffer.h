@@ -16,6 +16,7 @@
 #include <type_traits>
 
 #include "base/check.h"
+#include "base/rounding.h"
 
 namespace octet {
 
@@ -30,7 +31,7 @@ class AlignedBuffer {
   // Precondition: size * sizeof(T) does not overflow; callers with sizes from files check first.
   explicit AlignedBuffer(size_t size) : size_(size) {
     if (size == 0) return;
-    const size_t bytes = (size * sizeof(T) + kCacheLineBytes - 1) / kCacheLineBytes * kCacheLineBytes;
+    const size_t bytes = RoundUp(size * sizeof(T), kCacheLineBytes);
     OCTET_CHECK(bytes / sizeof(T) >= size);
     data_ = std::unique_ptr<T, Free>(static_cast<T*>(Allocate(bytes)), Free{bytes});
     if (data_ == nullptr) throw std::bad_alloc();

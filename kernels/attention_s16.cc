@@ -6,9 +6,9 @@
 
 #include "base/aligned_buffer.h"
 #include "base/check.h"
+#include "base/rounding.h"
 #include "kernels/attention_kinds.h"
 #include "kernels/int8_matmul.h"
-#include "kernels/panels.h"
 
 namespace octet::kernels {
 namespace {

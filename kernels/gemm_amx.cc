@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/rounding.h"
+#include "kernels/int8_matmul.h"
 #include "kernels/simd_kernels.h"
 
 #define OCTET_TARGET_AMX __attribute__((target("avx512f,amx-tile,amx-bf16,amx-int8")))
@@ -145,12 +147,12 @@ class Block {
 // Blocks of one size, of which the last two may share rows: so the tiles are configured once.
 template <Elements kElements>
 OCTET_TARGET_AMX void Multiply(const Product& p) {
-  const size_t num_blocks = (p.rows + kBlockRows - 1) / kBlockRows;
-  const size_t rows = (p.rows + num_blocks - 1) / num_blocks;
+  const size_t num_blocks = DivideUp(p.rows, kBlockRows);
+  const size_t rows = DivideUp(p.rows, num_blocks);
   Load(TileConfig(rows));
   const size_t width = rows > kTileRows ? 2 : kMaxColTiles;
   for (size_t col = 0; col < p.cols; col += width * kTileCols) {
-    const size_t col_tiles = std::min((p.cols - col + kTileCols - 1) / kTileCols, width);
+    const size_t col_tiles = std::min(DivideUp(p.cols - col, kTileCols), width);
     for (size_t i = 0; i < num_blocks; ++i) {
       const size_t row = std::min(i * rows, p.rows - rows);
       if (rows > kTileRows) {
@@ -184,19 +186,22 @@ void MultiplyBf16(const GemmBf16& g) {
                              .depth = g.depth * sizeof(uint16_t)});
 }
 
-// A panel is as wide as a tile, so that a tile's rows lie one after the other.
+// A panel is as wide as a tile, so that a tile's rows lie one after the other. Past a row's depth its last tile has what
+// follows, times weights that are 0.
 void MultiplyU8S8(const GemmU8S8& g) {
+  static_assert(kAmxU8S8Layout.depth_unit == kRowBytes && kInt8OverreadBytes >= kRowBytes - 1);
+  const size_t depth = RoundUp(g.depth, kAmxU8S8Layout.depth_unit);
   static_assert(kAmxU8S8Layout.cols == kTileCols && kAmxU8S8Layout.group * kTileCols == kRowBytes);
   Multiply<Elements::kU8S8>({.a = g.a,
                              .a_stride = g.depth,
                              .b = reinterpret_cast<const uint8_t*>(g.b),
                              .b_stride = kRowBytes,
-                             .b_tile_stride = kTileCols * g.depth,
+                             .b_tile_stride = kTileCols * depth,
                              .c = reinterpret_cast<uint8_t*>(g.c),
                              .c_stride = g.cols * sizeof(int32_t),
                              .rows = g.rows,
                              .cols = g.cols,
-                             .depth = g.depth});
+                             .depth = depth});
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/aligned_buffer.h"
 #include "kernels/int8_matmul.h"
 #include "kernels/simd_kernels.h"
 
@@ -53,26 +54,22 @@ class Tile {
     }
   }
 
-  // Elements of four bytes. a: [kRows, lda], b: [depth, ldb]. load(b): kVectors vectors from there.
-  template <typename LoadB>
+  // Elements of four bytes. a: [kRows, lda], b: [depth, ldb]. load(b): kVectors vectors from there. before_round(): is called
+  // before every kSteps steps of depth.
+  template <size_t kSteps, typename LoadB, typename BeforeRound>
   OCTET_TARGET_VNNI void Add(const int32_t* a, size_t lda, const int32_t* b, size_t ldb, size_t depth,
-                             const LoadB& load) {
+                             const LoadB& load, const BeforeRound& before_round) {
     // A pointer for every three rows, which an address with a scaled stride reaches: one for each are more than there
     // are registers.
-    constexpr int kPointers = (kRows + 2) / 3;
     const int32_t* rows[kPointers];
     for (int i = 0; i < kPointers; ++i) rows[i] = a + 3 * i * lda;
-    for (; depth > 0; --depth, b += ldb) {
-      __m512i bv[kVectors];
-      load(b, bv);
-      for (int r = 0; r < kRows; ++r) {
-        const __m512i av = _mm512_set1_epi32(rows[r / 3][r % 3 * lda]);
-        for (int v = 0; v < kVectors; ++v) sums_[r][v] = AddProduct<kFactors>(sums_[r][v], av, bv[v]);
-      }
-      // Until here: else g++ 12 puts the last sums into b's registers, and copies them back.
-      for (int v = 0; v < kVectors; ++v) asm volatile("" : : "v"(bv[v]));
-      for (int i = 0; i < kPointers; ++i) ++rows[i];
+    for (; depth >= kSteps; depth -= kSteps) {
+      before_round();
+#pragma GCC unroll 2
+      for (size_t step = 0; step < kSteps; ++step, b += ldb) AddStep(rows, lda, step, b, load);
+      for (int i = 0; i < kPointers; ++i) rows[i] += kSteps;
     }
+    for (size_t step = 0; step < depth; ++step, b += ldb) AddStep(rows, lda, step, b, load);
   }
 
   // store(r, v, sum)
@@ -86,6 +83,22 @@ class Tile {
   }
 
  private:
+  static constexpr int kPointers = (kRows + 2) / 3;
+
+  // k: of the elements at `rows`.
+  template <typename LoadB>
+  OCTET_TARGET_VNNI void AddStep(const int32_t* const (&rows)[kPointers], size_t lda, size_t k, const int32_t* b,
+                                 const LoadB& load) {
+    __m512i bv[kVectors];
+    load(b, bv);
+    for (int r = 0; r < kRows; ++r) {
+      const __m512i av = _mm512_set1_epi32(rows[r / 3][r % 3 * lda + k]);
+      for (int v = 0; v < kVectors; ++v) sums_[r][v] = AddProduct<kFactors>(sums_[r][v], av, bv[v]);
+    }
+    // Until here: else g++ 12 puts the last sums into b's registers, and copies them back.
+    for (int v = 0; v < kVectors; ++v) asm volatile("" : : "v"(bv[v]));
+  }
+
   __m512i sums_[kRows][kVectors];
 };
 
@@ -119,9 +132,12 @@ class ColumnsS16 {
     const __mmask16 last = last_;
     const auto mask = [last](int v) { return v == kVectors - 1 ? last : __mmask16{0xFFFF}; };
     Tile<Factors::kS16Pairs, kRows, kVectors> tile([&](int, int) OCTET_TARGET_VNNI { return _mm512_setzero_si512(); });
-    tile.Add(a_ + row * lda_, lda_, b_, ldb_, depth_, [mask](const int32_t* b, __m512i* bv) OCTET_TARGET_VNNI {
-      for (int v = 0; v < kVectors; ++v) bv[v] = _mm512_maskz_loadu_epi32(mask(v), b + v * kLanes);
-    });
+    tile.template Add<1>(
+        a_ + row * lda_, lda_, b_, ldb_, depth_,
+        [mask](const int32_t* b, __m512i* bv) OCTET_TARGET_VNNI {
+          for (int v = 0; v < kVectors; ++v) bv[v] = _mm512_maskz_loadu_epi32(mask(v), b + v * kLanes);
+        },
+        []() OCTET_TARGET_VNNI {});
     int32_t* const c = c_ + row * ldc_;
     const size_t ldc = ldc_;
     tile.ForEach([c, ldc, mask](size_t r, int v, __m512i sum)
@@ -168,7 +184,12 @@ constexpr int kPanelRows = kMaxSums / kPanelVectors;
 constexpr size_t kPanelCols = kPanelVectors * kLanes;
 static_assert(kVnniU8S8Layout.cols == kPanelCols && kVnniU8S8Layout.group == 4);
 
-// Columns of a layer from `col` on, one panel. Copies, as ColumnsS16.
+// What two steps of depth read of a panel.
+constexpr size_t kPairBytes = 2 * kPanelCols * kVnniU8S8Layout.group;
+
+// Columns of a layer from `col` on, one panel. Copies, as ColumnsS16. kNextLines: cache lines that two steps of a tile bring near
+// of the next panel, at least kPairBytes * kPanelRows / rows of the layer's rows.
+template <int kNextLines>
 class PanelU8S8 {
  public:
   // zero_points: pairs, per row.
@@ -178,6 +199,7 @@ class PanelU8S8 {
         y_(l.y + col),
         zero_points_(zero_points),
         quantizations_(l.quantizations),
+        rows_(l.rows),
         cols_(l.cols),
         depth_(l.depth / 4) {
     for (size_t v = 0; v < kPanelVectors; ++v) {
@@ -199,17 +221,16 @@ class PanelU8S8 {
     const auto load = [](const int32_t* b, __m512i* bv) OCTET_TARGET_VNNI {
       for (size_t v = 0; v < kPanelVectors; ++v) bv[v] = _mm512_load_si512(b + v * kLanes);
     };
-    const int32_t* const a = a_ + row * depth_;
-    if (row > 0) {
-      tile.Add(a, depth_, b_, kPanelCols, depth_, load);
-    } else {
-      // The first rows of a panel bring the next one near: weights come from the last-level cache.
-      const size_t ahead = depth_ * kPanelCols;
-      tile.Add(a, depth_, b_, kPanelCols, depth_, [ahead, load](const int32_t* b, __m512i* bv) OCTET_TARGET_VNNI {
-        load(b, bv);
-        for (size_t v = 0; v < kPanelVectors; ++v) _mm_prefetch(b + ahead + v * kLanes, _MM_HINT_T1);
-      });
-    }
+    // Weights come from the last-level cache: each tile brings its share of the next panel near, evenly, since together they
+    // would hold up the tile's own.
+    const size_t panel_bytes = depth_ * kPanelCols * sizeof(*b_);
+    const char* next = reinterpret_cast<const char*>(b_) + panel_bytes + panel_bytes * row / rows_;
+    const size_t next_stride = kPairBytes * kRows / rows_;
+    tile.template Add<2>(a_ + row * depth_, depth_, b_, kPanelCols, depth_, load,
+                         [&next, next_stride]() OCTET_TARGET_VNNI {
+                           for (int i = 0; i < kNextLines; ++i) _mm_prefetch(next + i * kCacheLineBytes, _MM_HINT_T1);
+                           next += next_stride;
+                         });
     float* const y = y_ + row * cols_;
     const size_t cols = cols_;
     const RowQuantization* const quantizations = quantizations_ + row;
@@ -227,18 +248,27 @@ class PanelU8S8 {
   float* y_;
   const int32_t* zero_points_;
   const RowQuantization* quantizations_;
-  size_t cols_, depth_;
+  size_t rows_, cols_, depth_;
   __mmask16 masks_[kPanelVectors];  // of columns that there are
   __m512i column_sums_[kPanelVectors];
   __m512 weight_scales_[kPanelVectors], bias_[kPanelVectors];
 };
 
-OCTET_TARGET_VNNI void RunLinearU8S8(const LinearU8S8& l) {
+template <int kNextLines>
+OCTET_TARGET_VNNI void RunPanels(const LinearU8S8& l) {
   int32_t zero_points[kMaxProductRows];
   for (size_t r = 0; r < l.rows; ++r) zero_points[r] = ZeroPointPair(l.quantizations[r].zero_point);
   for (size_t col = 0; col < l.cols; col += kPanelCols) {
-    ForTiles<kPanelRows>(PanelU8S8(l, zero_points, col), l.rows);
+    ForTiles<kPanelRows>(PanelU8S8<kNextLines>(l, zero_points, col), l.rows);
   }
+}
+
+OCTET_TARGET_VNNI void RunLinearU8S8(const LinearU8S8& l) {
+  constexpr size_t kAllLines = kPairBytes / kCacheLineBytes;
+  if (l.rows >= kAllLines * kPanelRows) return RunPanels<1>(l);
+  if (l.rows >= kAllLines * kPanelRows / 2) return RunPanels<2>(l);
+  if (l.rows >= kAllLines * kPanelRows / 3) return RunPanels<3>(l);
+  RunPanels<kAllLines>(l);
 }
 
 }  // namespace

@@ -44,7 +44,7 @@ absl::StatusOr<std::unique_ptr<Int8Matmul>> Int8Matmul::Create(Isa isa, size_t d
   RETURN_IF_ERROR(LimitOneDnn(isa));
   if (isa == Isa::kScalar) return std::make_unique<ScalarInt8Matmul>(depth, cols);
   if (isa < Isa::kAvx512Vnni) return MakeS16Int8Matmul(isa, depth, cols);
-  if (HasAmxInt8Matmul(isa, depth)) return MakeAmxInt8Matmul(depth, cols);
+  if (isa >= Isa::kAvx512Amx) return MakeAmxInt8Matmul(depth, cols);
   return MakeOneDnnInt8Matmul(depth, cols);
 }
 

@@ -1,7 +1,7 @@
 // The int8 matrix product: u8 activations x s8 weights -> exact s32. One Int8Matmul per (depth, cols) serves all
 // layers of that shape, except at VNNI levels, whose layers mostly need none (vnni_linear.h). With AMX it is an own kernel on
-// tiles, else from VNNI on, and for depths that the own kernels do not take, oneDNN's: a primitive per number of rows, made
-// at load, and weights packed once in a layout that all of them accept. Without VNNI oneDNN's u8 x s8 kernels saturate in 16
+// tiles, else from VNNI on oneDNN's: a primitive per number of rows, made at load, and weights packed once in a layout that all
+// of them accept. Without VNNI oneDNN's u8 x s8 kernels saturate in 16
 // bits once |sum of two products| > 32767; there an own kernel multiplies 16-bit factors, whose pairs of
 // products are summed in 32 bits. At level scalar it is the plain reference. docs/decisions/0010 has why.
 #ifndef OCTET_KERNELS_INT8_MATMUL_H_
@@ -21,6 +21,8 @@ namespace octet::kernels {
 
 // Rows of the largest product: its sums stay in L2 for the epilogue (64 x 1536 x 4 bytes = 384 KB).
 inline constexpr size_t kMaxProductRows = 64;
+// So many bytes after its input a product may read, and ignores them.
+inline constexpr size_t kInt8OverreadBytes = 64;
 
 // Caps oneDNN at `isa` for the life of the process and checks that it took effect. Must come before any
 // other use of oneDNN; calling again with the same level is fine, with another is FailedPrecondition.
@@ -57,7 +59,7 @@ class Int8Matmul {
 
   // acc[r, j] = sum over k of a[r, k] * weights[j, k] for the `rows` first rows, 1..kMaxProductRows.
   // Rows are rounded up to a prepared number: 4, then multiples of 8.
-  // a: [rounded rows, depth], 64-byte aligned; rows past `rows` may hold anything.
+  // a: [rounded rows, depth], 64-byte aligned, and kInt8OverreadBytes more; rows past `rows` may hold anything.
   // acc: [rounded rows, cols], 64-byte aligned; rows past `rows` are overwritten with anything.
   virtual void Run(const uint8_t* a, const PackedInt8Weights& weights, size_t rows, Context* context,
                    int32_t* acc) const = 0;

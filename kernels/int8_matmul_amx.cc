@@ -30,8 +30,6 @@ class AmxInt8Matmul final : public Int8Matmul {
 
 }  // namespace
 
-bool HasAmxInt8Matmul(Isa isa, size_t depth) { return isa >= Isa::kAvx512Amx && depth % kAmxDepthUnit == 0; }
-
 std::unique_ptr<Int8Matmul> MakeAmxInt8Matmul(size_t depth, size_t cols) {
   return std::make_unique<AmxInt8Matmul>(depth, cols);
 }

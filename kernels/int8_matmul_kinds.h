@@ -9,8 +9,7 @@ namespace octet::kernels {
 // For levels with VNNI: below it oneDNN's kernels saturate. Internal when it has only a reference kernel.
 absl::StatusOr<std::unique_ptr<Int8Matmul>> MakeOneDnnInt8Matmul(size_t depth, size_t cols);
 
-// For kAvx512Amx, of depths that are multiples of 64: an own kernel on tiles.
-bool HasAmxInt8Matmul(Isa isa, size_t depth);
+// For kAvx512Amx: an own kernel on tiles.
 std::unique_ptr<Int8Matmul> MakeAmxInt8Matmul(size_t depth, size_t cols);
 
 // For kAvx2 and kAvx512: an own kernel over 16-bit factors.

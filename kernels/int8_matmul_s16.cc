@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/aligned_buffer.h"
+#include "base/rounding.h"
 #include "kernels/int8_matmul_kinds.h"
 #include "kernels/int8_panel_weights.h"
 #include "kernels/simd_kernels.h"
@@ -10,18 +11,21 @@
 namespace octet::kernels {
 namespace {
 
-constexpr PanelLayout kLayout = {.cols = kS16PanelCols, .group = 2};
+constexpr PanelLayout kLayout = {.cols = kS16PanelCols, .group = 2, .depth_unit = 2};
 
 class S16Context final : public Int8Matmul::Context {
  public:
   explicit S16Context(size_t size) : wide(size) {}
-  AlignedBuffer<int16_t> wide;  // [kMaxProductRows, depth rounded up to 2]
+  AlignedBuffer<int16_t> wide;  // [kMaxProductRows, wide_depth]
 };
 
 class S16Int8Matmul final : public Int8Matmul {
  public:
   S16Int8Matmul(Isa isa, size_t depth, size_t cols)
-      : Int8Matmul(depth, cols), isa_(isa), gemm_(SimdGemmS16S8(isa)), wide_depth_(RoundUp(depth, 2)) {}
+      : Int8Matmul(depth, cols),
+        isa_(isa),
+        gemm_(SimdGemmS16S8(isa)),
+        wide_depth_(RoundUp(depth, kLayout.depth_unit)) {}
 
   absl::StatusOr<std::unique_ptr<PackedInt8Weights>> Pack(std::span<const int8_t> weights) const override {
     return std::make_unique<Int8PanelWeights>(weights, depth(), cols(), kLayout);

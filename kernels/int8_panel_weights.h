@@ -7,6 +7,7 @@
 
 #include "base/aligned_buffer.h"
 #include "base/check.h"
+#include "base/rounding.h"
 #include "kernels/int8_matmul.h"
 #include "kernels/panels.h"
 
@@ -16,10 +17,10 @@ class Int8PanelWeights final : public PackedInt8Weights {
  public:
   // weights: [cols, depth].
   Int8PanelWeights(std::span<const int8_t> weights, size_t depth, size_t cols, const PanelLayout& layout)
-      : panels_(RoundUp(cols, layout.cols) * RoundUp(depth, layout.group)) {
+      : panels_(RoundUp(cols, layout.cols) * RoundUp(depth, layout.depth_unit)) {
     OCTET_CHECK(weights.size() == depth * cols);
     panels_.Zero();
-    const size_t padded_depth = RoundUp(depth, layout.group);
+    const size_t padded_depth = RoundUp(depth, layout.depth_unit);
     for (size_t j = 0; j < cols; ++j) {
       const int8_t* const channel = weights.data() + j * depth;
       int8_t* to = panels_.data() + layout.Index(0, j, padded_depth);

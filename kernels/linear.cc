@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/check.h"
+#include "base/rounding.h"
 #include "base/status_macros.h"
 #include "kernels/panels.h"
 #include "kernels/scalar_kernels.h"
@@ -175,7 +176,7 @@ class Bf16Linear final : public PanelLinear<uint16_t, LinearKind::kBf16> {
     }
   }
 
-  static constexpr PanelLayout kLayout = {.cols = kBf16PanelCols, .group = 2};
+  static constexpr PanelLayout kLayout = {.cols = kBf16PanelCols, .group = 2, .depth_unit = kBf16DepthUnit};
   const size_t depth_;
 };
 
@@ -226,7 +227,9 @@ size_t InputBlock::RowBytes(LinearKind kind, size_t max_depth) {
   return RoundUp(max_depth, kBf16DepthUnit) * ElementBytes(kind);
 }
 
-size_t InputBlock::Bytes(size_t max_rows, size_t row_bytes) { return RoundUp(max_rows, kMaxProductRows) * row_bytes; }
+size_t InputBlock::Bytes(size_t max_rows, size_t row_bytes) {
+  return RoundUp(max_rows, kMaxProductRows) * row_bytes + kInt8OverreadBytes;
+}
 
 void InputBlock::SetRows(size_t first_row, size_t rows, const float* x) {
   switch (kind_) {

@@ -6,15 +6,12 @@
 
 namespace octet::kernels {
 
-// `value` or the next multiple of `unit` above it.
-inline size_t RoundUp(size_t value, size_t unit) { return (value + unit - 1) / unit * unit; }
-
 // A [depth, columns] matrix as panels of `cols` columns one after the other, in each of them `group` steps of depth
-// interleaved: [panel][depth / group, cols, group], zeros past the last column and step.
+// interleaved: [panel][depth / group, cols, group], zeros past the last column and, up to a multiple of `depth_unit`, step.
 struct PanelLayout {
-  size_t cols, group;
+  size_t cols, group, depth_unit;
 
-  // Where element [k, col] lies. depth is a multiple of `group`.
+  // Where element [k, col] lies. depth: with its zeros.
   size_t Index(size_t k, size_t col, size_t depth) const {
     return col / cols * cols * depth + k / group * cols * group + col % cols * group + k % group;
   }

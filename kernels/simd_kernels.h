@@ -16,16 +16,14 @@ struct GemmS16S8 {
   size_t rows, cols, depth;
 };
 
-// c[r, j] = sum over k of a[r, k] b[k, j], exact in s32. b: panels of kAmxU8S8Layout. depth is a multiple of
-// kAmxDepthUnit.
+// c[r, j] = sum over k of a[r, k] b[k, j], exact in s32. b: panels of kAmxU8S8Layout.
 struct GemmU8S8 {
-  const uint8_t* a;  // [rows, depth]
+  const uint8_t* a;  // [rows, depth], and up to kInt8OverreadBytes more are read
   const int8_t* b;
   int32_t* c;  // [rows, cols]
   size_t rows, cols, depth;
 };
-inline constexpr PanelLayout kAmxU8S8Layout = {.cols = 16, .group = 4};
-inline constexpr size_t kAmxDepthUnit = 64;
+inline constexpr PanelLayout kAmxU8S8Layout = {.cols = 16, .group = 4, .depth_unit = 64};
 
 // y = what KernelTable::dequantize_rows makes of such a product, which is not stored. Up to kMaxProductRows rows; depth is
 // a multiple of 4.
@@ -37,7 +35,7 @@ struct LinearU8S8 {
   float* y;                              // [rows, cols]
   size_t rows, cols, depth;
 };
-inline constexpr PanelLayout kVnniU8S8Layout = {.cols = 48, .group = 4};
+inline constexpr PanelLayout kVnniU8S8Layout = {.cols = 48, .group = 4, .depth_unit = 4};
 
 // Row kernels of attention in 16-bit integers, as in the KernelTable.
 struct AttentionS16Kernels {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/rounding.h"
 #include "kernels/int8_panel_weights.h"
 #include "kernels/simd_kernels.h"
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/rounding.h"
 #include "base/spin_wait.h"
 
 namespace octet::model {
@@ -13,15 +14,14 @@ constexpr size_t kMinGroupRowsPerThread = 256;
 // leave the caches, by values that grow with it. docs/decisions/0001 has both measured.
 size_t GroupRowsPerThread(size_t hidden_dim) { return std::max(hidden_dim * 4 / 3, kMinGroupRowsPerThread); }
 
-size_t DivideUp(size_t a, size_t b) { return (a + b - 1) / b; }
-
-// Fewer rows take as long: products are prepared for no less, and every block reads all weights.
+// Fewer rows take as long: products are prepared for no less, and every block reads all weights. Who has a smaller rest beside
+// them waits so long that it sleeps.
 constexpr size_t kMinBlockRows = 4;
 
 // Enough blocks that every thread gets the same number, all of nearly one size.
 size_t BlockRows(size_t num_rows, size_t num_threads) {
   const size_t blocks = num_threads * DivideUp(num_rows, num_threads * kMaxBlockRows);
-  return std::max(DivideUp(num_rows, blocks), kMinBlockRows);
+  return DivideUp(num_rows, std::clamp<size_t>(num_rows / kMinBlockRows, 1, blocks));
 }
 
 // Each group reaches its share of the rows, so there are no more than are wanted on one thread.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/rounding.h"
 #include "model/encoder_state.h"
 #include "model/encoder_workspace.h"
 
@@ -13,6 +14,14 @@ namespace {
 size_t RowsAtOnce(size_t n) {
   constexpr size_t kMaxValues = 4096;
   return std::clamp<size_t>(kMaxValues / n, 1, kernels::kMaxRowsAtOnce);
+}
+
+// Rows of each product of a block of `rows`: as few products as there can be, all of nearly one size, since each reads all
+// weights.
+size_t ProductRows(size_t rows) {
+  constexpr size_t kTileRows = 8;
+  const size_t num_products = DivideUp(rows, kernels::kMaxProductRows);
+  return RoundUp(DivideUp(rows, num_products), kTileRows);
 }
 
 }  // namespace
@@ -93,9 +102,9 @@ void PassSteps::SetInput(size_t layer_idx, LinearSlot slot, size_t first_row, si
 
 void PassSteps::ForRows(const kernels::Linear& linear, Phase phase, const kernels::InputBlock& input, size_t rows,
                         ThreadScratch& s, UseRows use) const {
-  const size_t at_once = RowsAtOnce(linear.out_dim());
-  for (size_t begin = 0; begin < rows; begin += kernels::kMaxProductRows) {
-    const size_t end = std::min(begin + kernels::kMaxProductRows, rows);
+  const size_t at_once = RowsAtOnce(linear.out_dim()), product_rows = ProductRows(rows);
+  for (size_t begin = 0; begin < rows; begin += product_rows) {
+    const size_t end = std::min(begin + product_rows, rows);
     ws_.team_->Pace();  // a whole step would take too long; after it, who runs the steps does
     s.meter.Enter(phase);
     linear.Multiply(input, begin, end - begin, &s.product);

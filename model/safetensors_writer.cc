@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/rounding.h"
 #include "base/status_macros.h"
 #include "model/durable_file.h"
 #include "model/quote.h"
@@ -65,7 +66,7 @@ std::string SafetensorsWriter::Header() const {
     offset += entry.size();
   }
   std::string text = header.dump();
-  const size_t length = (sizeof(uint64_t) + text.size() + kAlignment - 1) / kAlignment * kAlignment;
+  const size_t length = RoundUp(sizeof(uint64_t) + text.size(), kAlignment);
   text.resize(length - sizeof(uint64_t), ' ');
   return text;
 }

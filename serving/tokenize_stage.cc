@@ -6,6 +6,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/rounding.h"
 
 namespace octet::serving {
 namespace {
@@ -43,7 +44,7 @@ bool TokenizeStage::Push(std::shared_ptr<Call> call) {
   size_t num_to_wake;
   {
     MutexLock lock(&mu_);
-    num_to_wake = std::min(num_idle_, (call->num_texts() + kChunkTexts - 1) / kChunkTexts);
+    num_to_wake = std::min(num_idle_, DivideUp(call->num_texts(), kChunkTexts));
     calls_.push_back(std::move(call));
   }
   for (size_t i = 0; i < num_to_wake; ++i) wake_.Signal();

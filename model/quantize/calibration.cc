@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/rounding.h"
 #include "base/status_macros.h"
 
 namespace octet::model {
@@ -77,7 +78,7 @@ size_t TokenizedTexts::EndOfBatch(size_t begin, size_t max_tokens) const {
 Calibration::Calibration(const TextModel* model, TokenizedTexts texts, size_t max_rows)
     : model_(*model),
       texts_(std::move(texts)),
-      row_step_(std::max<size_t>(1, (texts_.ids.size() + max_rows - 1) / max_rows)),
+      row_step_(std::max<size_t>(1, DivideUp(texts_.ids.size(), max_rows))),
       workspace_(model->NewWorkspace(&team_)) {}
 
 absl::StatusOr<std::vector<LinearInputs>> Calibration::InputsOfLayer(size_t layer_idx) {

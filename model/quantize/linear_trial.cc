@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/cosine.h"
+#include "base/rounding.h"
 #include "base/status_macros.h"
 #include "kernels/int8_matmul.h"
 
@@ -14,7 +15,7 @@ using kernels::LinearWeights;
 
 LinearTrial::LinearTrial(Isa isa, const OwnedLinear& linear, const LinearInputs& inputs, size_t max_rows)
     : isa_(isa), linear_(linear) {
-  const size_t step = std::max<size_t>(1, (inputs.num_rows() + max_rows - 1) / max_rows);
+  const size_t step = std::max<size_t>(1, DivideUp(inputs.num_rows(), max_rows));
   double sum = 0;
   for (size_t r = 0; r < inputs.num_rows(); r += step) {
     rows_.push_back(inputs.row(r));
