@@ -48,8 +48,8 @@ struct PipelineOptions {
   // A thread that is on one item for longer is stuck. Must exceed the time of the largest batch, which on
   // the scalar reference kernels is minutes.
   absl::Duration busy_limit = absl::Seconds(10);
-  // Calls of at most this many bytes of text are tokenized by the compute worker itself when it is idle:
-  // one thread fewer to wake up for a lone call. 2 KiB is about 0.4 ms of tokenizing.
+  // Calls of at most this many bytes of text are tokenized by the compute worker itself when it is idle, or else the
+  // shortest by their caller: one thread fewer to wake up. 2 KiB is about 0.4 ms of tokenizing.
   size_t max_handed_bytes = 2048;
   // Warm-up passes have 1, 2, 4, ... up to this many tokens (at most max_batch_tokens).
   size_t warm_up_tokens = 512;
@@ -72,7 +72,7 @@ class Pipeline {
   // a process that has to end should exit without it.
   ~Pipeline();
 
-  // Never blocks. `done` runs exactly once.
+  // Never blocks, but tokenizes short texts. `done` runs exactly once.
   void Submit(Request request, RequestDone done);
 
   // From now on Submit answers Unavailable and shadows rest; waits until every accepted request is done or `timeout`

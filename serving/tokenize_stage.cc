@@ -38,6 +38,7 @@ void TokenizeStage::Start(int num_threads, Heartbeats* heartbeats) {
     Heartbeat* beat = heartbeats->Add(absl::StrCat("tokenizer ", i));
     threads_.emplace_back([this, beat] { RunThread(beat); });
   }
+  here_beat_ = heartbeats->Add("tokenizing caller");
 }
 
 bool TokenizeStage::Push(std::shared_ptr<Call> call) {
@@ -66,6 +67,16 @@ void TokenizeStage::PostAnswer(Answer answer) {
 void TokenizeStage::TokenizeHere(const std::shared_ptr<Call>& call, TextBuffer* buffer) {
   call->tokenize_start = clock_->Now();
   Tokenize({call, 0, call->num_texts()}, buffer);
+}
+
+bool TokenizeStage::TryTokenizeHere(const std::shared_ptr<Call>& call) {
+  if (!here_mu_.TryLock()) return false;
+  {
+    BusyScope busy(here_beat_);
+    TokenizeHere(call, &here_buffer_);
+  }
+  here_mu_.Unlock();
+  return true;
 }
 
 TokenizeStage::Chunk TokenizeStage::TakeChunk() {

@@ -36,6 +36,8 @@ class TokenizeStage {
   bool Push(std::shared_ptr<Call> call);
   // Tokenizes the whole call on the calling thread. `buffer`: scratch.
   void TokenizeHere(const std::shared_ptr<Call>& call, TextBuffer* buffer);
+  // The same on one thread at a time that is none of the pipeline's; false while another does so.
+  bool TryTokenizeHere(const std::shared_ptr<Call>& call);
   // Runs `answer` on one of the threads, before further texts.
   void PostAnswer(Answer answer);
 
@@ -69,6 +71,9 @@ class TokenizeStage {
   size_t num_idle_ ABSL_GUARDED_BY(mu_) = 0;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
   std::vector<std::thread> threads_;  // set by Start, joined by Stop
+  Mutex here_mu_;                     // of the thread in TryTokenizeHere
+  TextBuffer here_buffer_ ABSL_GUARDED_BY(here_mu_);
+  Heartbeat* here_beat_ = nullptr;  // set by Start
 };
 
 }  // namespace octet::serving

@@ -4,12 +4,13 @@
     make served [ARGS="--seconds 20"]
 
 Closed load: 16 clients, one text a call. Server CPU time per token, next to the CPU time of the engine (octet bench
---requests) for texts of the same kind in batches of as many tokens as the server's were on average. Then open load at
+--requests) for texts of the same kind in batches of as many tokens as the server's were on average, by turns. Then open load at
 half that rate: every call's time from when it was due, less the engine's time for that text alone.
 """
 import json
 import math
 import random
+import statistics
 import subprocess
 import tempfile
 import time
@@ -70,7 +71,7 @@ def load(address, *arguments):
 
 
 def measure_closed(server, engine, seconds):
-    """Prints the closed load's figures and returns its calls per second."""
+    """One round: calls, seconds, the server's CPU seconds, tokens and batch sizes, the engine's CPU seconds per token."""
     before, cpu_before = server.metrics(), cpu_seconds(server.process.pid)
     calls = load(server.grpc_address, "closed", CLIENTS, seconds)
     after, cpu = server.metrics(), cpu_seconds(server.process.pid) - cpu_before
@@ -80,21 +81,32 @@ def measure_closed(server, engine, seconds):
 
     tokens, batches = grown("octet_batch_tokens_sum"), grown("octet_batch_tokens_count")
     batch_tokens, batch_texts = tokens / batches, grown("octet_batch_size_sum") / batches
-    served = 1e6 * cpu / tokens
     # The engine on batches like the server's: that many texts, of the lengths that the calls had.
     texts = max(1, round(batch_texts))
-    lengths = [n for n, _ in calls][:64 * texts]
+    lengths = [n for n, _ in calls][:256 * texts]
     engine_batches = [lengths[i:i + texts] for i in range(0, len(lengths), texts)]
-    repetitions = 5
+    repetitions = 3
     _, engine_cpu = engine.run(engine_batches, repetitions)
-    alone = 1e6 * engine_cpu / (repetitions * sum(lengths))
-    ms = [t for _, t in calls]
-    rate = len(calls) / seconds
-    print(f"closed, {CLIENTS} clients: {rate:.0f} calls/s, {sum(n for n, _ in calls) / seconds:.0f} tokens/s; "
-          f"median {percentile(ms, 0.5):.2f} ms, p99 {percentile(ms, 0.99):.2f} ms; "
-          f"batches of {batch_tokens:.0f} tokens in {batch_texts:.1f} texts")
-    print(f"CPU time per token: server {served:.2f} us, engine {alone:.2f} us: engine / server {alone / served:.3f}")
-    return rate
+    return {"calls": calls, "calls/s": len(calls) / seconds, "tokens/s": sum(n for n, _ in calls) / seconds,
+            "server": 1e6 * cpu / tokens, "engine": 1e6 * engine_cpu / (repetitions * sum(lengths)),
+            "batch tokens": batch_tokens, "batch texts": batch_texts}
+
+
+def report_closed(server, engine, rounds, seconds):
+    """Server and engine by turns, since the clock moves; prints medians and returns the calls per second."""
+    results = [measure_closed(server, engine, seconds) for _ in range(rounds)]
+
+    def median(key):
+        return statistics.median(r[key] for r in results)
+
+    ms = [t for r in results for _, t in r["calls"]]
+    ratios = sorted(r["engine"] / r["server"] for r in results)
+    print(f"closed, {CLIENTS} clients, median of {rounds} rounds: {median('calls/s'):.0f} calls/s, "
+          f"{median('tokens/s'):.0f} tokens/s; median {percentile(ms, 0.5):.2f} ms, p99 {percentile(ms, 0.99):.2f} ms; "
+          f"batches of {median('batch tokens'):.0f} tokens in {median('batch texts'):.1f} texts")
+    print(f"CPU time per token: server {median('server'):.2f} us, engine {median('engine'):.2f} us: engine / server "
+          f"{statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})")
+    return median("calls/s")
 
 
 def measure_open(server, engine, rate, seconds):
@@ -120,12 +132,16 @@ def measure_open(server, engine, rate, seconds):
 
 
 def main():
-    args = parse_arguments(__doc__, lambda parser: parser.add_argument("--seconds", type=int, default=10))
+    def add(parser):
+        parser.add_argument("--seconds", type=int, default=4, help="of each round, and half of the open load")
+        parser.add_argument("--rounds", type=int, default=7)
+
+    args = parse_arguments(__doc__, add)
     from octet_server import OctetServer
     engine = Engine(args)
     with OctetServer("--threads", args.threads) as server:
-        rate = measure_closed(server, engine, args.seconds)
-        measure_open(server, engine, rate / 2, args.seconds)
+        rate = report_closed(server, engine, args.rounds, args.seconds)
+        measure_open(server, engine, rate / 2, 2 * args.seconds)
     engine.close()
 
 

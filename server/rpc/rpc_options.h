@@ -23,8 +23,8 @@ struct RpcOptions {
   size_t max_metadata_bytes = 16 << 10;
   size_t memory_quota_bytes = 128 << 20;            // for the messages of all connections together, overshoot included
   size_t max_concurrent_streams = 256;              // per connection
-  size_t posted_calls = 64;                         // per method and completion queue
-  size_t completion_queues = 2;                     // each with its own thread
+  size_t posted_calls = 128;                        // per method and completion queue
+  size_t completion_queues = 1;                     // each with its own thread
   size_t max_stream_messages = 64;                  // of one stream that are in work; reading pauses beyond
   size_t max_client_stream_messages = 128;          // of a stream that gets one answer
   size_t max_client_stream_bytes = 2 << 20;         // likewise, all messages together
