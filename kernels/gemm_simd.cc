@@ -8,6 +8,8 @@
 #define HWY_TARGET_INCLUDE "kernels/gemm_simd.cc"
 #include "hwy/foreach_target.h"  // must come before highway.h
 
+#include "base/aligned_buffer.h"
+#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 #include "kernels/simd_kernels.h"
 
@@ -54,7 +56,13 @@ HWY_INLINE void Tile(const G& g, size_t row, size_t col, size_t last_lanes) {
   }
   const auto* a = g.a + row * g.lda;
   const auto* b = g.b + col;
+  // Each tile brings its rows' share of the next b near, evenly.
+  const bool has_next = g.next_b != nullptr;
+  const size_t step_bytes = g.ldb * sizeof(*b), next_stride = has_next ? step_bytes * kRows / g.rows : 0;
+  const auto* next = reinterpret_cast<const char*>(has_next ? g.next_b : b) + g.depth * step_bytes * row / g.rows;
   for (size_t k = 0; k < g.depth; ++k, b += g.ldb) {
+    for (size_t i = 0; i < next_stride; i += kCacheLineBytes) hwy::Prefetch(next + i);
+    next += next_stride;
     V bv[kVectors];
     for (int v = 0; v < kVectors; ++v) {
       bv[v] = kPartial && v == kVectors - 1 ? hn::MaskedLoad(last, d, b + v * kLanes) : hn::LoadU(d, b + v * kLanes);

@@ -85,6 +85,7 @@ struct GemmArgs {
   T* c;  // [rows, cols]
   size_t ldc;
   size_t rows, cols, depth;
+  const T* next_b = nullptr;  // a hint: [depth, cols] with the same stride, wanted soon
 };
 using GemmF32 = GemmArgs<float>;
 // An element of a and b is a pair of s16, (x, y) * (u, v) = x u + y v; the sums must fit s32, and are exact.

@@ -132,15 +132,17 @@ class F32Linear final : public PanelLinear<float, LinearKind::kF32> {
  private:
   void MultiplyRows(const InputBlock& x, size_t rows, OutputBlock* out) const override {
     for (size_t begin = 0; begin < out_dim(); begin += panel_cols_) {
+      const float* const panel = panels_.data() + begin * in_dim_;
       kernels_->gemm_f32({.a = x.f32(out->first_row()),
                           .lda = x.stride(),
-                          .b = panels_.data() + begin * in_dim_,
+                          .b = panel,
                           .ldb = panel_cols_,
                           .c = out->f32() + begin,
                           .ldc = out_dim(),
                           .rows = rows,
                           .cols = std::min(panel_cols_, out_dim() - begin),
-                          .depth = in_dim_});
+                          .depth = in_dim_,
+                          .next_b = begin + panel_cols_ < out_dim() ? panel + panel_cols_ * in_dim_ : nullptr});
     }
   }
 

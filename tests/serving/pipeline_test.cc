@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <map>
 #include <new>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "tests/serving/pipeline_harness.h"
@@ -376,6 +378,85 @@ TEST_F(PipelineTest, BytesAreRefusedAtOnceBeforeTokenizing) {
   gate.Open();
   EXPECT_TRUE(answers_.Get(0).ok());
   EXPECT_TRUE(StatusOf(MakeRequest({"third"})).ok());
+}
+
+// Which thread tokenized which text, by its first letter.
+class TokenizingThreads {
+ public:
+  void Note(absl::string_view text) {
+    MutexLock lock(&mu_);
+    threads_[text[0]] = std::this_thread::get_id();
+    changed_.SignalAll();
+  }
+  // Waits for it.
+  std::thread::id Of(char letter) {
+    MutexLock lock(&mu_);
+    while (threads_.count(letter) == 0) changed_.Wait(&mu_);
+    return threads_[letter];
+  }
+
+ private:
+  Mutex mu_;
+  CondVar changed_;
+  std::map<char, std::thread::id> threads_ ABSL_GUARDED_BY(mu_);
+};
+
+TEST_F(PipelineTest, ShortCallsBesideABusyWorkerAreTokenizedByTheirCallerWhileTheQueueIsShort) {
+  options_.max_queue_tokens = 4096;
+  model_ = std::make_shared<FakeServable>(1024);
+  TokenizingThreads threads;
+  model_->on_tokenize = [&](absl::string_view text) {
+    threads.Note(text);
+    return absl::OkStatus();
+  };
+  Gate gate;
+  GateOn(&gate);
+  Start();
+  SubmitTexts({"Gate"});
+  gate.WaitForArrivals(1);
+  const std::thread::id here = std::this_thread::get_id();
+  SubmitTexts({"short"});
+  EXPECT_EQ(threads.Of('s'), here);
+  SubmitTexts({std::string(513, 'l')});
+  EXPECT_NE(threads.Of('l'), here);
+  WaitForQueuedTexts(2);
+  SubmitTexts({std::string(512, 'm')});
+  EXPECT_EQ(threads.Of('m'), here);
+  SubmitTexts({"queue is a quarter full"});  // 5 + 513 + 512 tokens wait
+  EXPECT_NE(threads.Of('q'), here);
+  gate.Open();
+  EXPECT_EQ(answers_.WaitForAllCountDoubles(), 0u);
+  EXPECT_EQ(answers_.CountCode(absl::StatusCode::kOk), 5u);
+  ExpectNothingHeld();
+}
+
+TEST_F(PipelineTest, ACallerDoesNotWaitForAnotherThatTokenizes) {
+  TokenizingThreads threads;
+  Gate worker, tokenizing;
+  model_->on_tokenize = [&](absl::string_view text) {
+    if (text[0] == 'B') tokenizing.Pass();
+    threads.Note(text);
+    return absl::OkStatus();
+  };
+  GateOn(&worker);
+  Start();
+  SubmitTexts({"Gate"});
+  worker.WaitForArrivals(1);
+  std::thread caller([this, request = MakeRequest({"Blocks"}), done = answers_.Next()]() mutable {
+    pipeline_->Submit(std::move(request), std::move(done));
+  });
+  ++num_submitted_;
+  tokenizing.WaitForArrivals(1);
+  SubmitTexts({"free"});  // on a tokenizer
+  const std::thread::id free = threads.Of('f');
+  EXPECT_NE(free, std::this_thread::get_id());
+  EXPECT_NE(free, caller.get_id());
+  tokenizing.Open();
+  EXPECT_EQ(threads.Of('B'), caller.get_id());
+  caller.join();
+  worker.Open();
+  EXPECT_EQ(answers_.WaitForAllCountDoubles(), 0u);
+  EXPECT_EQ(answers_.CountCode(absl::StatusCode::kOk), 3u);
 }
 
 }  // namespace
