@@ -8,6 +8,8 @@
 
 #include <cstring>
 
+#include "base/aligned_buffer.h"
+#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 #include "kernels/simd_kernels.h"
 
@@ -57,15 +59,23 @@ HWY_INLINE void Tile(const GemmS16S8& g, size_t row, size_t col, size_t cols) {
   const int16_t* a = g.a + row * g.depth;
   const int8_t* b = g.b + col * g.depth;
   V32 unused = hn::Zero(d32);  // a second sum, which x86 needs not
-  for (size_t k = 0; k < g.depth; k += 2, b += 2 * kS16PanelCols) {
-    V16 bv[kVectors];
-    for (int v = 0; v < kVectors; ++v) bv[v] = hn::PromoteTo(d16, hn::LoadU(d8, b + v * 2 * kLanes));
-    for (int r = 0; r < kRows; ++r) {
-      int32_t pair;
-      std::memcpy(&pair, a + r * g.depth + k, sizeof(pair));
-      const V16 av = hn::BitCast(d16, hn::Set(d32, pair));
-      for (int v = 0; v < kVectors; ++v) {
-        acc[r][v] = hn::ReorderWidenMulAccumulate(d32, av, bv[v], acc[r][v], unused);
+  // Each tile brings its rows' share of the next panel near, evenly.
+  constexpr size_t kChunk = 32;  // of depth, between two shares
+  const size_t share = kChunk * kS16PanelCols * kRows / g.rows;
+  const int8_t* next = g.b + (col + kS16PanelCols) * g.depth + kS16PanelCols * g.depth * row / g.rows;
+  for (size_t k = 0; k < g.depth; next += share) {
+    for (size_t i = 0; i < share; i += kCacheLineBytes) hwy::Prefetch(next + i);
+    const size_t end = k + kChunk < g.depth ? k + kChunk : g.depth;
+    for (; k < end; k += 2, b += 2 * kS16PanelCols) {
+      V16 bv[kVectors];
+      for (int v = 0; v < kVectors; ++v) bv[v] = hn::PromoteTo(d16, hn::LoadU(d8, b + v * 2 * kLanes));
+      for (int r = 0; r < kRows; ++r) {
+        int32_t pair;
+        std::memcpy(&pair, a + r * g.depth + k, sizeof(pair));
+        const V16 av = hn::BitCast(d16, hn::Set(d32, pair));
+        for (int v = 0; v < kVectors; ++v) {
+          acc[r][v] = hn::ReorderWidenMulAccumulate(d32, av, bv[v], acc[r][v], unused);
+        }
       }
     }
   }
