@@ -14,13 +14,15 @@ namespace octet {
 
 // Returns once `word` is no longer `old`.
 inline void WaitWhileEqual(const std::atomic<uint32_t>& word, uint32_t old) {
-  // About 20 us at 3 GHz (a pause is 40 to 140 cycles): longer than the usual difference between two threads' row
-  // blocks, far shorter than a scheduling quantum.
-  constexpr int kSpins = 1000;
-  for (int spin = 0; spin < kSpins; ++spin) {
+  // About 100 us: longer than the usual difference between two threads' row blocks (of 65 and 64 rows one has a product more, 50 us;
+  // waking up from its sleep in every layer took another 160 us of 2.2 ms), far shorter than a scheduling quantum. Not a number of
+  // pauses, each of which is 40 to 140 cycles.
+  constexpr uint64_t kSpinTicks = 250'000;
+  const uint64_t begin = __rdtsc();
+  do {
     if (word.load(std::memory_order_acquire) != old) return;
     _mm_pause();
-  }
+  } while (__rdtsc() - begin < kSpinTicks);
   while (word.load(std::memory_order_acquire) == old) word.wait(old, std::memory_order_acquire);
 }
 
