@@ -194,8 +194,8 @@ void Pipeline::State::Enter(const std::shared_ptr<Call>& call) {
   const bool small = text_bytes <= options.max_handed_bytes && call->num_texts() <= 8;
   if (small && queue.TryHandToIdleWorker(call)) return;
   // Behind a long queue callers bring more than they should work on: what is too much must be refused at once.
-  const bool short_queue = admission.Use().queue_tokens < options.max_queue_tokens / 4;
-  if (small && text_bytes <= kMaxBytesOfCaller && short_queue && tokenize_stage.TryTokenizeHere(call)) return;
+  const auto queue_is_short = [this] { return admission.Use().queue_tokens < options.max_queue_tokens / 4; };
+  if (small && text_bytes <= kMaxBytesOfCaller && queue_is_short() && tokenize_stage.TryTokenizeHere(call)) return;
   if (!tokenize_stage.Push(call)) sweeper.Arm();
 }
 

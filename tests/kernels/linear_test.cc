@@ -96,7 +96,7 @@ TEST_F(LinearTest, EveryTailOfColumns) {
   for (size_t cols = 1; cols <= 80; ++cols) ExpectReference(isa_, Layer(64, cols), 13);
 }
 
-TEST_F(LinearTest, DepthsThatOwnKernelsDoNotTake) {
+TEST_F(LinearTest, OddDepths) {
   for (const size_t depth : {1, 3, 26, 63, 65, 312}) ExpectReference(isa_, Layer(depth, 50), 33);
 }
 
