@@ -6,9 +6,9 @@
 
 namespace octet {
 
-inline size_t DivideUp(size_t value, size_t unit) { return (value + unit - 1) / unit; }
+constexpr size_t DivideUp(size_t value, size_t unit) { return (value + unit - 1) / unit; }
 // `value` or the next multiple of `unit` above it.
-inline size_t RoundUp(size_t value, size_t unit) { return DivideUp(value, unit) * unit; }
+constexpr size_t RoundUp(size_t value, size_t unit) { return DivideUp(value, unit) * unit; }
 
 }  // namespace octet
 

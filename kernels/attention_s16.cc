@@ -91,13 +91,15 @@ class S16KeysAndValues final : public KeysAndValues {
       kernels_.quantize_heads_s16(queries.q + r * hidden, shape_.num_heads, head_dim, score_limit_, q + r * hidden,
                                   q_scales + r * shape_.num_heads, 1);
     }
+    // Tiles of nearly one size.
+    const size_t tile_rows = DivideUp(queries.num_queries, DivideUp(queries.num_queries, kQueryTile));
     // The last pair of an odd text has half a weight.
     for (size_t r = 0; r < kQueryTile; ++r) p[r * layout.p_stride + 2 * num_pairs - 1] = 0;
     for (size_t head = 0; head < shape_.num_heads; ++head) {
       const size_t first = head * head_dim;
       kernels_.interleave_rows_s16(v_.data() + queries.text_begin * hidden + first, hidden, tokens, head_dim, v);
-      for (size_t begin = 0; begin < queries.num_queries; begin += kQueryTile) {
-        const size_t tile = std::min(kQueryTile, queries.num_queries - begin);
+      for (size_t begin = 0; begin < queries.num_queries; begin += tile_rows) {
+        const size_t tile = std::min(tile_rows, queries.num_queries - begin);
         kernels_.gemm_s16({.a = Pairs(q + begin * hidden + first),
                            .lda = hidden / 2,
                            .b = Pairs(k_transposed_.data()) + first / 2 * k_stride_ + queries.text_begin,

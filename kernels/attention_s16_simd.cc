@@ -10,6 +10,7 @@
 #include <cstring>
 #include <limits>
 
+#include "base/rounding.h"
 #include "hwy/highway.h"
 #include "kernels/simd_kernels.h"
 #include "kernels/simd_rows-inl.h"
@@ -147,35 +148,25 @@ HWY_INLINE VF WeighScores(const float* values, float query, float max, size_t n,
   });
 }
 
-// Step by step over some rows, not row by row: the ends of a row's steps wait for each other, other rows need not.
-HWY_INLINE void SoftmaxOfSome(const SoftmaxS16& s, size_t first_row, size_t rows, float max_value) {
-  const DF d;
-  float* const scaled = reinterpret_cast<float*>(s.scores) + first_row * s.n;  // only vector instructions access it
-  VF lanes[kFolded];
-  float max[kFolded], sums[kFolded], to_integers[kFolded];
-  for (size_t r = 0; r < kFolded; ++r) {
-    lanes[r] = r < rows ? ScaleScores(s.keys, s.n, s.scores + (first_row + r) * s.n, scaled + r * s.n) : hn::Zero(d);
-  }
-  MaxOfEach(d, lanes, max);
-  for (size_t r = 0; r < rows; ++r) {
-    lanes[r] = WeighScores(s.values, s.queries[first_row + r], max[r], s.n, scaled + r * s.n);
-  }
-  SumHalvesOfEach(lanes, sums);
-  for (size_t r = 0; r < kFolded; ++r) {
-    const float by_sum = kSoftmaxS16Sum / sums[r];
-    to_integers[r] = (by_sum < 32767.0f ? by_sum : 32767.0f) / max_value;
-    sums[r] = 1.0f / (to_integers[r] * sums[r]);
-  }
-  for (size_t r = 0; r < rows; ++r) {
-    RoundRowToS16(scaled + r * s.n, to_integers[r], s.n, s.p + (first_row + r) * s.p_stride);
-    s.factors[first_row + r] = sums[r];
-  }
-}
-
+// Step by step over all rows, not row by row: the end of a row's step waits for itself, and other rows' steps fill the time.
 void Softmax(const SoftmaxS16& s) {
+  constexpr size_t kMaxRows = RoundUp(kMaxSoftmaxRows, kFolded);
+  const DF d;
+  float* const scaled = reinterpret_cast<float*>(s.scores);  // only vector instructions access it
   const float max_value = std::bit_cast<float>(MaxAbsBits(s.values, s.n));
-  for (size_t r = 0; r < s.rows; r += kFolded)
-    SoftmaxOfSome(s, r, s.rows - r < kFolded ? s.rows - r : kFolded, max_value);
+  VF lanes[kMaxRows];
+  float max[kMaxRows], sums[kMaxRows];
+  for (size_t r = 0; r < s.rows; ++r) lanes[r] = ScaleScores(s.keys, s.n, s.scores + r * s.n, scaled + r * s.n);
+  for (size_t r = s.rows; r < RoundUp(s.rows, kFolded); ++r) lanes[r] = hn::Zero(d);
+  for (size_t r = 0; r < s.rows; r += kFolded) MaxOfEach(d, lanes + r, max + r);
+  for (size_t r = 0; r < s.rows; ++r) lanes[r] = WeighScores(s.values, s.queries[r], max[r], s.n, scaled + r * s.n);
+  for (size_t r = 0; r < s.rows; r += kFolded) SumHalvesOfEach(lanes + r, sums + r);
+  for (size_t r = 0; r < s.rows; ++r) {
+    const float by_sum = kSoftmaxS16Sum / sums[r];
+    const float to_integers = (by_sum < 32767.0f ? by_sum : 32767.0f) / max_value;
+    s.factors[r] = 1.0f / (to_integers * sums[r]);
+    RoundRowToS16(scaled + r * s.n, to_integers, s.n, s.p + r * s.p_stride);
+  }
 }
 
 void ScaleSums(const int32_t* x, float factor, size_t n, float* y) {

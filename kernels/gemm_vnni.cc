@@ -4,12 +4,14 @@
 #include <immintrin.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/aligned_buffer.h"
 #include "kernels/int8_matmul.h"
 #include "kernels/simd_kernels.h"
 
 #define OCTET_TARGET_VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
+#define OCTET_INLINE_VNNI OCTET_TARGET_VNNI __attribute__((always_inline))
 
 namespace octet::kernels {
 namespace {
@@ -25,18 +27,26 @@ enum class Factors { kS16Pairs, kU8S8Quads };
 // sum += a . b. Not the intrinsics: g++ 12 copies their sums before and after, which made the whole product take 2.5
 // times as long.
 template <Factors kFactors>
-OCTET_TARGET_VNNI inline __m512i AddProduct(__m512i sum, __m512i a, __m512i b) {
+OCTET_INLINE_VNNI inline __m512i AddProduct(__m512i sum, __m512i a, __m512i b) {
   if constexpr (kFactors == Factors::kS16Pairs) {
-    asm("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    asm volatile("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
   } else {
-    asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    asm volatile("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
   }
   return sum;
 }
 
 // Not _mm512_cvtepi32_ps: g++ 12 takes its unused operand for a value that was never set, and warns.
-OCTET_TARGET_VNNI inline __m512 ToF32(__m512i x) {
+OCTET_INLINE_VNNI inline __m512 ToF32(__m512i x) {
   return __builtin_convertvector(reinterpret_cast<__v16si>(x), __v16sf);
+}
+
+// body(i) for i from 0 to kCount - 1, unrolled before anything else happens: sums in an array that a loop indexes would be
+// stored in memory as well.
+template <int kCount, typename Body>
+OCTET_INLINE_VNNI inline void ForEachIndex(const Body& body) {
+  [&]<int... kIdx>(std::integer_sequence<int, kIdx...>) OCTET_INLINE_VNNI { (body(kIdx), ...); }
+  (std::make_integer_sequence<int, kCount>());
 }
 
 // The sums of kRows rows by kVectors vectors of columns.
@@ -45,61 +55,60 @@ class Tile {
  public:
   // start(r, v): a sum's first value.
   template <typename Start>
-  OCTET_TARGET_VNNI explicit Tile(const Start& start) {
-    for (int r = 0; r < kRows; ++r) {
-      for (int v = 0; v < kVectors; ++v) {
-        sums_[r][v] = start(r, v);
-        asm("" : "+v"(sums_[r][v]));  // else sums that start alike share a register, and are copied in every round
-      }
-    }
+  OCTET_INLINE_VNNI inline explicit Tile(const Start& start) {
+    ForEachIndex<kSums>([&](int i) OCTET_INLINE_VNNI {
+      sums_[i] = start(i / kVectors, i % kVectors);
+      asm("" : "+v"(sums_[i]));  // else sums that start alike share a register, and are copied in every round
+    });
   }
 
   // Elements of four bytes. a: [kRows, lda], b: [depth, ldb]. load(b): kVectors vectors from there. before_round(): is called
   // before every kSteps steps of depth.
   template <size_t kSteps, typename LoadB, typename BeforeRound>
-  OCTET_TARGET_VNNI void Add(const int32_t* a, size_t lda, const int32_t* b, size_t ldb, size_t depth,
-                             const LoadB& load, const BeforeRound& before_round) {
+  OCTET_INLINE_VNNI inline void Add(const int32_t* a, size_t lda, const int32_t* b, size_t ldb, size_t depth,
+                                    const LoadB& load, const BeforeRound& before_round) {
     // A pointer for every three rows, which an address with a scaled stride reaches: one for each are more than there
     // are registers.
     const int32_t* rows[kPointers];
-    for (int i = 0; i < kPointers; ++i) rows[i] = a + 3 * i * lda;
+    ForEachIndex<kPointers>([&](int i) OCTET_INLINE_VNNI { rows[i] = a + 3 * i * lda; });
     for (; depth >= kSteps; depth -= kSteps) {
       before_round();
-#pragma GCC unroll 2
-      for (size_t step = 0; step < kSteps; ++step, b += ldb) AddStep(rows, lda, step, b, load);
-      for (int i = 0; i < kPointers; ++i) rows[i] += kSteps;
+      ForEachIndex<kSteps>([&](int step) OCTET_INLINE_VNNI { AddStep(rows, lda, step, b + step * ldb, load); });
+      b += kSteps * ldb;
+      ForEachIndex<kPointers>([&](int i) OCTET_INLINE_VNNI { rows[i] += kSteps; });
     }
     for (size_t step = 0; step < depth; ++step, b += ldb) AddStep(rows, lda, step, b, load);
   }
 
   // store(r, v, sum)
   template <typename Store>
-  OCTET_TARGET_VNNI void ForEach(const Store& store) const {
-#pragma GCC unroll 12
-    for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) store(static_cast<size_t>(r), v, sums_[r][v]);
-    }
+  OCTET_INLINE_VNNI inline void ForEach(const Store& store) const {
+    ForEachIndex<kSums>([&](int i)
+                            OCTET_INLINE_VNNI { store(static_cast<size_t>(i / kVectors), i % kVectors, sums_[i]); });
   }
 
  private:
-  static constexpr int kPointers = (kRows + 2) / 3;
+  static constexpr int kSums = kRows * kVectors, kPointers = (kRows + 2) / 3;
 
   // k: of the elements at `rows`.
   template <typename LoadB>
-  OCTET_TARGET_VNNI void AddStep(const int32_t* const (&rows)[kPointers], size_t lda, size_t k, const int32_t* b,
-                                 const LoadB& load) {
+  OCTET_INLINE_VNNI inline void AddStep(const int32_t* const (&rows)[kPointers], size_t lda, size_t k, const int32_t* b,
+                                        const LoadB& load) {
     __m512i bv[kVectors];
     load(b, bv);
-    for (int r = 0; r < kRows; ++r) {
-      const __m512i av = _mm512_set1_epi32(rows[r / 3][r % 3 * lda + k]);
-      for (int v = 0; v < kVectors; ++v) sums_[r][v] = AddProduct<kFactors>(sums_[r][v], av, bv[v]);
-    }
+    ForEachIndex<kRows>([&](int r) OCTET_INLINE_VNNI {
+      __m512i av;
+      asm volatile("vpbroadcastd %1, %0" : "=v"(av) : "m"(rows[r / 3][r % 3 * lda + k]));
+      ForEachIndex<kVectors>([&](int v) OCTET_INLINE_VNNI {
+        __m512i& sum = sums_[r * kVectors + v];
+        sum = AddProduct<kFactors>(sum, av, bv[v]);
+      });
+    });
     // Until here: else g++ 12 puts the last sums into b's registers, and copies them back.
-    for (int v = 0; v < kVectors; ++v) asm volatile("" : : "v"(bv[v]));
+    ForEachIndex<kVectors>([&](int v) OCTET_INLINE_VNNI { asm volatile("" : : "v"(bv[v])); });
   }
 
-  __m512i sums_[kRows][kVectors];
+  __m512i sums_[kSums];
 };
 
 // product.Run<rows>(row) for `rows` rows, at most kRows.
@@ -119,42 +128,71 @@ OCTET_TARGET_VNNI void ForTiles(const Product& product, size_t num_rows) {
   }
 }
 
-// Columns [col, col + kVectors * kLanes) of a product, of the last vector those of `last`. What tiles need is copied: after
-// a store the compiler would read it again.
-template <int kVectors>
+// How the vectors of a tile's columns are read and written: all of them whole, which costs no instruction beside, or the last in
+// part.
+struct WholeVectors {
+  OCTET_TARGET_VNNI __m512i Load(const int32_t* p, bool) const { return _mm512_loadu_si512(p); }
+  OCTET_TARGET_VNNI void Store(int32_t* p, bool, __m512i x) const { _mm512_storeu_si512(p, x); }
+};
+
+struct LastVectorInPart {
+  __mmask16 last;
+
+  OCTET_TARGET_VNNI __m512i Load(const int32_t* p, bool is_last) const {
+    return is_last ? _mm512_maskz_loadu_epi32(last, p) : _mm512_loadu_si512(p);
+  }
+  OCTET_TARGET_VNNI void Store(int32_t* p, bool is_last, __m512i x) const {
+    return is_last ? _mm512_mask_storeu_epi32(p, last, x) : _mm512_storeu_si512(p, x);
+  }
+};
+
+// Columns [col, col + kVectors * kLanes) of a product. What tiles need is copied: after a store the compiler would read it
+// again.
+template <int kVectors, typename Vectors>
 class ColumnsS16 {
  public:
-  ColumnsS16(const GemmS16& g, size_t col, __mmask16 last)
-      : a_(g.a), b_(g.b + col), c_(g.c + col), lda_(g.lda), ldb_(g.ldb), ldc_(g.ldc), depth_(g.depth), last_(last) {}
+  ColumnsS16(const GemmS16& g, size_t col, Vectors vectors)
+      : a_(g.a),
+        b_(g.b + col),
+        c_(g.c + col),
+        lda_(g.lda),
+        ldb_(g.ldb),
+        ldc_(g.ldc),
+        depth_(g.depth),
+        vectors_(vectors) {}
 
   template <int kRows>
   OCTET_TARGET_VNNI void Run(size_t row) const {
-    const __mmask16 last = last_;
-    const auto mask = [last](int v) { return v == kVectors - 1 ? last : __mmask16{0xFFFF}; };
+    const Vectors vectors = vectors_;
     Tile<Factors::kS16Pairs, kRows, kVectors> tile([&](int, int) OCTET_TARGET_VNNI { return _mm512_setzero_si512(); });
     tile.template Add<1>(
         a_ + row * lda_, lda_, b_, ldb_, depth_,
-        [mask](const int32_t* b, __m512i* bv) OCTET_TARGET_VNNI {
-          for (int v = 0; v < kVectors; ++v) bv[v] = _mm512_maskz_loadu_epi32(mask(v), b + v * kLanes);
+        [vectors](const int32_t* b, __m512i* bv) OCTET_TARGET_VNNI {
+          for (int v = 0; v < kVectors; ++v) bv[v] = vectors.Load(b + v * kLanes, v == kVectors - 1);
         },
         []() OCTET_TARGET_VNNI {});
     int32_t* const c = c_ + row * ldc_;
     const size_t ldc = ldc_;
-    tile.ForEach([c, ldc, mask](size_t r, int v, __m512i sum)
-                     OCTET_TARGET_VNNI { _mm512_mask_storeu_epi32(c + r * ldc + v * kLanes, mask(v), sum); });
+    tile.ForEach([=](size_t r, int v, __m512i sum)
+                     OCTET_TARGET_VNNI { vectors.Store(c + r * ldc + v * kLanes, v == kVectors - 1, sum); });
   }
 
  private:
   const int32_t *a_, *b_;
   int32_t* c_;
   size_t lda_, ldb_, ldc_, depth_;
-  __mmask16 last_;
+  Vectors vectors_;
 };
 
 template <int kVectors>
 OCTET_TARGET_VNNI void MultiplyColumns(const GemmS16& g, size_t col, size_t cols) {
-  const auto last = static_cast<__mmask16>(0xFFFFu >> (kVectors * kLanes - cols));
-  ForTiles<std::min(kMaxSums / kVectors, kMaxRows)>(ColumnsS16<kVectors>(g, col, last), g.rows);
+  constexpr int kRows = std::min(kMaxSums / kVectors, kMaxRows);
+  if (cols == kVectors * kLanes) {
+    ForTiles<kRows>(ColumnsS16<kVectors, WholeVectors>(g, col, {}), g.rows);
+  } else {
+    const auto last = static_cast<__mmask16>(0xFFFFu >> (kVectors * kLanes - cols));
+    ForTiles<kRows>(ColumnsS16<kVectors, LastVectorInPart>(g, col, {last}), g.rows);
+  }
 }
 
 OCTET_TARGET_VNNI void MultiplyS16(const GemmS16& g) {

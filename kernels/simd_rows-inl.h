@@ -99,8 +99,8 @@ constexpr size_t kShortSums = 16, kLongSums = 64;
 // Vectors that are folded together to a value each.
 constexpr size_t kFolded = 4;
 
-// SumHalves of each of four vectors, in the same order of additions: most steps of two are one of both.
-HWY_INLINE void SumHalvesOfEach(const VF (&v)[kFolded], float (&sums)[kFolded]) {
+// SumHalves of each of kFolded vectors, in the same order of additions: most steps of two are one of both.
+HWY_INLINE void SumHalvesOfEach(const VF* v, float* sums) {
 #if HWY_TARGET != HWY_AVX3 && HWY_TARGET != HWY_AVX2  // the baseline target, which Highway compiles as well
   for (size_t i = 0; i < kFolded; ++i) sums[i] = SumHalves(DF(), v[i]);
 #else
@@ -125,9 +125,9 @@ HWY_INLINE void SumHalvesOfEach(const VF (&v)[kFolded], float (&sums)[kFolded]) 
 #endif
 }
 
-// The largest lane of each of four vectors, of floats or integers.
+// The largest lane of each of kFolded vectors, of floats or integers.
 template <class D, typename T = hn::TFromD<D>>
-HWY_INLINE void MaxOfEach(D d, const hn::Vec<D> (&v)[kFolded], T (&maxima)[kFolded]) {
+HWY_INLINE void MaxOfEach(D d, const hn::Vec<D>* v, T* maxima) {
 #if HWY_TARGET != HWY_AVX3 && HWY_TARGET != HWY_AVX2
   for (size_t i = 0; i < kFolded; ++i) maxima[i] = hn::GetLane(hn::MaxOfLanes(d, v[i]));
 #else
@@ -142,7 +142,7 @@ HWY_INLINE void MaxOfEach(D d, const hn::Vec<D> (&v)[kFolded], T (&maxima)[kFold
   if constexpr (kLanes == 16) max = hn::Max(max, hn::SwapAdjacentBlocks(max));
   HWY_ALIGN T lanes[kLanes];
   hn::Store(max, d, lanes);
-  std::memcpy(maxima, lanes, sizeof(maxima));
+  std::memcpy(maxima, lanes, kFolded * sizeof(T));
 #endif
 }
 

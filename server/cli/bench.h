@@ -30,7 +30,7 @@ struct BenchOptions {
 };
 
 // Prints a line per case: median, p90, tokens/s, linear-layer GOP/s and their share of the int8 peak, which
-// is measured between the cases (kernels/int8_peak.h). Needs config.json and weights only.
+// is measured between the passes (kernels/int8_peak.h). Needs config.json and weights only.
 absl::Status RunBenchTable(const BenchOptions& options, std::ostream& out);
 
 // Times one text of every length and names those that cost over 10 % more per token than both neighbours.

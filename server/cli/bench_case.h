@@ -24,12 +24,19 @@ struct CaseResult {
   size_t length, batch;  // tokens of a text, texts
   size_t repetitions;
   double median_ms, p90_ms;
-  double tokens_per_second, gops;  // of the median; linear layers only
-  std::vector<PhaseTime> phases;   // of a mean pass; empty without profile
+  double tokens_per_second, gops;   // of the median; linear layers only
+  std::optional<double> peak_gops;  // best of the runs of the int8 peak loop between the passes
+  std::vector<PhaseTime> phases;    // of a mean pass; empty without profile
+};
+
+struct CaseOptions {
+  double seconds;
+  bool peak = false;  // nothing at level scalar
+  bool profile = false;
 };
 
 // Random token ids, the same for the same length and batch.
-absl::StatusOr<CaseResult> RunCase(BenchEngine& engine, size_t length, size_t batch, double seconds, bool profile);
+absl::StatusOr<CaseResult> RunCase(BenchEngine& engine, size_t length, size_t batch, const CaseOptions& options);
 
 }  // namespace octet::cli
 

@@ -12,13 +12,15 @@ namespace {
 
 using nlohmann::json;
 
-void PrintPhases(const CaseResult& result, std::optional<double> peak_gops, std::ostream& out) {
+void PrintPhases(const CaseResult& result, std::ostream& out) {
   double total = 0;
   for (const PhaseTime& phase : result.phases) total += phase.ms;
   for (const PhaseTime& phase : result.phases) {
     out << absl::StrFormat("        %-25s %9.3f ms %5.1f %%", phase.name, phase.ms, 100 * phase.ms / total);
     if (phase.gops) out << absl::StrFormat("  %6.0f GOP/s", *phase.gops);
-    if (phase.gops && peak_gops) out << absl::StrFormat(" %5.1f %% of peak", 100 * *phase.gops / *peak_gops);
+    if (phase.gops && result.peak_gops) {
+      out << absl::StrFormat(" %5.1f %% of peak", 100 * *phase.gops / *result.peak_gops);
+    }
     out << "\n";
   }
 }
@@ -33,6 +35,7 @@ json CaseJson(const CaseResult& result) {
                {"repetitions", result.repetitions}, {"median_ms", result.median_ms},
                {"p90_ms", result.p90_ms},           {"tokens_per_second", result.tokens_per_second},
                {"linear_gops", result.gops}};
+  if (result.peak_gops) root["int8_peak_gops"] = *result.peak_gops;
   if (!result.phases.empty()) root["phases"] = std::move(phases);
   return root;
 }
@@ -62,23 +65,21 @@ void PrintTable(const BenchReport& report, const BenchBaseline* baseline, std::o
   out << absl::StrFormat("%s, %d layers, hidden %d; precision %s, instruction set %s, %d threads\nkernels: %s\n",
                          report.family, report.num_layers, report.hidden_dim, report.precision, report.isa,
                          report.threads, absl::StrJoin(report.kernels, "; "));
-  if (report.peak_gops) {
-    out << absl::StrFormat("int8 peak of the vector units (register-only %s): %.0f GOP/s\n", report.peak_instructions,
-                           *report.peak_gops);
-  }
+  out << "peak: int8 operations a second of the vector units, register-only " << report.peak_instructions << "\n";
   if (baseline != nullptr) out << "before: " << baseline->description << "\n";
-  out << "length batch   median ms      p90 ms    tokens/s   GOP/s   of peak"
+  out << "length batch   median ms      p90 ms    tokens/s   GOP/s    peak  of peak"
       << (baseline != nullptr ? "   before\n" : "\n");
   for (const CaseResult& r : report.cases) {
-    out << absl::StrFormat("%6d %5d %11.3f %11.3f %11.0f %7.0f   %s", r.length, r.batch, r.median_ms, r.p90_ms,
+    out << absl::StrFormat("%6d %5d %11.3f %11.3f %11.0f %7.0f  %s", r.length, r.batch, r.median_ms, r.p90_ms,
                            r.tokens_per_second, r.gops,
-                           report.peak_gops ? absl::StrFormat("%5.1f %%", 100 * r.gops / *report.peak_gops) : "-");
+                           r.peak_gops ? absl::StrFormat("%6.0f  %5.1f %%", *r.peak_gops, 100 * r.gops / *r.peak_gops)
+                                       : "     -        -");
     if (baseline != nullptr) {
       const auto it = baseline->median_ms.find({r.length, r.batch});
       out << (it == baseline->median_ms.end() ? "        -" : absl::StrFormat("  %6.3fx", it->second / r.median_ms));
     }
     out << "\n";
-    PrintPhases(r, report.peak_gops, out);
+    PrintPhases(r, out);
   }
 }
 
@@ -94,7 +95,6 @@ void PrintJson(const BenchReport& report, std::ostream& out) {
                {"kernels", report.kernels},
                {"threads", report.threads},
                {"cases", std::move(cases)}};
-  if (report.peak_gops) root["int8_peak_gops"] = *report.peak_gops;
   out << root.dump(2) << "\n";
 }
 

@@ -21,7 +21,6 @@ struct BenchReport {
   int threads = 1;
   std::vector<std::string> kernels;  // of the products
   std::string peak_instructions;     // of the int8 peak loop
-  std::optional<double> peak_gops;   // none at level scalar
   std::vector<CaseResult> cases;
 };
 

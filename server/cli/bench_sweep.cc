@@ -30,7 +30,7 @@ class Sweep {
   double MsPerToken(size_t length) const { return best_ms_[length] / static_cast<double>(length); }
 
   absl::Status Measure(size_t length) {
-    ASSIGN_OR_RETURN(const CaseResult result, RunCase(*engine_, length, 1, kSecondsPerCase, /*profile=*/false));
+    ASSIGN_OR_RETURN(const CaseResult result, RunCase(*engine_, length, 1, {.seconds = kSecondsPerCase}));
     best_ms_[length] = std::min(best_ms_[length], result.median_ms);
     return absl::OkStatus();
   }

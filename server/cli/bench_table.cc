@@ -12,8 +12,6 @@
 namespace octet::cli {
 namespace {
 
-constexpr int kPeakRuns = 5;  // before each case
-
 BenchReport Describe(const BenchOptions& options, const BenchEngine& engine) {
   const model::ModelInfo& info = engine.model().info();
   return {.family = info.family,
@@ -25,7 +23,6 @@ BenchReport Describe(const BenchOptions& options, const BenchEngine& engine) {
           .threads = options.num_threads,
           .kernels = engine.model().encoder().implementation_names(),
           .peak_instructions = kernels::Int8PeakInstructions(options.isa),
-          .peak_gops = {},
           .cases = {}};
 }
 
@@ -49,13 +46,9 @@ absl::Status RunBenchTable(const BenchOptions& options, std::ostream& out) {
   BenchReport report = Describe(options, *engine);
   for (const size_t length : lengths) {
     for (const size_t batch : batches) {
-      // Between the cases, and the best of all: a machine that slows down, or threads that just wake up, must not flatter
-      // the shares.
-      for (int i = 0; i < kPeakRuns; ++i) {
-        const auto peak = kernels::MeasureInt8PeakOpsPerSecond(options.isa, &engine->team());
-        if (peak) report.peak_gops = std::max(report.peak_gops.value_or(0), *peak / 1e9);
-      }
-      ASSIGN_OR_RETURN(CaseResult result, RunCase(*engine, length, batch, options.seconds_per_case, options.profile));
+      ASSIGN_OR_RETURN(CaseResult result,
+                       RunCase(*engine, length, batch,
+                               {.seconds = options.seconds_per_case, .peak = true, .profile = options.profile}));
       report.cases.push_back(std::move(result));
     }
   }

@@ -27,7 +27,7 @@ absl::StatusOr<PrecisionSpeeds> MeasurePrecisionSpeeds(const std::string& direct
     if (!engine.ok() && precision != model::Precision::kInt8) continue;
     if (!engine.ok()) return engine.status();
     const size_t length = std::min<size_t>(kLength, (*engine)->model().info().max_tokens);
-    ASSIGN_OR_RETURN(const CaseResult result, RunCase(**engine, length, kBatch, kSeconds, /*profile=*/false));
+    ASSIGN_OR_RETURN(const CaseResult result, RunCase(**engine, length, kBatch, {.seconds = kSeconds}));
     speeds.model_version = (*engine)->model().info().version;
     const absl::string_view name = model::PrecisionName(precision);
     speeds.tokens_per_second[std::string(name.data(), name.size())] = result.tokens_per_second;
