@@ -92,10 +92,19 @@ BENCHMARK(QuantizeRows)->Arg(384)->Arg(1536)->Arg(3072);
 
 void QuantizeHeads(State& state) {
   const auto head_dim = static_cast<size_t>(state.range(1));
-  std::vector<int16_t> q(static_cast<size_t>(state.range(0)));
+  std::vector<int16_t> q(kMaxRowsAtOnce * static_cast<size_t>(state.range(0)));
   std::vector<float> scales(q.size() / head_dim);
-  RunRow(state, 6, [&](size_t n, float* x) {
-    Kernels().quantize_heads_s16(x, n / head_dim, head_dim, 8190, q.data(), scales.data(), 1);
+  const auto x = RandomFloats(q.size(), 1);
+  RunRows(state, 6, [&](size_t n) {
+    Kernels().quantize_heads_s16({.x = x.data(),
+                                  .x_stride = n,
+                                  .rows = kMaxRowsAtOnce,
+                                  .num_heads = n / head_dim,
+                                  .head_dim = head_dim,
+                                  .limit = 8190,
+                                  .q = q.data(),
+                                  .scales = scales.data(),
+                                  .scale_stride = kMaxRowsAtOnce});
   });
 }
 BENCHMARK(QuantizeHeads)->Args({384, 32})->Args({768, 64});
@@ -203,7 +212,8 @@ void Attention(State& state, AttentionKind kind) {
   AlignedBuffer<float> scratch(KeysAndValues::AttendScratch(kind, shape, tokens, queries));
   const auto keys_values = KeysAndValues::Create(kind, Kernels(), shape, tokens);
   for (size_t row = 0; row < tokens; ++row) {
-    keys_values->StoreRow(row, 0, k.data() + row * hidden, v.data() + row * hidden, block);
+    keys_values->StoreRows(
+        row, 0, {.k = k.data() + row * hidden, .v = v.data() + row * hidden, .rows = 1, .stride = hidden}, block);
     keys_values->StoreBlock(row, 1, block);
   }
   for (auto _ : state) {
@@ -224,11 +234,15 @@ BENCHMARK_CAPTURE(Attention, S16, AttentionKind::kS16)->Apply(AttentionShapes);
 // What the epilogue of queries, keys and values stores of a block of 64 rows. Range: heads, head size.
 void StoreKeysAndValues(State& state, AttentionKind kind) {
   const AttentionShape shape{static_cast<size_t>(state.range(0)), static_cast<size_t>(state.range(1))};
-  const auto k = RandomFloats(shape.hidden_dim(), 2), v = RandomFloats(shape.hidden_dim(), 3);
+  constexpr size_t kRows = kMaxRowsAtOnce;
+  const auto k = RandomFloats(kRows * shape.hidden_dim(), 2), v = RandomFloats(kRows * shape.hidden_dim(), 3);
   std::vector<float> block(KeysAndValues::BlockScratch(shape));
   const auto keys_values = KeysAndValues::Create(kind, Kernels(), shape, kMaxProductRows);
   for (auto _ : state) {
-    for (size_t row = 0; row < kMaxProductRows; ++row) keys_values->StoreRow(0, row, k.data(), v.data(), block);
+    for (size_t row = 0; row < kMaxProductRows; row += kRows) {
+      keys_values->StoreRows(0, row, {.k = k.data(), .v = v.data(), .rows = kRows, .stride = shape.hidden_dim()},
+                             block);
+    }
     keys_values->StoreBlock(0, kMaxProductRows, block);
     benchmark::ClobberMemory();
   }

@@ -35,6 +35,11 @@ struct AttentionQueries {
   size_t text_tokens;
 };
 
+struct KeyValueRows {
+  const float *k, *v;  // [rows, hidden_dim], `stride` between rows
+  size_t rows, stride;
+};
+
 // Keys and values of the rows of a batch, in the form in which attention reads them. Rows are written in blocks, of
 // which each is one thread's; a text is read once all its rows are there. Holds its memory touched.
 class KeysAndValues {
@@ -43,16 +48,16 @@ class KeysAndValues {
   static std::unique_ptr<KeysAndValues> Create(AttentionKind kind, const KernelTable& kernels,
                                                const AttentionShape& shape, size_t max_tokens);
   static uint64_t Bytes(AttentionKind kind, const AttentionShape& shape, size_t max_tokens);
-  // Floats of scratch that a thread needs for StoreRow and StoreBlock, and for Attend.
+  // Floats of scratch that a thread needs for StoreRows and StoreBlock, and for Attend.
   static size_t BlockScratch(const AttentionShape& shape);
   static size_t AttendScratch(AttentionKind kind, const AttentionShape& shape, size_t max_text_tokens,
                               size_t max_queries);
 
   virtual ~KeysAndValues() = default;
 
-  // k, v: [hidden_dim] of row `row` of the block of rows that begins at `block_begin`; at most kMaxProductRows rows.
-  virtual void StoreRow(size_t block_begin, size_t row, const float* k, const float* v, std::span<float> scratch) = 0;
-  // After the rows of a block: puts in place what StoreRow left in `scratch`.
+  // Some rows, from `first_row` on, of the block of rows that begins at `block_begin`; at most kMaxProductRows rows a block.
+  virtual void StoreRows(size_t block_begin, size_t first_row, const KeyValueRows& rows, std::span<float> scratch) = 0;
+  // After the rows of a block: puts in place what StoreRows left in `scratch`.
   virtual void StoreBlock(size_t block_begin, size_t num_rows, std::span<float> scratch) = 0;
 
   // Each query row's bits depend on that row and the text's keys and values alone.

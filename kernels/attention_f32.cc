@@ -20,10 +20,12 @@ class F32KeysAndValues final : public KeysAndValues {
     v_.Zero();
   }
 
-  void StoreRow(size_t block_begin, size_t row, const float* k, const float* v, std::span<float> scratch) override {
+  void StoreRows(size_t block_begin, size_t first_row, const KeyValueRows& rows, std::span<float> scratch) override {
     const size_t hidden = shape_.hidden_dim();
-    std::copy_n(k, hidden, scratch.data() + row * hidden);
-    std::copy_n(v, hidden, v_.data() + (block_begin + row) * hidden);
+    for (size_t r = 0; r < rows.rows; ++r) {
+      std::copy_n(rows.k + r * rows.stride, hidden, scratch.data() + (first_row + r) * hidden);
+      std::copy_n(rows.v + r * rows.stride, hidden, v_.data() + (block_begin + first_row + r) * hidden);
+    }
   }
 
   void StoreBlock(size_t block_begin, size_t num_rows, std::span<float> scratch) override {

@@ -60,12 +60,23 @@ class S16KeysAndValues final : public KeysAndValues {
     v_scales_.Zero();
   }
 
-  void StoreRow(size_t block_begin, size_t row, const float* k, const float* v, std::span<float> scratch) override {
-    const size_t token = block_begin + row;
-    kernels_.quantize_heads_s16(k, shape_.num_heads, shape_.head_dim, score_limit_, BlockKey(row, scratch),
-                                k_scales_.data() + token, k_stride_);
-    kernels_.quantize_heads_s16(v, shape_.num_heads, shape_.head_dim, kValueLimitS16,
-                                v_.data() + token * shape_.hidden_dim(), v_scales_.data() + token, k_stride_);
+  void StoreRows(size_t block_begin, size_t first_row, const KeyValueRows& rows, std::span<float> scratch) override {
+    const size_t token = block_begin + first_row;
+    HeadsS16 heads{.x = rows.k,
+                   .x_stride = rows.stride,
+                   .rows = rows.rows,
+                   .num_heads = shape_.num_heads,
+                   .head_dim = shape_.head_dim,
+                   .limit = score_limit_,
+                   .q = BlockKey(first_row, scratch),
+                   .scales = k_scales_.data() + token,
+                   .scale_stride = k_stride_};
+    kernels_.quantize_heads_s16(heads);
+    heads.x = rows.v;
+    heads.limit = kValueLimitS16;
+    heads.q = v_.data() + token * shape_.hidden_dim();
+    heads.scales = v_scales_.data() + token;
+    kernels_.quantize_heads_s16(heads);
   }
 
   void StoreBlock(size_t block_begin, size_t num_rows, std::span<float> scratch) override {
@@ -79,7 +90,7 @@ class S16KeysAndValues final : public KeysAndValues {
     OCTET_CHECK(scratch.size_bytes() >= layout.size);
     auto* const memory = reinterpret_cast<std::byte*>(scratch.data());
     auto* const q = reinterpret_cast<int16_t*>(memory + layout.q);              // [num_queries, hidden_dim]
-    auto* const q_scales = reinterpret_cast<float*>(memory + layout.q_scales);  // [num_queries, num_heads]
+    auto* const q_scales = reinterpret_cast<float*>(memory + layout.q_scales);  // [num_heads, num_queries]
     auto* const v = reinterpret_cast<int16_t*>(memory + layout.v);              // [text_tokens / 2, head_dim, 2]
     auto* const scores = reinterpret_cast<int32_t*>(memory + layout.scores);    // [kQueryTile, text_tokens]
     auto* const p = reinterpret_cast<int16_t*>(memory + layout.p);              // [kQueryTile, p_stride]
@@ -87,10 +98,15 @@ class S16KeysAndValues final : public KeysAndValues {
     const size_t hidden = shape_.hidden_dim(), head_dim = shape_.head_dim, tokens = queries.text_tokens;
     const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
     const size_t num_pairs = (tokens + 1) / 2;
-    for (size_t r = 0; r < queries.num_queries; ++r) {
-      kernels_.quantize_heads_s16(queries.q + r * hidden, shape_.num_heads, head_dim, score_limit_, q + r * hidden,
-                                  q_scales + r * shape_.num_heads, 1);
-    }
+    kernels_.quantize_heads_s16({.x = queries.q,
+                                 .x_stride = hidden,
+                                 .rows = queries.num_queries,
+                                 .num_heads = shape_.num_heads,
+                                 .head_dim = head_dim,
+                                 .limit = score_limit_,
+                                 .q = q,
+                                 .scales = q_scales,
+                                 .scale_stride = queries.num_queries});
     // Tiles of nearly one size.
     const size_t tile_rows = DivideUp(queries.num_queries, DivideUp(queries.num_queries, kQueryTile));
     // The last pair of an odd text has half a weight.
@@ -110,7 +126,7 @@ class S16KeysAndValues final : public KeysAndValues {
                            .cols = tokens,
                            .depth = head_dim / 2});
         float query_scales[kQueryTile], factors[kQueryTile];
-        for (size_t r = 0; r < tile; ++r) query_scales[r] = q_scales[(begin + r) * shape_.num_heads + head] * scale;
+        for (size_t r = 0; r < tile; ++r) query_scales[r] = q_scales[head * queries.num_queries + begin + r] * scale;
         kernels_.softmax_s16({.scores = scores,
                               .queries = query_scales,
                               .keys = k_scales_.data() + head * k_stride_ + queries.text_begin,

@@ -9,6 +9,7 @@
 #include <bit>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 
 #include "base/rounding.h"
 #include "hwy/highway.h"
@@ -60,33 +61,79 @@ HWY_INLINE int32_t MaxAbsBits(const float* x, size_t n) {
   return hn::GetLane(hn::MaxOfLanes(di, MaxAbsBitsOfLanes(x, n)));
 }
 
-void QuantizeHeads(const float* x, size_t num_heads, size_t head_dim, float limit, int16_t* q, float* scales,
-                   size_t scale_stride) {
-  for (size_t begin = 0; begin < num_heads; begin += kFolded) {
-    const size_t heads = num_heads - begin < kFolded ? num_heads - begin : kFolded;
-    VI lanes[kFolded];
-    for (size_t h = 0; h < kFolded; ++h) {
-      lanes[h] = h < heads ? MaxAbsBitsOfLanes(x + h * head_dim, head_dim) : hn::Zero(DI());
-    }
-    int32_t maxima[kFolded];
-    MaxOfEach(DI(), lanes, maxima);
-    float factors[kFolded];
-    for (size_t h = 0; h < heads; ++h) {
-      const float max = std::bit_cast<float>(maxima[h]), scale = max * (1.0f / limit);
-      const bool is_finite = max <= std::numeric_limits<float>::max();
-      const bool is_usable = is_finite && scale >= 1e-30f;
-      scales[(begin + h) * scale_stride] = is_usable   ? scale
-                                           : is_finite ? 1.0f
-                                                       : std::numeric_limits<float>::quiet_NaN();
-      factors[h] = is_usable ? limit / max : 0.0f;
-    }
-    for (size_t h = 0; h < heads; ++h, x += head_dim, q += head_dim) {
-      if (factors[h] == 0.0f) {
+// Scales and factors of kLanes heads, from the bits of their largest absolute values; a factor of 0 for a head whose integers are
+// all 0. Returns whether there is none of these.
+HWY_INLINE bool ScalesOfHeads(const int32_t* max_bits, float limit, float* scales, float* factors) {
+  const DF d;
+  const VF max = hn::BitCast(d, hn::Load(DI(), max_bits)), scale = hn::Mul(max, hn::Set(d, 1.0f / limit));
+  const auto is_finite = hn::Le(max, hn::Set(d, std::numeric_limits<float>::max()));
+  const auto is_usable = hn::And(is_finite, hn::Ge(scale, hn::Set(d, 1e-30f)));
+  const VF unusable = hn::IfThenElse(is_finite, hn::Set(d, 1.0f), hn::Set(d, std::numeric_limits<float>::quiet_NaN()));
+  hn::Store(hn::IfThenElse(is_usable, scale, unusable), d, scales);
+  hn::Store(hn::IfThenElseZero(is_usable, hn::Div(hn::Set(d, limit), max)), d, factors);
+  return hn::AllTrue(d, is_usable);
+}
+
+// Heads [first_head, first_head + heads) of rows [first_row, first_row + rows), kHeadsAtOnce at most. Step by step, not head by
+// head: the end of a head's step waits for itself, and others' steps fill the time.
+constexpr size_t kHeadsAtOnce = 64;
+
+template <class Dim>
+HWY_INLINE void QuantizeSomeHeads(const HeadsS16& h, Dim head_dim, size_t first_row, size_t rows, size_t first_head,
+                                  size_t heads) {
+  const DI di;
+  const size_t count = rows * heads, padded_count = RoundUp(count, kLanes);
+  VI lanes[kHeadsAtOnce];
+  HWY_ALIGN int32_t max_bits[kHeadsAtOnce];
+  HWY_ALIGN float scales[kHeadsAtOnce], factors[kHeadsAtOnce];
+  const float* const x = h.x + first_row * h.x_stride + first_head * head_dim;
+  for (size_t r = 0, i = 0; r < rows; ++r) {
+    const float* head = x + r * h.x_stride;
+    for (size_t end = i + heads; i < end; ++i, head += head_dim) lanes[i] = MaxAbsBitsOfLanes(head, head_dim);
+  }
+  for (size_t i = count; i < padded_count; ++i) lanes[i] = hn::Set(di, std::bit_cast<int32_t>(1.0f));
+  for (size_t i = 0; i < padded_count; i += kFolded) MaxOfEach(di, lanes + i, max_bits + i);
+  bool all_usable = true;
+  for (size_t i = 0; i < padded_count; i += kLanes) {
+    all_usable &= ScalesOfHeads(max_bits + i, h.limit, scales + i, factors + i);
+  }
+  for (size_t r = 0, i = 0; r < rows; ++r) {
+    const float* head = x + r * h.x_stride;
+    int16_t* q = h.q + ((first_row + r) * h.num_heads + first_head) * head_dim;
+    float* scale = h.scales + first_head * h.scale_stride + first_row + r;
+    for (size_t end = i + heads; i < end; ++i, head += head_dim, q += head_dim, scale += h.scale_stride) {
+      *scale = scales[i];
+      if (!all_usable && factors[i] == 0.0f) {
         std::memset(q, 0, head_dim * sizeof(*q));
       } else {
-        RoundRowToS16(x, factors[h], head_dim, q);
+        RoundRowToS16(head, factors[i], head_dim, q);
       }
     }
+  }
+}
+
+template <class Dim>
+HWY_INLINE void QuantizeAllHeads(const HeadsS16& h, Dim head_dim) {
+  const size_t heads_at_once = h.num_heads < kHeadsAtOnce ? h.num_heads : kHeadsAtOnce;
+  const size_t rows_at_once = kHeadsAtOnce / heads_at_once;
+  for (size_t row = 0; row < h.rows; row += rows_at_once) {
+    const size_t rows = h.rows - row < rows_at_once ? h.rows - row : rows_at_once;
+    for (size_t head = 0; head < h.num_heads; head += heads_at_once) {
+      const size_t heads = h.num_heads - head < heads_at_once ? h.num_heads - head : heads_at_once;
+      QuantizeSomeHeads(h, head_dim, row, rows, head, heads);
+    }
+  }
+}
+
+// Loops over the common sizes of a head are unrolled.
+void QuantizeHeads(const HeadsS16& h) {
+  switch (h.head_dim) {
+    case 32:
+      return QuantizeAllHeads(h, std::integral_constant<size_t, 32>());
+    case 64:
+      return QuantizeAllHeads(h, std::integral_constant<size_t, 64>());
+    default:
+      return QuantizeAllHeads(h, h.head_dim);
   }
 }
 
@@ -148,7 +195,7 @@ HWY_INLINE VF WeighScores(const float* values, float query, float max, size_t n,
   });
 }
 
-// Step by step over all rows, not row by row: the end of a row's step waits for itself, and other rows' steps fill the time.
+// Step by step over all rows, as QuantizeSomeHeads.
 void Softmax(const SoftmaxS16& s) {
   constexpr size_t kMaxRows = RoundUp(kMaxSoftmaxRows, kFolded);
   const DF d;

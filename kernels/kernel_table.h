@@ -52,6 +52,17 @@ struct DequantizeColumns {
   const float* bias;
 };
 
+// Rows of heads that become 16-bit integers, with a scale for each row and head.
+struct HeadsS16 {
+  const float* x;  // [rows, num_heads, head_dim], x_stride between rows
+  size_t x_stride;
+  size_t rows, num_heads, head_dim;
+  float limit;    // of the integers, < 32768
+  int16_t* q;     // as x, dense
+  float* scales;  // [num_heads, rows], scale_stride between heads
+  size_t scale_stride;
+};
+
 // The softmax of integer attention scores, for rows of up to kMaxSoftmaxRows queries over n keys. Score (r, j) is
 // scores[r, j] * queries[r] * keys[j].
 struct SoftmaxS16 {
@@ -163,11 +174,9 @@ struct KernelTable {
   // dst[c, r] = src[r, c]: rows x cols elements, strides in elements. Moves bits: any 32-bit elements will do.
   void (*transpose)(const float* src, size_t src_stride, size_t rows, size_t cols, float* dst, size_t dst_stride);
 
-  // Each of num_heads parts of x, head_dim values: q = round_half_even(x / scale), scale = max|x| / limit, limit <
-  // 32768. A part of zeros (below 1e-30) gets scale 1; one with a NaN or an infinity scale NaN and zeros.
-  // Scale h goes to scales[h * scale_stride].
-  void (*quantize_heads_s16)(const float* x, size_t num_heads, size_t head_dim, float limit, int16_t* q, float* scales,
-                             size_t scale_stride);
+  // Each head of each row: q = round_half_even(x / scale), scale = max|x| / limit. A head of zeros (below 1e-30) gets scale
+  // 1; one with a NaN or an infinity scale NaN and zeros.
+  void (*quantize_heads_s16)(const HeadsS16& args);
 
   // pairs[r / 2, c, r % 2] = src[r, c]: two rows become one of pairs, of cols elements each; an odd last row's partner is
   // zeros. src: [rows, cols] with `stride` elements between rows.

@@ -161,21 +161,28 @@ void Transpose(const float* src, size_t src_stride, size_t rows, size_t cols, fl
   }
 }
 
-void QuantizeHeadsS16(const float* x, size_t num_heads, size_t head_dim, float limit, int16_t* q, float* scales,
-                      size_t scale_stride) {
-  for (size_t h = 0; h < num_heads; ++h, x += head_dim, q += head_dim) {
-    float max = 0;
-    bool finite = true;
-    for (size_t c = 0; c < head_dim; ++c) {
-      max = std::max(max, std::abs(x[c]));
-      finite = finite && std::isfinite(x[c]);
-    }
-    const bool usable = finite && max * (1.0f / limit) >= 1e-30f;
-    scales[h * scale_stride] = !finite ? std::numeric_limits<float>::quiet_NaN() : usable ? max * (1.0f / limit) : 1.0f;
-    const float factor = usable ? limit / max : 0.0f;
-    for (size_t c = 0; c < head_dim; ++c) {
-      // Rounded once, by the addition of a power of two whose last place is 1 (kernels' bias).
-      q[c] = usable ? static_cast<int16_t>(std::fma(x[c], factor, 12582912.0f) - 12582912.0f) : int16_t{0};
+// Returns the scale.
+float QuantizeHeadS16(const float* x, size_t n, float limit, int16_t* q) {
+  float max = 0;
+  bool finite = true;
+  for (size_t c = 0; c < n; ++c) {
+    max = std::max(max, std::abs(x[c]));
+    finite = finite && std::isfinite(x[c]);
+  }
+  const bool usable = finite && max * (1.0f / limit) >= 1e-30f;
+  const float factor = usable ? limit / max : 0.0f;
+  for (size_t c = 0; c < n; ++c) {
+    // Rounded once, by the addition of a power of two whose last place is 1 (kernels' bias).
+    q[c] = usable ? static_cast<int16_t>(std::fma(x[c], factor, 12582912.0f) - 12582912.0f) : int16_t{0};
+  }
+  return !finite ? std::numeric_limits<float>::quiet_NaN() : usable ? max * (1.0f / limit) : 1.0f;
+}
+
+void QuantizeHeadsS16(const HeadsS16& h) {
+  for (size_t r = 0; r < h.rows; ++r) {
+    for (size_t head = 0; head < h.num_heads; ++head) {
+      h.scales[head * h.scale_stride + r] = QuantizeHeadS16(h.x + r * h.x_stride + head * h.head_dim, h.head_dim,
+                                                            h.limit, h.q + (r * h.num_heads + head) * h.head_dim);
     }
   }
 }

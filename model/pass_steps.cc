@@ -122,17 +122,19 @@ void PassSteps::PrepareAttention(size_t layer_idx, const RowBlock& block, Thread
   s.meter.Enter(Phase::kQuantize);
   StartInput(layer_idx, LinearSlot::kQueryKeyValue, s.attention_input, s);
   SetInput(layer_idx, LinearSlot::kQueryKeyValue, 0, block.size, x(block.begin), s.attention_input, s);
-  const auto store = [&](size_t r, const float* qkv) {
-    std::copy_n(qkv, hidden_, q(block.begin + r));
-    const size_t part = r / kernels::kMaxProductRows * kernels::kMaxProductRows;  // of the block
-    keys_values.StoreRow(block.begin + part, r - part, qkv + hidden_, qkv + 2 * hidden_, s.block.span());
-    if (r + 1 - part == kernels::kMaxProductRows || r + 1 == block.size) {
-      keys_values.StoreBlock(block.begin + part, r + 1 - part, s.block.span());
-    }
-  };
+  const size_t product_rows = ProductRows(block.size);
+  size_t part = 0;  // of the block, where the rows of a product begin
   ForRows(*layer.query_key_value, Phase::kQueryKeyValue, s.attention_input, block.size, s,
           [&](size_t first_row, size_t rows, const float* qkv) {
-            for (size_t r = 0; r < rows; ++r) store(first_row + r, qkv + r * 3 * hidden_);
+            const size_t stride = 3 * hidden_, end = first_row + rows;
+            for (size_t r = 0; r < rows; ++r) std::copy_n(qkv + r * stride, hidden_, q(block.begin + first_row + r));
+            keys_values.StoreRows(block.begin + part, first_row - part,
+                                  {.k = qkv + hidden_, .v = qkv + 2 * hidden_, .rows = rows, .stride = stride},
+                                  s.block.span());
+            if (end % product_rows == 0 || end == block.size) {
+              keys_values.StoreBlock(block.begin + part, end - part, s.block.span());
+              part = end;
+            }
           });
 }
 

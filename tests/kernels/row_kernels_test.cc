@@ -278,18 +278,31 @@ float SumInLanes(const std::vector<float>& x) {
 }
 
 TEST_P(RowKernelsTest, QuantizeHeadsS16IsBitEqualForEveryHeadSize) {
-  constexpr size_t kHeads = 3, kStride = 2;
+  // More heads than a kernel takes at once, and what lies between rows and between scales is left alone.
+  constexpr size_t kRows = 7, kHeads = 11, kStride = kRows + 2;
   for (size_t head_dim = 1; head_dim <= kMaxCols; ++head_dim) {
     for (const float limit : {2047.0f, 8191.0f, 32767.0f}) {
-      auto x = RandomFloats(kHeads * head_dim, static_cast<uint32_t>(head_dim), 3);
+      const size_t x_stride = kHeads * head_dim + 3;
+      auto x = RandomFloats(kRows * x_stride, static_cast<uint32_t>(head_dim), 3);
       for (const float special : {0.0f, 1e-35f, kNan, kInfinity, -kInfinity, 3e38f}) {
         std::fill_n(x.begin() + static_cast<ptrdiff_t>(head_dim), std::min<size_t>(head_dim, 7), special);
         if (special == 0 || special == 1e-35f)
           std::fill_n(x.begin() + static_cast<ptrdiff_t>(head_dim), head_dim, special);
-        std::vector<int16_t> expected(x.size() + 1, 77), actual(x.size() + 1, 77);
-        std::vector<float> want(kHeads * kStride, 5), got(kHeads * kStride, 5);
-        reference_.quantize_heads_s16(x.data(), kHeads, head_dim, limit, expected.data(), want.data(), kStride);
-        kernels_.quantize_heads_s16(x.data(), kHeads, head_dim, limit, actual.data(), got.data(), kStride);
+        std::vector<int16_t> expected(kRows * kHeads * head_dim + 1, 77), actual(expected);
+        std::vector<float> want(kHeads * kStride, 5), got(want);
+        HeadsS16 heads{.x = x.data(),
+                       .x_stride = x_stride,
+                       .rows = kRows,
+                       .num_heads = kHeads,
+                       .head_dim = head_dim,
+                       .limit = limit,
+                       .q = expected.data(),
+                       .scales = want.data(),
+                       .scale_stride = kStride};
+        reference_.quantize_heads_s16(heads);
+        heads.q = actual.data();
+        heads.scales = got.data();
+        kernels_.quantize_heads_s16(heads);
         ASSERT_EQ(actual, expected) << head_dim << " " << limit << " " << special;
         for (size_t i = 0; i < want.size(); ++i) {
           ASSERT_TRUE(got[i] == want[i] || (std::isnan(got[i]) && std::isnan(want[i]))) << got[i] << " " << want[i];
