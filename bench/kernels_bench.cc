@@ -90,24 +90,27 @@ void QuantizeRows(State& state) {
 }
 BENCHMARK(QuantizeRows)->Arg(384)->Arg(1536)->Arg(3072);
 
-void QuantizeHeads(State& state) {
+template <typename T>
+void QuantizeHeads(State& state, void (*KernelTable::*kernel)(const HeadRows<T>&), float limit) {
   const auto head_dim = static_cast<size_t>(state.range(1));
-  std::vector<int16_t> q(kMaxRowsAtOnce * static_cast<size_t>(state.range(0)));
+  std::vector<T> q(kMaxRowsAtOnce * static_cast<size_t>(state.range(0)));
   std::vector<float> scales(q.size() / head_dim);
   const auto x = RandomFloats(q.size(), 1);
-  RunRows(state, 6, [&](size_t n) {
-    Kernels().quantize_heads_s16({.x = x.data(),
-                                  .x_stride = n,
-                                  .rows = kMaxRowsAtOnce,
-                                  .num_heads = n / head_dim,
-                                  .head_dim = head_dim,
-                                  .limit = 8190,
-                                  .q = q.data(),
-                                  .scales = scales.data(),
-                                  .scale_stride = kMaxRowsAtOnce});
+  RunRows(state, 4 + sizeof(T), [&](size_t n) {
+    (Kernels().*kernel)({.x = x.data(),
+                         .x_stride = n,
+                         .rows = kMaxRowsAtOnce,
+                         .num_heads = n / head_dim,
+                         .head_dim = head_dim,
+                         .limit = limit,
+                         .q = q.data(),
+                         .head_stride = head_dim,
+                         .scales = scales.data(),
+                         .scale_stride = kMaxRowsAtOnce});
   });
 }
-BENCHMARK(QuantizeHeads)->Args({384, 32})->Args({768, 64});
+BENCHMARK_CAPTURE(QuantizeHeads, S16, &KernelTable::quantize_heads_s16, 8190)->Args({384, 32})->Args({768, 64});
+BENCHMARK_CAPTURE(QuantizeHeads, U8, &KernelTable::quantize_heads_u8, 127)->Args({384, 32})->Args({768, 64});
 
 void DequantizeRows(State& state) {
   const auto cols = static_cast<size_t>(state.range(0));
@@ -206,19 +209,17 @@ void Attention(State& state, AttentionKind kind) {
   const auto tokens = static_cast<size_t>(state.range(0));
   const AttentionShape shape{static_cast<size_t>(state.range(1)), static_cast<size_t>(state.range(2))};
   const size_t hidden = shape.hidden_dim(), queries = std::min<size_t>(tokens, kMaxProductRows);
-  const auto q = RandomFloats(queries * hidden, 1), k = RandomFloats(tokens * hidden, 2),
-             v = RandomFloats(tokens * hidden, 3);
-  std::vector<float> out(queries * hidden), block(KeysAndValues::BlockScratch(shape));
-  AlignedBuffer<float> scratch(KeysAndValues::AttendScratch(kind, shape, tokens, queries));
-  const auto keys_values = KeysAndValues::Create(kind, Kernels(), shape, tokens);
+  const auto qkv = RandomFloats(tokens * 3 * hidden, 1);
+  std::vector<float> out(queries * hidden), block(AttentionInputs::BlockScratch(shape));
+  AlignedBuffer<float> scratch(AttentionInputs::AttendScratch(kind, shape, tokens));
+  const auto inputs = AttentionInputs::Create(kind, Kernels(), shape, tokens);
   for (size_t row = 0; row < tokens; ++row) {
-    keys_values->StoreRows(
-        row, 0, {.k = k.data() + row * hidden, .v = v.data() + row * hidden, .rows = 1, .stride = hidden}, block);
-    keys_values->StoreBlock(row, 1, block);
+    inputs->StoreRows(row, 0, 1, qkv.data() + row * 3 * hidden, block);
+    inputs->StoreBlock(row, 1, block);
   }
   for (auto _ : state) {
-    keys_values->Attend(
-        {.q = q.data(), .out = out.data(), .num_queries = queries, .text_begin = 0, .text_tokens = tokens},
+    inputs->Attend(
+        {.first_row = 0, .num_queries = queries, .text_begin = 0, .text_tokens = tokens, .out = out.data()},
         scratch.span());
     benchmark::ClobberMemory();
   }
@@ -230,25 +231,24 @@ void AttentionShapes(benchmark::internal::Benchmark* bench) {
 }
 BENCHMARK_CAPTURE(Attention, F32, AttentionKind::kF32)->Apply(AttentionShapes);
 BENCHMARK_CAPTURE(Attention, S16, AttentionKind::kS16)->Apply(AttentionShapes);
+BENCHMARK_CAPTURE(Attention, S8, AttentionKind::kS8)->Apply(AttentionShapes);
 
 // What the epilogue of queries, keys and values stores of a block of 64 rows. Range: heads, head size.
-void StoreKeysAndValues(State& state, AttentionKind kind) {
+void StoreAttentionInputs(State& state, AttentionKind kind) {
   const AttentionShape shape{static_cast<size_t>(state.range(0)), static_cast<size_t>(state.range(1))};
   constexpr size_t kRows = kMaxRowsAtOnce;
-  const auto k = RandomFloats(kRows * shape.hidden_dim(), 2), v = RandomFloats(kRows * shape.hidden_dim(), 3);
-  std::vector<float> block(KeysAndValues::BlockScratch(shape));
-  const auto keys_values = KeysAndValues::Create(kind, Kernels(), shape, kMaxProductRows);
+  const auto qkv = RandomFloats(kRows * 3 * shape.hidden_dim(), 2);
+  std::vector<float> block(AttentionInputs::BlockScratch(shape));
+  const auto inputs = AttentionInputs::Create(kind, Kernels(), shape, kMaxProductRows);
   for (auto _ : state) {
-    for (size_t row = 0; row < kMaxProductRows; row += kRows) {
-      keys_values->StoreRows(0, row, {.k = k.data(), .v = v.data(), .rows = kRows, .stride = shape.hidden_dim()},
-                             block);
-    }
-    keys_values->StoreBlock(0, kMaxProductRows, block);
+    for (size_t row = 0; row < kMaxProductRows; row += kRows) inputs->StoreRows(0, row, kRows, qkv.data(), block);
+    inputs->StoreBlock(0, kMaxProductRows, block);
     benchmark::ClobberMemory();
   }
 }
-BENCHMARK_CAPTURE(StoreKeysAndValues, F32, AttentionKind::kF32)->Args({12, 32})->Args({12, 64});
-BENCHMARK_CAPTURE(StoreKeysAndValues, S16, AttentionKind::kS16)->Args({12, 32})->Args({12, 64});
+BENCHMARK_CAPTURE(StoreAttentionInputs, F32, AttentionKind::kF32)->Args({12, 32})->Args({12, 64});
+BENCHMARK_CAPTURE(StoreAttentionInputs, S16, AttentionKind::kS16)->Args({12, 32})->Args({12, 64});
+BENCHMARK_CAPTURE(StoreAttentionInputs, S8, AttentionKind::kS8)->Args({12, 32})->Args({12, 64});
 
 }  // namespace
 }  // namespace octet::kernels

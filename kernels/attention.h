@@ -1,5 +1,5 @@
 // Multi-head attention of some query rows of one text over all its rows: softmax(q k^T / sqrt(head_dim)) v for every
-// head. Vaswani et al. 2017. In f32, or in 16-bit integers with exact sums: twice as fast from VNNI on, with bits
+// head. Vaswani et al. 2017. In f32, or in integers with exact sums: two to three times as fast from VNNI on, with bits
 // that are the same on every vector level, and errors far below those of int8 layers (docs/decisions/0008).
 #ifndef OCTET_KERNELS_ATTENTION_H_
 #define OCTET_KERNELS_ATTENTION_H_
@@ -15,7 +15,8 @@ namespace octet::kernels {
 
 enum class AttentionKind {
   kF32,
-  kS16,
+  kS16,  // integers of 16 bits
+  kS8,   // queries and keys of 8 bits; weights and values of 16
 };
 
 struct AttentionShape {
@@ -25,38 +26,35 @@ struct AttentionShape {
   size_t hidden_dim() const { return num_heads * head_dim; }
 };
 
-// Some queries of one text, which has rows [text_begin, text_begin + text_tokens) of the keys and values. Head h has
-// columns [h * head_dim, (h + 1) * head_dim) of q and out.
+// Some rows of one text, which has rows [text_begin, text_begin + text_tokens) of the batch. Head h has columns
+// [h * head_dim, (h + 1) * head_dim) of `out`.
 struct AttentionQueries {
-  const float* q;      // [num_queries, hidden_dim], dense
-  float* out;          // [num_queries, hidden_dim], dense
+  size_t first_row;    // of the batch
   size_t num_queries;  // >= 1
   size_t text_begin;
   size_t text_tokens;
+  float* out;  // [num_queries, hidden_dim], dense
 };
 
-struct KeyValueRows {
-  const float *k, *v;  // [rows, hidden_dim], `stride` between rows
-  size_t rows, stride;
-};
-
-// Keys and values of the rows of a batch, in the form in which attention reads them. Rows are written in blocks, of
+// Queries, keys and values of the rows of a batch, in the form in which attention reads them. Rows are written in blocks, of
 // which each is one thread's; a text is read once all its rows are there. Holds its memory touched.
-class KeysAndValues {
+class AttentionInputs {
  public:
-  // kS16 needs an even head_dim.
-  static std::unique_ptr<KeysAndValues> Create(AttentionKind kind, const KernelTable& kernels,
-                                               const AttentionShape& shape, size_t max_tokens);
-  static uint64_t Bytes(AttentionKind kind, const AttentionShape& shape, size_t max_tokens);
+  // Integers need an even head_dim.
+  static std::unique_ptr<AttentionInputs> Create(AttentionKind kind, const KernelTable& kernels,
+                                                 const AttentionShape& shape, size_t max_tokens);
+  static uint64_t Bytes(AttentionKind kind, const KernelTable& kernels, const AttentionShape& shape,
+                        size_t max_tokens);
   // Floats of scratch that a thread needs for StoreRows and StoreBlock, and for Attend.
   static size_t BlockScratch(const AttentionShape& shape);
-  static size_t AttendScratch(AttentionKind kind, const AttentionShape& shape, size_t max_text_tokens,
-                              size_t max_queries);
+  static size_t AttendScratch(AttentionKind kind, const AttentionShape& shape, size_t max_text_tokens);
 
-  virtual ~KeysAndValues() = default;
+  virtual ~AttentionInputs() = default;
 
   // Some rows, from `first_row` on, of the block of rows that begins at `block_begin`; at most kMaxProductRows rows a block.
-  virtual void StoreRows(size_t block_begin, size_t first_row, const KeyValueRows& rows, std::span<float> scratch) = 0;
+  // qkv: [rows, 3, hidden_dim], dense: query, key and value.
+  virtual void StoreRows(size_t block_begin, size_t first_row, size_t rows, const float* qkv,
+                         std::span<float> scratch) = 0;
   // After the rows of a block: puts in place what StoreRows left in `scratch`.
   virtual void StoreBlock(size_t block_begin, size_t num_rows, std::span<float> scratch) = 0;
 

@@ -8,23 +8,28 @@
 namespace octet::kernels {
 namespace {
 
-class F32KeysAndValues final : public KeysAndValues {
+class F32AttentionInputs final : public AttentionInputs {
  public:
-  F32KeysAndValues(const KernelTable& kernels, const AttentionShape& shape, size_t max_tokens)
+  F32AttentionInputs(const KernelTable& kernels, const AttentionShape& shape, size_t max_tokens)
       : kernels_(kernels),
         shape_(shape),
         k_stride_(KeyStride(max_tokens)),
+        q_(max_tokens * shape.hidden_dim()),
         k_transposed_(shape.hidden_dim() * k_stride_),
         v_(max_tokens * shape.hidden_dim()) {
+    q_.Zero();
     k_transposed_.Zero();
     v_.Zero();
   }
 
-  void StoreRows(size_t block_begin, size_t first_row, const KeyValueRows& rows, std::span<float> scratch) override {
+  void StoreRows(size_t block_begin, size_t first_row, size_t rows, const float* qkv,
+                 std::span<float> scratch) override {
     const size_t hidden = shape_.hidden_dim();
-    for (size_t r = 0; r < rows.rows; ++r) {
-      std::copy_n(rows.k + r * rows.stride, hidden, scratch.data() + (first_row + r) * hidden);
-      std::copy_n(rows.v + r * rows.stride, hidden, v_.data() + (block_begin + first_row + r) * hidden);
+    for (size_t r = 0; r < rows; ++r, qkv += 3 * hidden) {
+      const size_t row = first_row + r;
+      std::copy_n(qkv, hidden, q_.data() + (block_begin + row) * hidden);
+      std::copy_n(qkv + hidden, hidden, scratch.data() + row * hidden);
+      std::copy_n(qkv + 2 * hidden, hidden, v_.data() + (block_begin + row) * hidden);
     }
   }
 
@@ -42,7 +47,7 @@ class F32KeysAndValues final : public KeysAndValues {
       for (size_t begin = 0; begin < queries.num_queries; begin += kQueryTile) {
         const size_t tile = std::min(kQueryTile, queries.num_queries - begin);
         float* const out = queries.out + begin * hidden + first;
-        kernels_.gemm_f32({.a = queries.q + begin * hidden + first,
+        kernels_.gemm_f32({.a = q_.data() + (queries.first_row + begin) * hidden + first,
                            .lda = hidden,
                            .b = k_transposed_.data() + first * k_stride_ + queries.text_begin,
                            .ldb = k_stride_,
@@ -71,19 +76,20 @@ class F32KeysAndValues final : public KeysAndValues {
   const KernelTable& kernels_;
   const AttentionShape shape_;
   const size_t k_stride_;
+  AlignedBuffer<float> q_;             // [max_tokens, hidden_dim]
   AlignedBuffer<float> k_transposed_;  // [hidden_dim, k_stride]
   AlignedBuffer<float> v_;             // [max_tokens, hidden_dim]
 };
 
 }  // namespace
 
-std::unique_ptr<KeysAndValues> MakeF32KeysAndValues(const KernelTable& kernels, const AttentionShape& shape,
-                                                    size_t max_tokens) {
-  return std::make_unique<F32KeysAndValues>(kernels, shape, max_tokens);
+std::unique_ptr<AttentionInputs> MakeF32AttentionInputs(const KernelTable& kernels, const AttentionShape& shape,
+                                                        size_t max_tokens) {
+  return std::make_unique<F32AttentionInputs>(kernels, shape, max_tokens);
 }
 
-uint64_t F32KeysAndValuesBytes(const AttentionShape& shape, size_t max_tokens) {
-  return uint64_t{shape.hidden_dim()} * (KeyStride(max_tokens) + max_tokens) * sizeof(float);
+uint64_t F32AttentionInputsBytes(const AttentionShape& shape, size_t max_tokens) {
+  return uint64_t{shape.hidden_dim()} * (KeyStride(max_tokens) + 2 * max_tokens) * sizeof(float);
 }
 
 size_t F32AttendScratch(size_t max_text_tokens) { return kQueryTile * max_text_tokens; }

@@ -15,16 +15,17 @@ static_assert(kQueryTile <= kMaxSoftmaxRows);
 // would give, so that the same position of all rows does not fall into one cache set.
 inline size_t KeyStride(size_t max_tokens) { return (max_tokens + 15) / 16 * 16 + 16; }
 
-std::unique_ptr<KeysAndValues> MakeF32KeysAndValues(const KernelTable& kernels, const AttentionShape& shape,
-                                                    size_t max_tokens);
-std::unique_ptr<KeysAndValues> MakeS16KeysAndValues(const KernelTable& kernels, const AttentionShape& shape,
-                                                    size_t max_tokens);
+std::unique_ptr<AttentionInputs> MakeF32AttentionInputs(const KernelTable& kernels, const AttentionShape& shape,
+                                                        size_t max_tokens);
+std::unique_ptr<AttentionInputs> MakeIntegerAttentionInputs(AttentionKind kind, const KernelTable& kernels,
+                                                            const AttentionShape& shape, size_t max_tokens);
 
-// Of KeysAndValues::Bytes and AttendScratch.
-uint64_t F32KeysAndValuesBytes(const AttentionShape& shape, size_t max_tokens);
-uint64_t S16KeysAndValuesBytes(const AttentionShape& shape, size_t max_tokens);
+// Of AttentionInputs::Bytes and AttendScratch.
+uint64_t F32AttentionInputsBytes(const AttentionShape& shape, size_t max_tokens);
+uint64_t IntegerAttentionInputsBytes(AttentionKind kind, const KernelTable& kernels, const AttentionShape& shape,
+                                     size_t max_tokens);
 size_t F32AttendScratch(size_t max_text_tokens);
-size_t S16AttendScratch(const AttentionShape& shape, size_t max_text_tokens, size_t max_queries);
+size_t IntegerAttendScratch(const AttentionShape& shape, size_t max_text_tokens);
 
 }  // namespace octet::kernels
 

@@ -148,12 +148,13 @@ struct LastVectorInPart {
 
 // Columns [col, col + kVectors * kLanes) of a product. What tiles need is copied: after a store the compiler would read it
 // again.
-template <int kVectors, typename Vectors>
-class ColumnsS16 {
+template <Factors kFactors, int kVectors, typename Vectors>
+class Columns {
  public:
-  ColumnsS16(const GemmS16& g, size_t col, Vectors vectors)
+  Columns(const GemmArgs<int32_t>& g, const int32_t* less, size_t col, Vectors vectors)
       : a_(g.a),
         b_(g.b + col),
+        less_(less == nullptr ? nullptr : less + col),
         c_(g.c + col),
         lda_(g.lda),
         ldb_(g.ldb),
@@ -164,7 +165,12 @@ class ColumnsS16 {
   template <int kRows>
   OCTET_TARGET_VNNI void Run(size_t row) const {
     const Vectors vectors = vectors_;
-    Tile<Factors::kS16Pairs, kRows, kVectors> tile([&](int, int) OCTET_TARGET_VNNI { return _mm512_setzero_si512(); });
+    __m512i first[kVectors];
+    for (int v = 0; v < kVectors; ++v) {
+      first[v] = _mm512_setzero_si512();
+      if (less_ != nullptr) first[v] = _mm512_sub_epi32(first[v], vectors.Load(less_ + v * kLanes, v == kVectors - 1));
+    }
+    Tile<kFactors, kRows, kVectors> tile([&](int, int v) OCTET_TARGET_VNNI { return first[v]; });
     tile.template Add<1>(
         a_ + row * lda_, lda_, b_, ldb_, depth_,
         [vectors](const int32_t* b, __m512i* bv) OCTET_TARGET_VNNI {
@@ -178,42 +184,47 @@ class ColumnsS16 {
   }
 
  private:
-  const int32_t *a_, *b_;
+  const int32_t *a_, *b_, *less_;
   int32_t* c_;
   size_t lda_, ldb_, ldc_, depth_;
   Vectors vectors_;
 };
 
-template <int kVectors>
-OCTET_TARGET_VNNI void MultiplyColumns(const GemmS16& g, size_t col, size_t cols) {
+template <Factors kFactors, int kVectors>
+OCTET_TARGET_VNNI void MultiplyColumns(const GemmArgs<int32_t>& g, const int32_t* less, size_t col, size_t cols) {
   constexpr int kRows = std::min(kMaxSums / kVectors, kMaxRows);
   if (cols == kVectors * kLanes) {
-    ForTiles<kRows>(ColumnsS16<kVectors, WholeVectors>(g, col, {}), g.rows);
+    ForTiles<kRows>(Columns<kFactors, kVectors, WholeVectors>(g, less, col, {}), g.rows);
   } else {
     const auto last = static_cast<__mmask16>(0xFFFFu >> (kVectors * kLanes - cols));
-    ForTiles<kRows>(ColumnsS16<kVectors, LastVectorInPart>(g, col, {last}), g.rows);
+    ForTiles<kRows>(Columns<kFactors, kVectors, LastVectorInPart>(g, less, col, {last}), g.rows);
   }
 }
 
-OCTET_TARGET_VNNI void MultiplyS16(const GemmS16& g) {
+// less: as of GemmU8S8Quads.
+template <Factors kFactors>
+OCTET_TARGET_VNNI void MultiplyAll(const GemmArgs<int32_t>& g, const int32_t* less) {
   for (size_t col = 0, cols; col < g.cols; col += cols) {
     cols = std::min(g.cols - col, kMaxVectors * kLanes);
     switch ((cols + kLanes - 1) / kLanes) {
       case 4:
-        MultiplyColumns<4>(g, col, cols);
+        MultiplyColumns<kFactors, 4>(g, less, col, cols);
         break;
       case 3:
-        MultiplyColumns<3>(g, col, cols);
+        MultiplyColumns<kFactors, 3>(g, less, col, cols);
         break;
       case 2:
-        MultiplyColumns<2>(g, col, cols);
+        MultiplyColumns<kFactors, 2>(g, less, col, cols);
         break;
       default:
-        MultiplyColumns<1>(g, col, cols);
+        MultiplyColumns<kFactors, 1>(g, less, col, cols);
         break;
     }
   }
 }
+
+OCTET_TARGET_VNNI void MultiplyS16(const GemmS16& g) { MultiplyAll<Factors::kS16Pairs>(g, nullptr); }
+OCTET_TARGET_VNNI void MultiplyU8S8Quads(const GemmU8S8Quads& g) { MultiplyAll<Factors::kU8S8Quads>(g, g.less); }
 
 // Three vectors of columns by up to eight rows: 11 loads for 24 products, and a panel of depth 384 lies in L1 beside 64 rows of
 // a.
@@ -312,6 +323,7 @@ OCTET_TARGET_VNNI void RunLinearU8S8(const LinearU8S8& l) {
 }  // namespace
 
 void (*VnniGemmS16())(const GemmS16&) { return MultiplyS16; }
+void (*VnniGemmU8S8Quads())(const GemmU8S8Quads&) { return MultiplyU8S8Quads; }
 void (*VnniLinearU8S8())(const LinearU8S8&) { return RunLinearU8S8; }
 
 }  // namespace octet::kernels

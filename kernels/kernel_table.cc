@@ -15,13 +15,16 @@ KernelTable MakeTable(Isa isa) {
   }
   const Isa vectors = isa >= Isa::kAvx512 ? Isa::kAvx512 : Isa::kAvx2;
   KernelTable table = SimdRowKernels(vectors);
-  const AttentionS16Kernels& attention = SimdAttentionS16(vectors);
-  table.quantize_heads_s16 = attention.quantize_heads;
+  const IntegerAttentionKernels& attention = SimdIntegerAttention(vectors);
+  table.quantize_heads_s16 = attention.quantize_heads_s16;
+  table.quantize_heads_s8 = attention.quantize_heads_s8;
+  table.quantize_heads_u8 = attention.quantize_heads_u8;
   table.interleave_rows_s16 = attention.interleave_rows;
   table.softmax_s16 = attention.softmax;
-  table.scale_s32_row = attention.scale_sums;
+  table.scale_s32_rows = attention.scale_sums;
   table.gemm_f32 = SimdGemmF32(vectors);
   table.gemm_s16 = isa >= Isa::kAvx512Vnni ? VnniGemmS16() : SimdGemmS16(vectors);
+  table.gemm_u8s8_quads = isa >= Isa::kAvx512Vnni ? VnniGemmU8S8Quads() : nullptr;
   table.gemm_f32_panel_cols = SimdGemmF32PanelCols(vectors);
   if (isa >= Isa::kAvx512Bf16) FillGemmBf16(&table);
   if (isa >= Isa::kAvx512Amx) table.gemm_bf16 = AmxGemmBf16();

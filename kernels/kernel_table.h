@@ -52,16 +52,20 @@ struct DequantizeColumns {
   const float* bias;
 };
 
-// Rows of heads that become 16-bit integers, with a scale for each row and head.
-struct HeadsS16 {
+// Rows of heads that become integers of type T, with a scale for each row and head.
+template <typename T>
+struct HeadRows {
   const float* x;  // [rows, num_heads, head_dim], x_stride between rows
   size_t x_stride;
   size_t rows, num_heads, head_dim;
-  float limit;    // of the integers, < 32768
-  int16_t* q;     // as x, dense
-  float* scales;  // [num_heads, rows], scale_stride between heads
+  float limit;         // of the integers' absolute values
+  T* q;                // [rows, num_heads, head_stride], dense
+  size_t head_stride;  // >= head_dim: integers past it are 0
+  float* scales;       // [num_heads, rows], scale_stride between heads
   size_t scale_stride;
 };
+// What a u8 is above the integer that it stands for.
+inline constexpr int32_t kHeadOffsetU8 = 128;
 
 // The softmax of integer attention scores, for rows of up to kMaxSoftmaxRows queries over n keys. Score (r, j) is
 // scores[r, j] * queries[r] * keys[j].
@@ -101,6 +105,10 @@ struct GemmArgs {
 using GemmF32 = GemmArgs<float>;
 // An element of a and b is a pair of s16, (x, y) * (u, v) = x u + y v; the sums must fit s32, and are exact.
 using GemmS16 = GemmArgs<int32_t>;
+// An element of a is a quad of u8, one of b a quad of s8. less[j] is taken from every sum of column j; null: nothing is.
+struct GemmU8S8Quads : GemmArgs<int32_t> {
+  const int32_t* less;  // [cols]
+};
 
 // As GemmF32 with BF16 factors: a is [rows, depth]; b is one panel of kBf16PanelCols columns, pairs of
 // depth interleaved: b[(k / 2) * kBf16PanelCols * 2 + j * 2 + k % 2]. depth is a multiple of kBf16DepthUnit.
@@ -174,9 +182,11 @@ struct KernelTable {
   // dst[c, r] = src[r, c]: rows x cols elements, strides in elements. Moves bits: any 32-bit elements will do.
   void (*transpose)(const float* src, size_t src_stride, size_t rows, size_t cols, float* dst, size_t dst_stride);
 
-  // Each head of each row: q = round_half_even(x / scale), scale = max|x| / limit. A head of zeros (below 1e-30) gets scale
-  // 1; one with a NaN or an infinity scale NaN and zeros.
-  void (*quantize_heads_s16)(const HeadsS16& args);
+  // Each head of each row: q = round_half_even(x / scale), scale = max|x| / limit; as u8 with kHeadOffsetU8 added. A head
+  // of zeros (below 1e-30) gets scale 1; one with a NaN or an infinity scale NaN and zeros. limit: < 32768, < 128.
+  void (*quantize_heads_s16)(const HeadRows<int16_t>& args);
+  void (*quantize_heads_s8)(const HeadRows<int8_t>& args);
+  void (*quantize_heads_u8)(const HeadRows<uint8_t>& args);
 
   // pairs[r / 2, c, r % 2] = src[r, c]: two rows become one of pairs, of cols elements each; an odd last row's partner is
   // zeros. src: [rows, cols] with `stride` elements between rows.
@@ -188,11 +198,13 @@ struct KernelTable {
   // output. NaN if any scale or score is. e: relative error below 4e-6.
   void (*softmax_s16)(const SoftmaxS16& args);
 
-  // y[c] = x[c] * factor.
-  void (*scale_s32_row)(const int32_t* x, float factor, size_t n, float* y);
+  // y[r, c] = x[r, c] * factors[r]. x: [rows, n], dense; y_stride between rows of y.
+  void (*scale_s32_rows)(const int32_t* x, const float* factors, size_t rows, size_t n, float* y, size_t y_stride);
 
   void (*gemm_f32)(const GemmF32& args);
   void (*gemm_s16)(const GemmS16& args);
+  // Null where no instruction makes such products exactly.
+  void (*gemm_u8s8_quads)(const GemmU8S8Quads& args);
   // Columns of its widest register tile. A weight matrix kept in panels of this width is read in one stream.
   size_t gemm_f32_panel_cols;
 

@@ -98,42 +98,6 @@ HWY_INLINE RowQuantization QuantizationOfRange(RowRange kind, Range range) {
   return {.scale = scale, .zero_point = static_cast<int32_t>(std::nearbyint(-range.min * (1.0f / scale)))};
 }
 
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
-// Four vectors, with saturation. Packing works within 16-byte parts of the vectors: of each part it leaves one dword of
-// every source after the other, which a permutation then puts in order.
-HWY_INLINE void StoreAsU8(VI a, VI b, VI c, VI e, uint8_t* q) {
-  const hn::Repartition<int16_t, DI> d16;
-  const auto ab = hn::ReorderDemote2To(d16, a, b), ce = hn::ReorderDemote2To(d16, c, e);
-  constexpr int32_t kParts = kLanes / 4;
-  HWY_ALIGN int32_t order[kLanes];
-  for (int32_t i = 0; i < static_cast<int32_t>(kLanes); ++i) order[i] = i % kParts * 4 + i / kParts;
-#if HWY_TARGET == HWY_AVX3
-  const VI packed{_mm512_packus_epi16(ab.raw, ce.raw)};
-#else
-  const VI packed{_mm256_packus_epi16(ab.raw, ce.raw)};
-#endif
-  hn::StoreU(hn::TableLookupLanes(packed, hn::SetTableIndices(DI(), order)), DI(), reinterpret_cast<int32_t*>(q));
-}
-#endif
-
-// q[c] = values(c) of a row, in s32, narrowed to u8 with saturation.
-template <class F>
-HWY_INLINE void NarrowRowToU8(size_t n, uint8_t* q, const F& values) {
-  const hn::Rebind<uint8_t, DI> du8;
-  size_t c = 0;
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
-  for (; c + 4 * kLanes <= n; c += 4 * kLanes) {
-    StoreAsU8(values(c, Whole()), values(c + kLanes, Whole()), values(c + 2 * kLanes, Whole()),
-              values(c + 3 * kLanes, Whole()), q + c);
-  }
-#endif
-  for (; c + kLanes <= n; c += kLanes) hn::StoreU(hn::DemoteTo(du8, values(c, Whole())), du8, q + c);
-  if (c < n) {
-    const Part lanes{n - c};
-    lanes.Store(hn::DemoteTo(du8, values(c, lanes)), du8, q + c);
-  }
-}
-
 // Over each row's own range, which no value exceeds: below 2^22 after scaling, as the rounding needs, and clipped by
 // the narrowing where rounding passes 255. `row(r)` is row r's values.
 template <class Row>
@@ -153,7 +117,7 @@ HWY_INLINE void QuantizeOwnRanges(const Row& row, size_t rows, RowRange kind, si
     const VF factor = hn::Set(d, 1.0f / quantizations[r].scale);
     const VF bias = hn::Set(d, kRoundingBias);
     const auto offset = hn::Set(di, quantizations[r].zero_point - std::bit_cast<int32_t>(kRoundingBias));
-    NarrowRowToU8(n, q, [&](size_t c, auto lanes) {
+    NarrowRow(n, q, [&](size_t c, auto lanes) {
       const VF rounded = hn::Add(hn::Mul(values(c, lanes), factor), bias);
       return hn::Add(hn::BitCast(di, rounded), offset);
     });
@@ -171,7 +135,7 @@ HWY_INLINE RowQuantization QuantizeFixedRange(const Values& values, RowQuantizat
   const VF bias = hn::Set(d, kRoundingBias);
   const auto offset = hn::Set(di, row.zero_point - std::bit_cast<int32_t>(kRoundingBias));
   VF poison = hn::Zero(d);
-  NarrowRowToU8(n, q, [&](size_t c, auto lanes) {
+  NarrowRow(n, q, [&](size_t c, auto lanes) {
     const VF v = values(c, lanes);
     poison = AddPoison(v, poison);
     const VF rounded = hn::Add(hn::Min(hn::Max(hn::Mul(v, factor), lowest), highest), bias);
@@ -295,17 +259,39 @@ constexpr float kShortGeluBound = 3.94f;
 constexpr float kShortGeluCoefficients[] = {2.4892850e-8f, -1.7039068e-6f, 4.9990806e-5f, -0.000833144f,
                                             0.008861814f,  -0.06476019f,   0.39800572f};
 
-HWY_INLINE VF GeluErfShort(VF x) {
+// Of kCount vectors, in place, step by step: each waits for its own last step, of some ten.
+template <size_t kCount>
+HWY_INLINE void GeluErfShort(VF (&x)[kCount]) {
   const DF d;
-  const VF bound = hn::Set(d, kShortGeluBound);
-  const VF from_below = hn::Max(hn::Neg(bound), x);  // in this order x86 keeps a NaN in x
-  const VF t = hn::Min(bound, from_below);
-  const VF p = PowerSeries(hn::Mul(t, t), kShortGeluCoefficients);
-  return hn::Mul(from_below, hn::MulAdd(t, p, hn::Set(d, 0.5f)));
+  const VF bound = hn::Set(d, kShortGeluBound), half = hn::Set(d, 0.5f);
+  VF t[kCount], squares[kCount], p[kCount];
+  for (size_t i = 0; i < kCount; ++i) x[i] = hn::Max(hn::Neg(bound), x[i]);  // in this order x86 keeps a NaN
+  for (size_t i = 0; i < kCount; ++i) t[i] = hn::Min(bound, x[i]);
+  for (size_t i = 0; i < kCount; ++i) squares[i] = hn::Mul(t[i], t[i]);
+  for (size_t i = 0; i < kCount; ++i) p[i] = hn::Set(d, kShortGeluCoefficients[0]);
+  for (size_t power = 1; power < std::size(kShortGeluCoefficients); ++power) {
+    const VF coefficient = hn::Set(d, kShortGeluCoefficients[power]);
+    for (size_t i = 0; i < kCount; ++i) p[i] = hn::MulAdd(p[i], squares[i], coefficient);
+  }
+  for (size_t i = 0; i < kCount; ++i) p[i] = hn::MulAdd(t[i], p[i], half);
+  for (size_t i = 0; i < kCount; ++i) x[i] = hn::Mul(x[i], p[i]);
 }
 
 void GeluErfShortRow(float* x, size_t n) {
-  MapRow(x, n, x, [](VF v) { return GeluErfShort(v); });
+  constexpr size_t kCount = kLanes == 16 ? 4 : 2;  // as registers hold
+  const DF d;
+  size_t c = 0;
+  for (; c + kCount * kLanes <= n; c += kCount * kLanes) {
+    VF v[kCount];
+    for (size_t i = 0; i < kCount; ++i) v[i] = hn::LoadU(d, x + c + i * kLanes);
+    GeluErfShort(v);
+    for (size_t i = 0; i < kCount; ++i) hn::StoreU(v[i], d, x + c + i * kLanes);
+  }
+  MapRow(x + c, n - c, x + c, [](VF v) {
+    VF one[1] = {v};
+    GeluErfShort(one);
+    return one[0];
+  });
 }
 
 // 1 + r P(r) with P of degree 4 of least relative error, 9.2e-8; with rounding below 2e-7.
@@ -467,11 +453,14 @@ void Transpose(const float* src, size_t src_stride, size_t rows, size_t cols, fl
     .f32_to_f16_row = F32ToF16Row,
     .transpose = Transpose,
     .quantize_heads_s16 = nullptr,
+    .quantize_heads_s8 = nullptr,
+    .quantize_heads_u8 = nullptr,
     .interleave_rows_s16 = nullptr,
     .softmax_s16 = nullptr,
-    .scale_s32_row = nullptr,
+    .scale_s32_rows = nullptr,
     .gemm_f32 = nullptr,
     .gemm_s16 = nullptr,
+    .gemm_u8s8_quads = nullptr,
     .gemm_f32_panel_cols = 0,
     .gemm_bf16 = nullptr,
     .f32_to_bf16_row = nullptr,

@@ -161,8 +161,9 @@ void Transpose(const float* src, size_t src_stride, size_t rows, size_t cols, fl
   }
 }
 
-// Returns the scale.
-float QuantizeHeadS16(const float* x, size_t n, float limit, int16_t* q) {
+// Returns the scale. offset: what q is above its integer.
+template <typename T>
+float QuantizeHead(const float* x, size_t n, float limit, int32_t offset, T* q) {
   float max = 0;
   bool finite = true;
   for (size_t c = 0; c < n; ++c) {
@@ -173,16 +174,21 @@ float QuantizeHeadS16(const float* x, size_t n, float limit, int16_t* q) {
   const float factor = usable ? limit / max : 0.0f;
   for (size_t c = 0; c < n; ++c) {
     // Rounded once, by the addition of a power of two whose last place is 1 (kernels' bias).
-    q[c] = usable ? static_cast<int16_t>(std::fma(x[c], factor, 12582912.0f) - 12582912.0f) : int16_t{0};
+    const float rounded = usable ? std::fma(x[c], factor, 12582912.0f) - 12582912.0f : 0.0f;
+    q[c] = static_cast<T>(static_cast<int32_t>(rounded) + offset);
   }
   return !finite ? std::numeric_limits<float>::quiet_NaN() : usable ? max * (1.0f / limit) : 1.0f;
 }
 
-void QuantizeHeadsS16(const HeadsS16& h) {
+template <typename T>
+void QuantizeHeads(const HeadRows<T>& h) {
+  constexpr int32_t kOffset = std::is_same_v<T, uint8_t> ? kHeadOffsetU8 : 0;
   for (size_t r = 0; r < h.rows; ++r) {
     for (size_t head = 0; head < h.num_heads; ++head) {
-      h.scales[head * h.scale_stride + r] = QuantizeHeadS16(h.x + r * h.x_stride + head * h.head_dim, h.head_dim,
-                                                            h.limit, h.q + (r * h.num_heads + head) * h.head_dim);
+      T* const q = h.q + (r * h.num_heads + head) * h.head_stride;
+      h.scales[head * h.scale_stride + r] =
+          QuantizeHead(h.x + r * h.x_stride + head * h.head_dim, h.head_dim, h.limit, kOffset, q);
+      std::fill(q + h.head_dim, q + h.head_stride, static_cast<T>(kOffset));
     }
   }
 }
@@ -214,8 +220,10 @@ void SoftmaxS16Rows(const SoftmaxS16& s) {
   }
 }
 
-void ScaleS32Row(const int32_t* x, float factor, size_t n, float* y) {
-  for (size_t c = 0; c < n; ++c) y[c] = static_cast<float>(x[c]) * factor;
+void ScaleS32Rows(const int32_t* x, const float* factors, size_t rows, size_t n, float* y, size_t y_stride) {
+  for (size_t r = 0; r < rows; ++r) {
+    for (size_t c = 0; c < n; ++c) y[r * y_stride + c] = static_cast<float>(x[r * n + c]) * factors[r];
+  }
 }
 
 void GemmF32Scalar(const GemmF32& g) {
@@ -238,6 +246,22 @@ void GemmS16Scalar(const GemmS16& g) {
       for (size_t k = 0; k < g.depth; ++k) {
         const int32_t a = g.a[r * g.lda + k], b = g.b[k * g.ldb + j];
         sum += half(a, 0) * half(b, 0) + half(a, 1) * half(b, 1);
+      }
+      g.c[r * g.ldc + j] = sum;
+    }
+  }
+}
+
+void GemmU8S8QuadsScalar(const GemmU8S8Quads& g) {
+  using U8 = std::array<uint8_t, 4>;
+  using S8 = std::array<int8_t, 4>;
+  for (size_t r = 0; r < g.rows; ++r) {
+    for (size_t j = 0; j < g.cols; ++j) {
+      int32_t sum = g.less == nullptr ? 0 : -g.less[j];
+      for (size_t k = 0; k < g.depth; ++k) {
+        const auto a = std::bit_cast<U8>(g.a[r * g.lda + k]);
+        const auto b = std::bit_cast<S8>(g.b[k * g.ldb + j]);
+        for (size_t i = 0; i < 4; ++i) sum += a[i] * b[i];
       }
       g.c[r * g.ldc + j] = sum;
     }
@@ -290,12 +314,15 @@ const KernelTable& ScalarKernels() {
       .f16_to_f32_row = F16ToF32Row,
       .f32_to_f16_row = F32ToF16Row,
       .transpose = Transpose,
-      .quantize_heads_s16 = QuantizeHeadsS16,
+      .quantize_heads_s16 = QuantizeHeads<int16_t>,
+      .quantize_heads_s8 = QuantizeHeads<int8_t>,
+      .quantize_heads_u8 = QuantizeHeads<uint8_t>,
       .interleave_rows_s16 = InterleaveRowsS16,
       .softmax_s16 = SoftmaxS16Rows,
-      .scale_s32_row = ScaleS32Row,
+      .scale_s32_rows = ScaleS32Rows,
       .gemm_f32 = GemmF32Scalar,
       .gemm_s16 = GemmS16Scalar,
+      .gemm_u8s8_quads = GemmU8S8QuadsScalar,
       .gemm_f32_panel_cols = 64,
       .gemm_bf16 = GemmBf16Scalar,
       .f32_to_bf16_row = F32ToBf16Row,

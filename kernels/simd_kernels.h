@@ -37,12 +37,14 @@ struct LinearU8S8 {
 };
 inline constexpr PanelLayout kVnniU8S8Layout = {.cols = 48, .group = 4, .depth_unit = 4};
 
-// Row kernels of attention in 16-bit integers, as in the KernelTable.
-struct AttentionS16Kernels {
-  decltype(KernelTable::quantize_heads_s16) quantize_heads;
+// Row kernels of attention in integers, as in the KernelTable.
+struct IntegerAttentionKernels {
+  decltype(KernelTable::quantize_heads_s16) quantize_heads_s16;
+  decltype(KernelTable::quantize_heads_s8) quantize_heads_s8;
+  decltype(KernelTable::quantize_heads_u8) quantize_heads_u8;
   decltype(KernelTable::interleave_rows_s16) interleave_rows;
   decltype(KernelTable::softmax_s16) softmax;
-  decltype(KernelTable::scale_s32_row) scale_sums;
+  decltype(KernelTable::scale_s32_rows) scale_sums;
 };
 
 // Two AVX2 vectors of s32, one of AVX-512: the width of a register tile.
@@ -59,13 +61,14 @@ inline size_t NextTileRows(size_t left, size_t max_rows) {
 // they only hand out what was put together at compile time: a function compiled for a level may use its
 // instructions anywhere, even to store a few pointers.
 const KernelTable& SimdRowKernels(Isa isa);  // products and kernels of integer attention are null
-const AttentionS16Kernels& SimdAttentionS16(Isa isa);
+const IntegerAttentionKernels& SimdIntegerAttention(Isa isa);
 void (*SimdGemmF32(Isa isa))(const GemmF32&);
 void (*SimdGemmS16(Isa isa))(const GemmS16&);
 size_t SimdGemmF32PanelCols(Isa isa);
 void (*SimdGemmS16S8(Isa isa))(const GemmS16S8&);
 // These need a machine at kAvx512Vnni, kAvx512Bf16 and kAvx512Amx only when the kernels run.
 void (*VnniGemmS16())(const GemmS16&);
+void (*VnniGemmU8S8Quads())(const GemmU8S8Quads&);
 void (*VnniLinearU8S8())(const LinearU8S8&);
 void FillGemmBf16(KernelTable* table);
 void (*AmxGemmBf16())(const GemmBf16&);

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "hwy/highway.h"
 
@@ -76,6 +77,60 @@ HWY_INLINE void ForEachVector(size_t n, const F& body) {
   size_t c = 0;
   for (; c + kLanes <= n; c += kLanes) body(c, Whole());
   if (c < n) body(c, Part{n - c});
+}
+
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+// Vectors of s16 to one of T, u8 or s8, with saturation, within the 16-byte parts.
+template <typename T>
+HWY_INLINE VI PackWithinParts(hn::Vec<hn::Repartition<int16_t, DI>> a, hn::Vec<hn::Repartition<int16_t, DI>> b) {
+#if HWY_TARGET == HWY_AVX3
+  if constexpr (std::is_signed_v<T>) return VI{_mm512_packs_epi16(a.raw, b.raw)};
+  return VI{_mm512_packus_epi16(a.raw, b.raw)};
+#else
+  if constexpr (std::is_signed_v<T>) return VI{_mm256_packs_epi16(a.raw, b.raw)};
+  return VI{_mm256_packus_epi16(a.raw, b.raw)};
+#endif
+}
+
+// Puts in order what packing leaves: of each 16-byte part of kSources vectors one dword of every source after the other.
+template <size_t kSources>
+HWY_INLINE VI InOrder(VI packed) {
+  constexpr size_t kParts = kLanes / 4;
+  HWY_ALIGN int32_t order[kLanes];
+  for (size_t i = 0; i < kLanes; ++i) {
+    order[i] = static_cast<int32_t>(i % kParts * 4 + i / kParts % kSources);
+  }
+  return hn::TableLookupLanes(packed, hn::SetTableIndices(DI(), order));
+}
+#endif
+
+// q[c] = values(c) of a row, in s32, narrowed to u8 or s8 with saturation. values(c, lanes)
+template <typename T, class F>
+HWY_INLINE void NarrowRow(size_t n, T* q, const F& values) {
+  const hn::Rebind<T, DI> d8;
+  size_t c = 0;
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+  const hn::Repartition<int16_t, DI> d16;
+  const auto pair = [&](size_t at) {
+    return hn::ReorderDemote2To(d16, values(at, Whole()), values(at + kLanes, Whole()));
+  };
+  for (; c + 4 * kLanes <= n; c += 4 * kLanes) {
+    const VI packed = InOrder<4>(PackWithinParts<T>(pair(c), pair(c + 2 * kLanes)));
+    hn::StoreU(packed, DI(), reinterpret_cast<int32_t*>(q + c));
+  }
+  if (c + 2 * kLanes <= n) {
+    const auto values16 = pair(c);
+    const hn::Half<DI> half;
+    hn::StoreU(hn::LowerHalf(half, InOrder<2>(PackWithinParts<T>(values16, values16))), half,
+               reinterpret_cast<int32_t*>(q + c));
+    c += 2 * kLanes;
+  }
+#endif
+  for (; c + kLanes <= n; c += kLanes) hn::StoreU(hn::DemoteTo(d8, values(c, Whole())), d8, q + c);
+  if (c < n) {
+    const Part lanes{n - c};
+    lanes.Store(hn::DemoteTo(d8, values(c, lanes)), d8, q + c);
+  }
 }
 
 // The sum of all lanes: the upper half of the vector is added to the lower one until one lane is left.

@@ -151,8 +151,8 @@ absl::Status CheckActivationRange(const EncoderState& encoder) {
 }  // namespace
 
 kernels::AttentionKind AttentionKindOf(const EncoderConfig& config, Precision precision) {
-  return precision != Precision::kF32 && config.head_dim() % 2 == 0 ? kernels::AttentionKind::kS16
-                                                                    : kernels::AttentionKind::kF32;
+  if (precision == Precision::kF32 || config.head_dim() % 2 != 0) return kernels::AttentionKind::kF32;
+  return precision == Precision::kInt8 ? kernels::AttentionKind::kS8 : kernels::AttentionKind::kS16;
 }
 
 kernels::AttentionShape AttentionShapeOf(const EncoderConfig& config) {

@@ -33,6 +33,8 @@ class EmbeddingTable {
 
   // y: [dim]. row_idx must be inside the table.
   void Lookup(size_t row_idx, float* y) const;
+  // Brings a row near that is looked up soon.
+  void Prefetch(size_t row_idx) const;
   uint64_t bytes() const { return f32_.bytes() + f16_.bytes(); }
 
  private:

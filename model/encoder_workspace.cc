@@ -7,11 +7,16 @@
 namespace octet::model {
 
 using kernels::InputBlock;
-using kernels::KeysAndValues;
+using kernels::AttentionInputs;
 
 namespace {
 
-static_assert(kMaxBlockRows >= kernels::kMaxProductRows, "ThreadScratch::block serves as KeysAndValues::BlockScratch");
+static_assert(kMaxBlockRows >= kernels::kMaxProductRows, "ThreadScratch::block serves as AttentionInputs::BlockScratch");
+
+// Of EncoderWorkspace::attended_.
+size_t AttendedSize(const EncoderConfig& config, const EncoderOptions& options) {
+  return options.activation_range == ActivationRange::kPerText ? options.max_batch_tokens * config.hidden_dim : 0;
+}
 
 size_t RowSize(const EncoderConfig& config) {
   return std::max<size_t>(3 * size_t{config.hidden_dim}, config.intermediate_dim);
@@ -31,9 +36,8 @@ ThreadScratch::ThreadScratch(const EncoderState& encoder)
       product(*encoder.linears),
       rows(kernels::kMaxRowsAtOnce * RowSize(encoder.config)),
       block(kMaxBlockRows * encoder.config.hidden_dim),
-      attention(KeysAndValues::AttendScratch(AttentionKindOf(encoder.config, encoder.options.precision),
-                                             AttentionShapeOf(encoder.config), encoder.config.max_tokens(),
-                                             kMaxBlockRows)) {
+      attention(AttentionInputs::AttendScratch(AttentionKindOf(encoder.config, encoder.options.precision),
+                                               AttentionShapeOf(encoder.config), encoder.config.max_tokens())) {
   rows.Zero();
   block.Zero();
   attention.Zero();
@@ -42,13 +46,13 @@ ThreadScratch::ThreadScratch(const EncoderState& encoder)
 EncoderWorkspace::EncoderWorkspace(const EncoderState& encoder, kernels::ThreadTeam* team)
     : team_(team),
       x_(encoder.options.max_batch_tokens * encoder.config.hidden_dim),
-      q_(encoder.options.max_batch_tokens * encoder.config.hidden_dim),
+      attended_(AttendedSize(encoder.config, encoder.options)),
       schedule_(encoder.options.max_batch_tokens, encoder.config.hidden_dim) {
   x_.Zero();
-  q_.Zero();
-  for (auto& keys_values : keys_values_) {
-    keys_values = KeysAndValues::Create(AttentionKindOf(encoder.config, encoder.options.precision), encoder.kernels(),
-                                        AttentionShapeOf(encoder.config), encoder.options.max_batch_tokens);
+  attended_.Zero();
+  for (auto& inputs : attention_inputs_) {
+    inputs = AttentionInputs::Create(AttentionKindOf(encoder.config, encoder.options.precision), encoder.kernels(),
+                                     AttentionShapeOf(encoder.config), encoder.options.max_batch_tokens);
   }
   for (int i = 0; i < team->num_threads(); ++i) threads_.push_back(std::make_unique<ThreadScratch>(encoder));
   if (encoder.options.activation_range == ActivationRange::kMovingAverage) {
@@ -80,13 +84,14 @@ uint64_t EncoderWorkspace::Bytes(const EncoderConfig& config, const EncoderOptio
   const kernels::LinearKind kind = WidestKind(config, options);
   const kernels::AttentionKind attention = AttentionKindOf(config, options.precision);
   const kernels::AttentionShape shape = AttentionShapeOf(config);
-  const uint64_t shared = 2 * options.max_batch_tokens * hidden * sizeof(float) +
-                          2 * KeysAndValues::Bytes(attention, shape, options.max_batch_tokens) +
+  const uint64_t shared = (options.max_batch_tokens * hidden + AttendedSize(config, options)) * sizeof(float) +
+                          2 * AttentionInputs::Bytes(attention, kernels::KernelsFor(options.isa), shape,
+                                                     options.max_batch_tokens) +
                           BlockSchedule::Bytes(options.max_batch_tokens);
   const uint64_t floats = kernels::kMaxProductRows * widest   // product
                           + kernels::kMaxRowsAtOnce * widest  // rows
                           + kMaxBlockRows * hidden +
-                          KeysAndValues::AttendScratch(attention, shape, config.max_tokens(), kMaxBlockRows);
+                          AttentionInputs::AttendScratch(attention, shape, config.max_tokens());
   const uint64_t thread = floats * sizeof(float) +
                           2 * InputBlock::Bytes(kMaxBlockRows, InputBlock::RowBytes(kind, hidden)) +
                           InputBlock::Bytes(kMaxBlockRows, InputBlock::RowBytes(kind, intermediate));

@@ -36,7 +36,7 @@ struct ThreadScratch {
   kernels::OutputBlock product;
   AlignedBuffer<float> rows;             // [kMaxRowsAtOnce, max(3 * hidden_dim, intermediate_dim)]
   AlignedBuffer<float> block;            // [kMaxBlockRows, hidden_dim]: attention's output, then new keys and values
-  AlignedBuffer<float> attention;        // KeysAndValues::AttendScratch
+  AlignedBuffer<float> attention;        // AttentionInputs::AttendScratch
   std::optional<ValueRange> text_range;  // of the inputs being prepared, where a text has one range (TextRangePass)
   ValueRange* seen_ranges = nullptr;     // RangeHistory::seen, where there is a history
   PhaseMeter meter;
@@ -75,9 +75,9 @@ class EncoderWorkspace {
   size_t block_rows_ = 0;
   LinearInputObserver* observer_ = nullptr;
   AlignedBuffer<float> x_;  // [max_batch_tokens, hidden_dim]: the residual stream
-  AlignedBuffer<float> q_;  // [max_batch_tokens, hidden_dim]
-  // What attention reads of a whole text. Two take turns: a layer reads one while its successor's is being written.
-  std::unique_ptr<kernels::KeysAndValues> keys_values_[2];
+  // Two take turns: a layer reads one while its successor's is being written.
+  std::unique_ptr<kernels::AttentionInputs> attention_inputs_[2];
+  AlignedBuffer<float> attended_;  // [max_batch_tokens, hidden_dim]: attention's output, of kPerText alone
   std::vector<std::unique_ptr<ThreadScratch>> threads_;
   std::unique_ptr<RangeHistory> history_;  // of ActivationRange::kMovingAverage
   BlockSchedule schedule_;

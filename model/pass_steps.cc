@@ -30,7 +30,6 @@ PassSteps::PassSteps(const EncoderState& encoder, const PackedBatch& batch, Enco
     : encoder_(encoder), batch_(batch), ws_(*workspace), hidden_(encoder.config.hidden_dim) {}
 
 float* PassSteps::x(size_t row_idx) const { return ws_.x_.data() + row_idx * hidden_; }
-float* PassSteps::q(size_t row_idx) const { return ws_.q_.data() + row_idx * hidden_; }
 
 const kernels::Linear& PassSteps::linear(size_t layer_idx, LinearSlot slot) const {
   const EncoderLayer& layer = encoder_.layers[layer_idx];
@@ -54,18 +53,30 @@ size_t PassSteps::TextOfRow(size_t row_idx) const {
 }
 
 void PassSteps::Embed(const RowBlock& block, ThreadScratch& s) const {
+  constexpr size_t kRowsAhead = 4;  // words lie anywhere in a large table
   s.meter.Enter(Phase::kEmbed);
+  const size_t end = block.begin + block.size;
+  const auto prefetch = [&](size_t row) {
+    if (row < end) encoder_.word->Prefetch(static_cast<size_t>(batch_.ids[row]));
+  };
+  for (size_t row = block.begin; row < block.begin + kRowsAhead; ++row) prefetch(row);
   size_t text = TextOfRow(block.begin);
   float* const part = s.rows.data();
-  for (size_t row = block.begin; row < block.begin + block.size; ++row) {
-    if (row == batch_.starts[text + 1]) ++text;
-    float* const x = this->x(row);
-    encoder_.word->Lookup(static_cast<size_t>(batch_.ids[row]), x);
-    AddLookup(*encoder_.position, row - batch_.starts[text] + encoder_.config.position_offset, part, x);
-    if (encoder_.token_type != nullptr) {
-      AddLookup(*encoder_.token_type, batch_.type_ids.empty() ? 0 : static_cast<size_t>(batch_.type_ids[row]), part, x);
+  for (size_t first = block.begin; first < end; first += kernels::kMaxRowsAtOnce) {
+    const size_t rows = std::min(kernels::kMaxRowsAtOnce, end - first);
+    for (size_t row = first; row < first + rows; ++row) {
+      prefetch(row + kRowsAhead);
+      if (row == batch_.starts[text + 1]) ++text;
+      float* const x = this->x(row);
+      encoder_.word->Lookup(static_cast<size_t>(batch_.ids[row]), x);
+      AddLookup(*encoder_.position, row - batch_.starts[text] + encoder_.config.position_offset, part, x);
+      if (encoder_.token_type != nullptr) {
+        AddLookup(*encoder_.token_type, batch_.type_ids.empty() ? 0 : static_cast<size_t>(batch_.type_ids[row]), part,
+                  x);
+      }
     }
-    encoder_.kernels().layer_norm_rows(x, nullptr, 1, encoder_.embedding_norm.weights(), hidden_, x);
+    float* const x = this->x(first);
+    encoder_.kernels().layer_norm_rows(x, nullptr, rows, encoder_.embedding_norm.weights(), hidden_, x);
   }
 }
 
@@ -118,7 +129,7 @@ void PassSteps::ForRows(const kernels::Linear& linear, Phase phase, const kernel
 
 void PassSteps::PrepareAttention(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const {
   const EncoderLayer& layer = encoder_.layers[layer_idx];
-  kernels::KeysAndValues& keys_values = *ws_.keys_values_[layer_idx % 2];
+  kernels::AttentionInputs& inputs = *ws_.attention_inputs_[layer_idx % 2];
   s.meter.Enter(Phase::kQuantize);
   StartInput(layer_idx, LinearSlot::kQueryKeyValue, s.attention_input, s);
   SetInput(layer_idx, LinearSlot::kQueryKeyValue, 0, block.size, x(block.begin), s.attention_input, s);
@@ -126,13 +137,10 @@ void PassSteps::PrepareAttention(size_t layer_idx, const RowBlock& block, Thread
   size_t part = 0;  // of the block, where the rows of a product begin
   ForRows(*layer.query_key_value, Phase::kQueryKeyValue, s.attention_input, block.size, s,
           [&](size_t first_row, size_t rows, const float* qkv) {
-            const size_t stride = 3 * hidden_, end = first_row + rows;
-            for (size_t r = 0; r < rows; ++r) std::copy_n(qkv + r * stride, hidden_, q(block.begin + first_row + r));
-            keys_values.StoreRows(block.begin + part, first_row - part,
-                                  {.k = qkv + hidden_, .v = qkv + 2 * hidden_, .rows = rows, .stride = stride},
-                                  s.block.span());
+            const size_t end = first_row + rows;
+            inputs.StoreRows(block.begin + part, first_row - part, rows, qkv, s.block.span());
             if (end % product_rows == 0 || end == block.size) {
-              keys_values.StoreBlock(block.begin + part, end - part, s.block.span());
+              inputs.StoreBlock(block.begin + part, end - part, s.block.span());
               part = end;
             }
           });
@@ -144,12 +152,12 @@ void PassSteps::Attend(size_t layer_idx, const RowBlock& block, ThreadScratch& s
   for (size_t text = TextOfRow(row); row < block.begin + block.size; ++text) {
     const size_t start = batch_.starts[text];
     const size_t end = std::min<size_t>(batch_.starts[text + 1], block.begin + block.size);
-    ws_.keys_values_[layer_idx % 2]->Attend({.q = q(row),
-                                             .out = s.block.data() + (row - block.begin) * hidden_,
-                                             .num_queries = end - row,
-                                             .text_begin = start,
-                                             .text_tokens = batch_.starts[text + 1] - start},
-                                            s.attention.span());
+    ws_.attention_inputs_[layer_idx % 2]->Attend({.first_row = row,
+                                                  .num_queries = end - row,
+                                                  .text_begin = start,
+                                                  .text_tokens = batch_.starts[text + 1] - start,
+                                                  .out = s.block.data() + (row - block.begin) * hidden_},
+                                                 s.attention.span());
     row = end;
   }
 }

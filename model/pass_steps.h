@@ -30,7 +30,7 @@ class PassSteps {
 
   // x = LayerNorm(word + position + token type)
   void Embed(const RowBlock& block, ThreadScratch& s) const;
-  // q, k, v = x W + b; k and v are stored as attention reads them.
+  // q, k, v = x W + b, stored as attention reads them.
   void PrepareAttention(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const;
   // s.block = attention of the block's rows, text by text.
   void Attend(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const;
@@ -44,9 +44,8 @@ class PassSteps {
   // The first part of FeedForward: for all rows of the block, some at a time, `use` of activation(x W1 + b1).
   void Intermediate(size_t layer_idx, const RowBlock& block, ThreadScratch& s, UseRows use) const;
 
-  // The residual stream's, and the queries', row `row_idx`: [hidden_dim].
+  // The residual stream's row `row_idx`: [hidden_dim].
   float* x(size_t row_idx) const;
-  float* q(size_t row_idx) const;
   const kernels::Linear& linear(size_t layer_idx, LinearSlot slot) const;
 
  private:

@@ -62,16 +62,15 @@ void TextRangePass::Layer(size_t layer_idx, const Text& text, ThreadScratch& s) 
   SetRange(layer_idx, LinearSlot::kQueryKeyValue, text, residual, s);
   ForEachBlock(text, [&](const RowBlock& block) { steps_.PrepareAttention(layer_idx, block, s); });
 
-  // Attention's output takes the place of the block's queries, which nobody else reads.
   const size_t hidden = encoder_.config.hidden_dim;
+  const auto attended = [this, hidden](size_t row) -> float* { return ws_.attended_.data() + row * hidden; };
   ForEachBlock(text, [&](const RowBlock& block) {
     steps_.Attend(layer_idx, block, s);
-    std::copy_n(s.block.data(), block.size * hidden, steps_.q(block.begin));
+    std::copy_n(s.block.data(), block.size * hidden, attended(block.begin));
   });
-  SetRange(
-      layer_idx, LinearSlot::kAttentionOutput, text, [this](size_t row) -> const float* { return steps_.q(row); }, s);
+  SetRange(layer_idx, LinearSlot::kAttentionOutput, text, attended, s);
   ForEachBlock(text, [&](const RowBlock& block) {
-    std::copy_n(steps_.q(block.begin), block.size * hidden, s.block.data());
+    std::copy_n(attended(block.begin), block.size * hidden, s.block.data());
     steps_.AttentionOutput(layer_idx, block, s);
   });
 

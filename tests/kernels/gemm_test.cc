@@ -104,6 +104,30 @@ TEST_P(GemmTest, S16DoesNotSaturate) {
   }
 }
 
+TEST_P(GemmTest, U8S8QuadsAreExactForEveryTileTail) {
+  if (kernels_.gemm_u8s8_quads == nullptr) GTEST_SKIP() << "no such products at this level";
+  constexpr size_t kQuads = 9, kLda = kQuads + 2;
+  for (size_t rows = 1; rows <= 26; ++rows) {
+    for (size_t cols = 1; cols <= 131; cols += (cols < 70 ? 1 : 13)) {
+      const size_t ldb = cols + 3;
+      std::vector<int32_t> a(rows * kLda), b(kQuads * ldb);
+      const auto a_bytes = RandomInts<uint8_t>(4 * a.size(), 1, 0, 255);
+      const auto b_bytes = RandomInts<int8_t>(4 * b.size(), 2, -128, 127);
+      std::memcpy(a.data(), a_bytes.data(), a_bytes.size());
+      std::memcpy(b.data(), b_bytes.data(), b_bytes.size());
+      const auto sums = RandomInts<int32_t>(cols, 3, -1000000, 1000000);
+      for (const int32_t* less : {static_cast<const int32_t*>(nullptr), sums.data()}) {
+        std::vector<int32_t> expected(rows * cols + 1, 9), actual(expected);
+        GemmU8S8Quads g{{a.data(), kLda, b.data(), ldb, expected.data(), cols, rows, cols, kQuads}, less};
+        ScalarKernels().gemm_u8s8_quads(g);
+        g.c = actual.data();
+        kernels_.gemm_u8s8_quads(g);
+        ASSERT_EQ(actual, expected) << rows << "x" << cols;  // the element past the end included
+      }
+    }
+  }
+}
+
 TEST_P(GemmTest, Bf16MatchesReferenceForEveryTileTail) {
   if (kernels_.gemm_bf16 == nullptr) GTEST_SKIP() << "no BF16 at this level";
   constexpr size_t kDepth = 3 * kBf16DepthUnit;

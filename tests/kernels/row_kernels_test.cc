@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/cpu_isa.h"
+#include "base/rounding.h"
 #include "kernels/kernel_table.h"
 #include "kernels/scalar_kernels.h"
 #include "tests/kernels/test_matrix.h"
@@ -277,39 +278,48 @@ float SumInLanes(const std::vector<float>& x) {
   return lanes[0];
 }
 
-TEST_P(RowKernelsTest, QuantizeHeadsS16IsBitEqualForEveryHeadSize) {
-  // More heads than a kernel takes at once, and what lies between rows and between scales is left alone.
+// More heads than a kernel takes at once, and what lies between rows and between scales is left alone.
+template <typename T>
+void ExpectQuantizedHeadsAreBitEqual(const KernelTable& reference, const KernelTable& kernels,
+                                     void (*KernelTable::*kernel)(const HeadRows<T>&), float limit) {
   constexpr size_t kRows = 7, kHeads = 11, kStride = kRows + 2;
   for (size_t head_dim = 1; head_dim <= kMaxCols; ++head_dim) {
-    for (const float limit : {2047.0f, 8191.0f, 32767.0f}) {
-      const size_t x_stride = kHeads * head_dim + 3;
-      auto x = RandomFloats(kRows * x_stride, static_cast<uint32_t>(head_dim), 3);
-      for (const float special : {0.0f, 1e-35f, kNan, kInfinity, -kInfinity, 3e38f}) {
-        std::fill_n(x.begin() + static_cast<ptrdiff_t>(head_dim), std::min<size_t>(head_dim, 7), special);
-        if (special == 0 || special == 1e-35f)
-          std::fill_n(x.begin() + static_cast<ptrdiff_t>(head_dim), head_dim, special);
-        std::vector<int16_t> expected(kRows * kHeads * head_dim + 1, 77), actual(expected);
-        std::vector<float> want(kHeads * kStride, 5), got(want);
-        HeadsS16 heads{.x = x.data(),
-                       .x_stride = x_stride,
-                       .rows = kRows,
-                       .num_heads = kHeads,
-                       .head_dim = head_dim,
-                       .limit = limit,
-                       .q = expected.data(),
-                       .scales = want.data(),
-                       .scale_stride = kStride};
-        reference_.quantize_heads_s16(heads);
-        heads.q = actual.data();
-        heads.scales = got.data();
-        kernels_.quantize_heads_s16(heads);
-        ASSERT_EQ(actual, expected) << head_dim << " " << limit << " " << special;
-        for (size_t i = 0; i < want.size(); ++i) {
-          ASSERT_TRUE(got[i] == want[i] || (std::isnan(got[i]) && std::isnan(want[i]))) << got[i] << " " << want[i];
-        }
+    const size_t x_stride = kHeads * head_dim + 3, head_stride = RoundUp(head_dim, sizeof(int32_t) / sizeof(T));
+    auto x = RandomFloats(kRows * x_stride, static_cast<uint32_t>(head_dim), 3);
+    for (const float special : {0.0f, 1e-35f, kNan, kInfinity, -kInfinity, 3e38f}) {
+      std::fill_n(x.begin() + static_cast<ptrdiff_t>(head_dim), std::min<size_t>(head_dim, 7), special);
+      if (special == 0 || special == 1e-35f)
+        std::fill_n(x.begin() + static_cast<ptrdiff_t>(head_dim), head_dim, special);
+      std::vector<T> expected(kRows * kHeads * head_stride + 1, 77), actual(expected);
+      std::vector<float> want(kHeads * kStride, 5), got(want);
+      HeadRows<T> heads{.x = x.data(),
+                        .x_stride = x_stride,
+                        .rows = kRows,
+                        .num_heads = kHeads,
+                        .head_dim = head_dim,
+                        .limit = limit,
+                        .q = expected.data(),
+                        .head_stride = head_stride,
+                        .scales = want.data(),
+                        .scale_stride = kStride};
+      (reference.*kernel)(heads);
+      heads.q = actual.data();
+      heads.scales = got.data();
+      (kernels.*kernel)(heads);
+      ASSERT_EQ(actual, expected) << head_dim << " " << limit << " " << special;
+      for (size_t i = 0; i < want.size(); ++i) {
+        ASSERT_TRUE(got[i] == want[i] || (std::isnan(got[i]) && std::isnan(want[i]))) << got[i] << " " << want[i];
       }
     }
   }
+}
+
+TEST_P(RowKernelsTest, QuantizeHeadsIsBitEqualForEveryHeadSize) {
+  for (const float limit : {2047.0f, 8191.0f, 32767.0f}) {
+    ExpectQuantizedHeadsAreBitEqual(reference_, kernels_, &KernelTable::quantize_heads_s16, limit);
+  }
+  ExpectQuantizedHeadsAreBitEqual(reference_, kernels_, &KernelTable::quantize_heads_s8, 127);
+  ExpectQuantizedHeadsAreBitEqual(reference_, kernels_, &KernelTable::quantize_heads_u8, 127);
 }
 
 TEST_P(RowKernelsTest, InterleaveRowsS16IsBitEqual) {
@@ -325,13 +335,16 @@ TEST_P(RowKernelsTest, InterleaveRowsS16IsBitEqual) {
   }
 }
 
-TEST_P(RowKernelsTest, ScaleS32RowIsBitEqual) {
+TEST_P(RowKernelsTest, ScaleS32RowsIsBitEqual) {
+  constexpr size_t kRows = 3;
+  const float factors[kRows] = {0.37f, 1e-6f, 2.0f};
   for (size_t cols = 1; cols <= kMaxCols; ++cols) {
-    const auto sums = RandomInts<int32_t>(cols, 3, -2000000000, 2000000000);
-    std::vector<float> want(cols + 1, 7), got(cols + 1, 7);
-    reference_.scale_s32_row(sums.data(), 0.37f, cols, want.data());
-    kernels_.scale_s32_row(sums.data(), 0.37f, cols, got.data());
-    EXPECT_EQ(got, want);
+    const size_t stride = cols + 2;
+    const auto sums = RandomInts<int32_t>(kRows * cols, 3, -2000000000, 2000000000);
+    std::vector<float> want(kRows * stride, 7), got(want);
+    reference_.scale_s32_rows(sums.data(), factors, kRows, cols, want.data(), stride);
+    kernels_.scale_s32_rows(sums.data(), factors, kRows, cols, got.data(), stride);
+    EXPECT_EQ(got, want);  // what lies between rows included
   }
 }
 

@@ -3,11 +3,9 @@
 PyTorch takes the same sums in another order and has other polynomials. That moves last bits only, but a value at the
 edge between two integers then falls to the other side, and after a few layers most roundings differ
 (docs/quantization.md). `use_served_floats_` gives a model of bert.py octet's orders and polynomials
-(kernels/row_kernels_simd.cc, kernels/attention_s16.cc; the same at every vector level), for checks: slow, one text
+(kernels/row_kernels_simd.cc, kernels/attention_integer.cc; the same at every vector level), for checks: slow, one text
 a batch, no gradients.
 """
-import math
-
 import torch
 from torch import nn
 
@@ -20,7 +18,7 @@ LOG2_E = 1.44269504
 # 2^r = 1 + r P(r), |r| <= 1/2; highest power first.
 EXP2_COEFFICIENTS = (0.009582853, 0.055906426, 0.24024099, 0.69312418, 1.0)
 # Bounds of the integers of attention (kernels/kernel_table.h).
-VALUE_LIMIT, MOST_WEIGHT, MOST_WEIGHTS = 2047.0, 32767.0, 1e6
+SCORE_LIMIT, VALUE_LIMIT, MOST_WEIGHT, MOST_WEIGHTS = 127.0, 2047.0, 32767.0, 1e6
 # 0.5 (1 + erf(x / sqrt 2)) = 0.5 + x P(x^2) for |x| <= 3.94; highest power first.
 GELU_BOUND = 3.94
 GELU_COEFFICIENTS = (2.4892850e-8, -1.7039068e-6, 4.9990806e-5, -0.000833144, 0.008861814, -0.06476019, 0.39800572)
@@ -105,9 +103,8 @@ def attend(query, key, value, attn_mask=None, dropout_p=0.0):
     """As scaled_dot_product_attention, over tokens of one text: [1, num_heads, tokens, head_dim] each."""
     assert attn_mask is None and dropout_p == 0.0, "one text a batch, in eval mode"
     head_dim = query.shape[-1]
-    score_limit = min(math.floor(math.sqrt((2**31 - 1) / head_dim)), MOST_WEIGHT)
-    query, query_scales = quantize_heads(query, score_limit)
-    key, key_scales = quantize_heads(key, score_limit)
+    query, query_scales = quantize_heads(query, SCORE_LIMIT)
+    key, key_scales = quantize_heads(key, SCORE_LIMIT)
     value, value_scales = quantize_heads(value, VALUE_LIMIT)
     scale = torch.ones(()) / square_root(torch.tensor(float(head_dim)))
     factors = query_scales * scale * torch.tensor(LOG2_E, dtype=torch.float32)

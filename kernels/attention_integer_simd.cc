@@ -3,9 +3,10 @@
 #include "kernels/simd_targets.h"
 
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "kernels/attention_s16_simd.cc"
+#define HWY_TARGET_INCLUDE "kernels/attention_integer_simd.cc"
 #include "hwy/foreach_target.h"  // must come before highway.h
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <limits>
@@ -20,6 +21,19 @@ HWY_BEFORE_NAMESPACE();
 namespace octet::kernels {
 namespace HWY_NAMESPACE {
 namespace {
+
+// body(head_dim), with the common sizes of a head as constants, so that loops over them are unrolled.
+template <class F>
+HWY_INLINE void WithKnownHeadDim(size_t head_dim, const F& body) {
+  switch (head_dim) {
+    case 32:
+      return body(std::integral_constant<size_t, 32>());
+    case 64:
+      return body(std::integral_constant<size_t, 64>());
+    default:
+      return body(head_dim);
+  }
+}
 
 // q[c] = round_half_even(x[c] * factor) of a row, |q| < 32768; of a NaN 0.
 HWY_INLINE void RoundRowToS16(const float* x, float factor, size_t n, int16_t* q) {
@@ -45,6 +59,24 @@ HWY_INLINE void RoundRowToS16(const float* x, float factor, size_t n, int16_t* q
   };
   for (; c + kLanes <= n; c += kLanes) store(c, Whole());
   if (c < n) store(c, Part{n - c});
+}
+
+// What stands for 0.
+template <typename T>
+constexpr T kZeroOf = static_cast<T>(std::is_same_v<T, uint8_t> ? kHeadOffsetU8 : 0);
+
+// q[c] = round_half_even(x[c] * factor) of a row, in T.
+HWY_INLINE void RoundRow(const float* x, float factor, size_t n, int16_t* q) { RoundRowToS16(x, factor, n, q); }
+
+template <typename T>
+HWY_INLINE void RoundRow(const float* x, float factor, size_t n, T* q) {
+  const DF d;
+  const DI di;
+  const VF factors = hn::Set(d, factor), bias = hn::Set(d, kRoundingBias);
+  const auto offset = hn::Set(di, int32_t{kZeroOf<T>} - std::bit_cast<int32_t>(kRoundingBias));
+  NarrowRow(n, q, [&](size_t c, auto lanes) {
+    return hn::Add(hn::BitCast(di, hn::MulAdd(lanes.Load(d, x + c), factors, bias)), offset);
+  });
 }
 
 // The largest of a row's absolute values in each lane, as bits: NaN and infinity are above all others.
@@ -78,8 +110,8 @@ HWY_INLINE bool ScalesOfHeads(const int32_t* max_bits, float limit, float* scale
 // head: the end of a head's step waits for itself, and others' steps fill the time.
 constexpr size_t kHeadsAtOnce = 64;
 
-template <class Dim>
-HWY_INLINE void QuantizeSomeHeads(const HeadsS16& h, Dim head_dim, size_t first_row, size_t rows, size_t first_head,
+template <typename T, class Dim>
+HWY_INLINE void QuantizeSomeHeads(const HeadRows<T>& h, Dim head_dim, size_t first_row, size_t rows, size_t first_head,
                                   size_t heads) {
   const DI di;
   const size_t count = rows * heads, padded_count = RoundUp(count, kLanes);
@@ -99,21 +131,22 @@ HWY_INLINE void QuantizeSomeHeads(const HeadsS16& h, Dim head_dim, size_t first_
   }
   for (size_t r = 0, i = 0; r < rows; ++r) {
     const float* head = x + r * h.x_stride;
-    int16_t* q = h.q + ((first_row + r) * h.num_heads + first_head) * head_dim;
+    T* q = h.q + ((first_row + r) * h.num_heads + first_head) * h.head_stride;
     float* scale = h.scales + first_head * h.scale_stride + first_row + r;
-    for (size_t end = i + heads; i < end; ++i, head += head_dim, q += head_dim, scale += h.scale_stride) {
+    for (size_t end = i + heads; i < end; ++i, head += head_dim, q += h.head_stride, scale += h.scale_stride) {
       *scale = scales[i];
       if (!all_usable && factors[i] == 0.0f) {
-        std::memset(q, 0, head_dim * sizeof(*q));
+        std::fill_n(q, static_cast<size_t>(head_dim), kZeroOf<T>);
       } else {
-        RoundRowToS16(head, factors[i], head_dim, q);
+        RoundRow(head, factors[i], head_dim, q);
       }
+      for (size_t c = head_dim; c < h.head_stride; ++c) q[c] = kZeroOf<T>;
     }
   }
 }
 
-template <class Dim>
-HWY_INLINE void QuantizeAllHeads(const HeadsS16& h, Dim head_dim) {
+template <typename T, class Dim>
+HWY_INLINE void QuantizeAllHeads(const HeadRows<T>& h, Dim head_dim) {
   const size_t heads_at_once = h.num_heads < kHeadsAtOnce ? h.num_heads : kHeadsAtOnce;
   const size_t rows_at_once = kHeadsAtOnce / heads_at_once;
   for (size_t row = 0; row < h.rows; row += rows_at_once) {
@@ -125,16 +158,9 @@ HWY_INLINE void QuantizeAllHeads(const HeadsS16& h, Dim head_dim) {
   }
 }
 
-// Loops over the common sizes of a head are unrolled.
-void QuantizeHeads(const HeadsS16& h) {
-  switch (h.head_dim) {
-    case 32:
-      return QuantizeAllHeads(h, std::integral_constant<size_t, 32>());
-    case 64:
-      return QuantizeAllHeads(h, std::integral_constant<size_t, 64>());
-    default:
-      return QuantizeAllHeads(h, h.head_dim);
-  }
+template <typename T>
+void QuantizeHeads(const HeadRows<T>& h) {
+  WithKnownHeadDim(h.head_dim, [&h](auto head_dim) { QuantizeAllHeads(h, head_dim); });
 }
 
 void InterleaveRows(const int16_t* src, size_t stride, size_t rows, size_t cols, int16_t* pairs) {
@@ -216,17 +242,27 @@ void Softmax(const SoftmaxS16& s) {
   }
 }
 
-void ScaleSums(const int32_t* x, float factor, size_t n, float* y) {
+template <class Size>
+HWY_INLINE void ScaleRowsOf(Size n, const int32_t* x, const float* factors, size_t rows, float* y, size_t y_stride) {
   const DF d;
   const DI di;
-  const VF f = hn::Set(d, factor);
-  ForEachVector(
-      n, [&](size_t c, auto lanes) { lanes.Store(hn::Mul(hn::ConvertTo(d, lanes.Load(di, x + c)), f), d, y + c); });
+  for (size_t r = 0; r < rows; ++r, x += n, y += y_stride) {
+    const VF factor = hn::Set(d, factors[r]);
+    ForEachVector(n, [&](size_t c, auto lanes) {
+      lanes.Store(hn::Mul(hn::ConvertTo(d, lanes.Load(di, x + c)), factor), d, y + c);
+    });
+  }
+}
+
+void ScaleSums(const int32_t* x, const float* factors, size_t rows, size_t n, float* y, size_t y_stride) {
+  WithKnownHeadDim(n, [&](auto size) { ScaleRowsOf(size, x, factors, rows, y, y_stride); });
 }
 
 // Unused in the baseline target, which Highway compiles as well.
-[[maybe_unused]] constexpr AttentionS16Kernels kAttentionS16 = {
-    .quantize_heads = QuantizeHeads,
+[[maybe_unused]] constexpr IntegerAttentionKernels kIntegerAttention = {
+    .quantize_heads_s16 = QuantizeHeads<int16_t>,
+    .quantize_heads_s8 = QuantizeHeads<int8_t>,
+    .quantize_heads_u8 = QuantizeHeads<uint8_t>,
     .interleave_rows = InterleaveRows,
     .softmax = Softmax,
     .scale_sums = ScaleSums,
@@ -240,8 +276,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace octet::kernels {
 
-const AttentionS16Kernels& SimdAttentionS16(Isa isa) {
-  return isa == Isa::kAvx2 ? N_AVX2::kAttentionS16 : N_AVX3::kAttentionS16;
+const IntegerAttentionKernels& SimdIntegerAttention(Isa isa) {
+  return isa == Isa::kAvx2 ? N_AVX2::kIntegerAttention : N_AVX3::kIntegerAttention;
 }
 
 }  // namespace octet::kernels
