@@ -17,7 +17,8 @@ namespace {
 
 // Where parts of a thread's scratch memory begin, in bytes, each on a cache line. `tokens`: of the text.
 struct ScratchLayout {
-  size_t v, scores, p, p_stride, sums, size;
+  size_t v, scores, p, sums, size;
+  size_t stride;  // of scores and p
 
   ScratchLayout(const AttentionShape& shape, size_t tokens) {
     size = 0;
@@ -26,10 +27,11 @@ struct ScratchLayout {
       size += RoundUp(bytes, kCacheLineBytes);
       return begin;
     };
-    p_stride = RoundUp(tokens, kCacheLineBytes / sizeof(int16_t));
+    stride = RoundUp(tokens, kCacheLineBytes / sizeof(int16_t));
+    static_assert(kCacheLineBytes / sizeof(int16_t) % kPaddedCols == 0);
     v = take(RoundUp(tokens, 2) * shape.head_dim * sizeof(int16_t));
-    scores = take(kQueryTile * tokens * sizeof(int32_t));
-    p = take(kQueryTile * p_stride * sizeof(int16_t));
+    scores = take(kQueryTile * stride * sizeof(int32_t));
+    p = take(kQueryTile * stride * sizeof(int16_t));
     sums = take(kQueryTile * shape.head_dim * sizeof(int32_t));
   }
 };
@@ -142,16 +144,14 @@ class IntegerAttentionInputs final : public AttentionInputs {
     OCTET_CHECK(scratch.size_bytes() >= layout.size);
     auto* const memory = reinterpret_cast<std::byte*>(scratch.data());
     auto* const v = reinterpret_cast<int16_t*>(memory + layout.v);            // [text_tokens / 2, head_dim, 2]
-    auto* const scores = reinterpret_cast<int32_t*>(memory + layout.scores);  // [kQueryTile, text_tokens]
-    auto* const p = reinterpret_cast<int16_t*>(memory + layout.p);            // [kQueryTile, p_stride]
+    auto* const scores = reinterpret_cast<int32_t*>(memory + layout.scores);  // [kQueryTile, stride]
+    auto* const p = reinterpret_cast<int16_t*>(memory + layout.p);            // [kQueryTile, stride]
     auto* const sums = reinterpret_cast<int32_t*>(memory + layout.sums);      // [kQueryTile, head_dim]
     const size_t hidden = shape_.hidden_dim(), head_dim = shape_.head_dim, tokens = queries.text_tokens;
     const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
     const size_t num_pairs = (tokens + 1) / 2;
     // Tiles of nearly one size.
     const size_t tile_rows = DivideUp(queries.num_queries, DivideUp(queries.num_queries, kQueryTile));
-    // The last pair of an odd text has half a weight.
-    for (size_t r = 0; r < kQueryTile; ++r) p[r * layout.p_stride + 2 * num_pairs - 1] = 0;
     for (size_t head = 0; head < shape_.num_heads; ++head) {
       const size_t first = head * head_dim, scales = head * stride_;
       kernels_.interleave_rows_s16(v_.data() + queries.text_begin * hidden + first, hidden, tokens, head_dim, v);
@@ -163,10 +163,11 @@ class IntegerAttentionInputs final : public AttentionInputs {
                           .b = Keys(head, queries.text_begin),
                           .ldb = stride_,
                           .c = scores,
-                          .ldc = tokens,
+                          .ldc = layout.stride,
                           .rows = tile,
                           .cols = tokens,
-                          .depth = head_words_},
+                          .depth = head_words_,
+                          .pads_c = true},
                          kHasOffset<Scores> ? key_offsets_.data() + scales + queries.text_begin : nullptr);
         float query_scales[kQueryTile], factors[kQueryTile];
         for (size_t r = 0; r < tile; ++r) query_scales[r] = q_scales_.data()[scales + row + r] * scale;
@@ -176,11 +177,11 @@ class IntegerAttentionInputs final : public AttentionInputs {
                               .values = v_scales_.data() + scales + queries.text_begin,
                               .rows = tile,
                               .n = tokens,
+                              .stride = layout.stride,
                               .p = p,
-                              .p_stride = layout.p_stride,
                               .factors = factors});
         kernels_.gemm_s16({.a = Words(p),
-                           .lda = layout.p_stride / 2,
+                           .lda = layout.stride / 2,
                            .b = Words(v),
                            .ldb = head_dim,
                            .c = sums,

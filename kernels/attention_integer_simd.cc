@@ -201,8 +201,8 @@ HWY_INLINE VF ScaleScores(const float* keys, size_t n, int32_t* scores, float* s
   const DI di;
   VF max = hn::Set(d, -std::numeric_limits<float>::infinity());
   ForEachVector(n, [&](size_t c, auto lanes) {
-    const VF score = hn::Mul(hn::ConvertTo(d, lanes.Load(di, scores + c)), lanes.Load(d, keys + c));
-    lanes.Store(score, d, scaled + c);
+    const VF score = hn::Mul(hn::ConvertTo(d, hn::LoadU(di, scores + c)), lanes.Load(d, keys + c));
+    hn::StoreU(score, d, scaled + c);
     max = hn::Max(lanes.OnlyUsed(score, max), max);
   });
   return max;
@@ -214,9 +214,9 @@ HWY_INLINE VF WeighScores(const float* values, float query, float max, size_t n,
   const VF factor = hn::Set(d, query * kLog2E);
   const VF scaled_max = hn::Mul(hn::Set(d, max), factor);
   return SumRowInLanes<kShortSums>(n, [&](size_t c, auto lanes, VF sums) {
-    const VF below = hn::MulSub(lanes.Load(d, row + c), factor, scaled_max);
+    const VF below = hn::MulSub(hn::LoadU(d, row + c), factor, scaled_max);
     const VF e = lanes.ZeroUnused(ShortExp2(below));
-    lanes.Store(hn::Mul(e, lanes.Load(d, values + c)), d, row + c);
+    hn::StoreU(hn::Mul(e, lanes.Load(d, values + c)), d, row + c);
     return hn::Add(sums, e);
   });
 }
@@ -226,19 +226,24 @@ void Softmax(const SoftmaxS16& s) {
   constexpr size_t kMaxRows = RoundUp(kMaxSoftmaxRows, kFolded);
   const DF d;
   float* const scaled = reinterpret_cast<float*>(s.scores);  // only vector instructions access it
+  const size_t stride = s.stride, whole = RoundUp(s.n, kLanes);
   const float max_value = std::bit_cast<float>(MaxAbsBits(s.values, s.n));
   VF lanes[kMaxRows];
   float max[kMaxRows], sums[kMaxRows];
-  for (size_t r = 0; r < s.rows; ++r) lanes[r] = ScaleScores(s.keys, s.n, s.scores + r * s.n, scaled + r * s.n);
+  for (size_t r = 0; r < s.rows; ++r) {
+    lanes[r] = ScaleScores(s.keys, s.n, s.scores + r * stride, scaled + r * stride);
+  }
   for (size_t r = s.rows; r < RoundUp(s.rows, kFolded); ++r) lanes[r] = hn::Zero(d);
   for (size_t r = 0; r < s.rows; r += kFolded) MaxOfEach(d, lanes + r, max + r);
-  for (size_t r = 0; r < s.rows; ++r) lanes[r] = WeighScores(s.values, s.queries[r], max[r], s.n, scaled + r * s.n);
+  for (size_t r = 0; r < s.rows; ++r) {
+    lanes[r] = WeighScores(s.values, s.queries[r], max[r], s.n, scaled + r * stride);
+  }
   for (size_t r = 0; r < s.rows; r += kFolded) SumHalvesOfEach(lanes + r, sums + r);
   for (size_t r = 0; r < s.rows; ++r) {
     const float by_sum = kSoftmaxS16Sum / sums[r];
     const float to_integers = (by_sum < 32767.0f ? by_sum : 32767.0f) / max_value;
     s.factors[r] = 1.0f / (to_integers * sums[r]);
-    RoundRowToS16(scaled + r * s.n, to_integers, s.n, s.p + r * s.p_stride);
+    RoundRowToS16(scaled + r * stride, to_integers, whole, s.p + r * stride);
   }
 }
 

@@ -75,7 +75,7 @@ HWY_INLINE void Tile(const G& g, size_t row, size_t col, size_t last_lanes) {
   for (int r = 0; r < kRows; ++r) {
     auto* const c = g.c + (row + r) * g.ldc + col;
     for (int v = 0; v < kVectors; ++v) {
-      if (kPartial && v == kVectors - 1) {
+      if (kPartial && v == kVectors - 1 && !g.pads_c) {
         hn::BlendedStore(acc[r][v], last, d, c + v * kLanes);
       } else {
         hn::StoreU(acc[r][v], d, c + v * kLanes);

@@ -129,7 +129,7 @@ OCTET_TARGET_VNNI void ForTiles(const Product& product, size_t num_rows) {
 }
 
 // How the vectors of a tile's columns are read and written: all of them whole, which costs no instruction beside, or the last in
-// part.
+// part, or only read in part.
 struct WholeVectors {
   OCTET_TARGET_VNNI __m512i Load(const int32_t* p, bool) const { return _mm512_loadu_si512(p); }
   OCTET_TARGET_VNNI void Store(int32_t* p, bool, __m512i x) const { _mm512_storeu_si512(p, x); }
@@ -144,6 +144,10 @@ struct LastVectorInPart {
   OCTET_TARGET_VNNI void Store(int32_t* p, bool is_last, __m512i x) const {
     return is_last ? _mm512_mask_storeu_epi32(p, last, x) : _mm512_storeu_si512(p, x);
   }
+};
+
+struct LastVectorPadded : LastVectorInPart {
+  OCTET_TARGET_VNNI void Store(int32_t* p, bool, __m512i x) const { _mm512_storeu_si512(p, x); }
 };
 
 // Columns [col, col + kVectors * kLanes) of a product. What tiles need is copied: after a store the compiler would read it
@@ -196,8 +200,12 @@ OCTET_TARGET_VNNI void MultiplyColumns(const GemmArgs<int32_t>& g, const int32_t
   if (cols == kVectors * kLanes) {
     ForTiles<kRows>(Columns<kFactors, kVectors, WholeVectors>(g, less, col, {}), g.rows);
   } else {
-    const auto last = static_cast<__mmask16>(0xFFFFu >> (kVectors * kLanes - cols));
-    ForTiles<kRows>(Columns<kFactors, kVectors, LastVectorInPart>(g, less, col, {last}), g.rows);
+    const LastVectorInPart in_part{static_cast<__mmask16>(0xFFFFu >> (kVectors * kLanes - cols))};
+    if (g.pads_c) {
+      ForTiles<kRows>(Columns<kFactors, kVectors, LastVectorPadded>(g, less, col, {in_part}), g.rows);
+    } else {
+      ForTiles<kRows>(Columns<kFactors, kVectors, LastVectorInPart>(g, less, col, in_part), g.rows);
+    }
   }
 }
 

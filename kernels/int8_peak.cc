@@ -1,5 +1,8 @@
 #include "kernels/int8_peak.h"
 
+#include <atomic>
+#include <cstdint>
+
 #include "base/clock.h"
 
 namespace octet::kernels {
@@ -7,7 +10,7 @@ namespace {
 
 constexpr int kChains = 12;  // latency 5, two a cycle: ten independent sums keep both units busy
 constexpr int kMaddChains = 10;
-constexpr int kRounds = 400000;
+constexpr int kRounds = 20000;  // between two looks at the clock
 
 struct PeakLoop {
   void (*run)();
@@ -51,14 +54,17 @@ PeakLoop LoopFor(Isa isa) {
 
 }  // namespace
 
-std::optional<double> MeasureInt8PeakOpsPerSecond(Isa isa, ThreadTeam* team) {
+std::optional<double> MeasureInt8PeakOpsPerSecond(Isa isa, absl::Duration run, ThreadTeam* team) {
   if (isa == Isa::kScalar) return std::nullopt;
   const PeakLoop loop = LoopFor(isa);
   const Clock& clock = SteadyClock::Get();
+  std::atomic<int64_t> loops = 0;
   const MonotonicTime begin = clock.Now();
-  team->Run([&loop](int) { loop.run(); });
+  team->Run([&](int) {
+    for (; clock.Now() - begin < run || loops == 0; ++loops) loop.run();
+  });
   const double seconds = absl::ToDoubleSeconds(clock.Now() - begin);
-  return 2 * loop.macs_per_round * kRounds * team->num_threads() / seconds;
+  return 2 * loop.macs_per_round * kRounds * static_cast<double>(loops) / seconds;
 }
 
 const char* Int8PeakInstructions(Isa isa) { return isa >= Isa::kAvx512Vnni ? "VPDPBUSD" : "VPMADDWD + VPADDD"; }

@@ -68,18 +68,21 @@ struct HeadRows {
 inline constexpr int32_t kHeadOffsetU8 = 128;
 
 // The softmax of integer attention scores, for rows of up to kMaxSoftmaxRows queries over n keys. Score (r, j) is
-// scores[r, j] * queries[r] * keys[j].
+// scores[r, j] * queries[r] * keys[j]. Vectors of scores and of p are whole, since what a mask has stored is slow to read
+// again: scores past n, up to a multiple of kPaddedCols, may be anything, and p there becomes anything but in the second half of
+// a pair that n ends in, which becomes 0.
 struct SoftmaxS16 {
-  int32_t* scores;       // [rows, n], dense; overwritten
+  int32_t* scores;       // [rows, stride], overwritten
   const float* queries;  // [rows], > 0
   const float* keys;     // [n]
   const float* values;   // [n]: scales of the values that the weights are for
   size_t rows, n;
-  int16_t* p;  // [rows, n]
-  size_t p_stride;
+  size_t stride;  // of scores and p: a multiple of kPaddedCols, >= n
+  int16_t* p;     // [rows, stride]
   float* factors;  // [rows]
 };
 inline constexpr size_t kMaxSoftmaxRows = 12;
+inline constexpr size_t kPaddedCols = 16;
 
 // Rows that a kernel takes at once. The ends of a row's sums and ranges wait for each other, those of other rows need not.
 inline constexpr size_t kMaxRowsAtOnce = 4;
@@ -101,6 +104,7 @@ struct GemmArgs {
   size_t ldc;
   size_t rows, cols, depth;
   const T* next_b = nullptr;  // a hint: [depth, cols] with the same stride, wanted soon
+  bool pads_c = false;        // c past `cols`, up to a multiple of kPaddedCols, may become anything
 };
 using GemmF32 = GemmArgs<float>;
 // An element of a and b is a pair of s16, (x, y) * (u, v) = x u + y v; the sums must fit s32, and are exact.

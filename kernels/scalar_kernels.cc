@@ -206,7 +206,7 @@ void SoftmaxS16Rows(const SoftmaxS16& s) {
   for (size_t j = 0; j < s.n; ++j) max_bits = std::max(max_bits, std::bit_cast<int32_t>(s.values[j]));
   const float max_value = std::bit_cast<float>(max_bits);
   for (size_t r = 0; r < s.rows; ++r) {
-    const auto score = [&](size_t j) { return static_cast<float>(s.scores[r * s.n + j]) * s.keys[j]; };
+    const auto score = [&](size_t j) { return static_cast<float>(s.scores[r * s.stride + j]) * s.keys[j]; };
     float max = -std::numeric_limits<float>::infinity(), sum = 0;
     for (size_t j = 0; j < s.n; ++j) max = std::max(max, score(j));
     const auto e = [&](size_t j) { return std::exp((score(j) - max) * s.queries[r]); };
@@ -215,8 +215,9 @@ void SoftmaxS16Rows(const SoftmaxS16& s) {
     s.factors[r] = 1.0f / (to_integers * sum);
     for (size_t j = 0; j < s.n; ++j) {
       const float rounded = std::nearbyint(e(j) * s.values[j] * to_integers);
-      s.p[r * s.p_stride + j] = std::isnan(rounded) ? int16_t{0} : static_cast<int16_t>(rounded);
+      s.p[r * s.stride + j] = std::isnan(rounded) ? int16_t{0} : static_cast<int16_t>(rounded);
     }
+    if (s.n % 2 != 0) s.p[r * s.stride + s.n] = 0;
   }
 }
 

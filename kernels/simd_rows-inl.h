@@ -44,13 +44,17 @@ struct Whole {
 };
 
 struct Part {
+  // Narrow lanes have masks from AVX-512 on; below, they go through memory.
+  template <typename T>
+  static constexpr bool kHasMask = sizeof(T) == sizeof(float) || HWY_TARGET == HWY_AVX3;
+
   size_t count;
 
   template <class D, typename T = hn::TFromD<D>>
   HWY_INLINE hn::Vec<D> Load(D d, const T* p) const {
-    if constexpr (sizeof(T) == sizeof(float)) {
+    if constexpr (kHasMask<T>) {
       return hn::MaskedLoad(hn::FirstN(d, count), d, p);
-    } else {  // masks of narrow lanes are slow below AVX-512
+    } else {
       HWY_ALIGN T lanes[kLanes] = {};
       std::memcpy(lanes, p, count * sizeof(T));
       return hn::Load(d, lanes);
@@ -58,7 +62,7 @@ struct Part {
   }
   template <class D, typename T = hn::TFromD<D>>
   HWY_INLINE void Store(hn::Vec<D> v, D d, T* p) const {
-    if constexpr (sizeof(T) == sizeof(float)) {
+    if constexpr (kHasMask<T>) {
       hn::BlendedStore(v, hn::FirstN(d, count), d, p);
     } else {
       HWY_ALIGN T lanes[kLanes];

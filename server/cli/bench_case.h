@@ -23,7 +23,7 @@ struct PhaseTime {
 struct CaseResult {
   size_t length, batch;  // tokens of a text, texts
   size_t repetitions;
-  double median_ms, p90_ms;
+  double min_ms, median_ms, p90_ms;
   double tokens_per_second, gops;   // of the median; linear layers only
   std::optional<double> peak_gops;  // best of the runs of the int8 peak loop between the passes
   std::vector<PhaseTime> phases;    // of a mean pass; empty without profile

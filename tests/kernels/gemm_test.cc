@@ -1,6 +1,7 @@
 // The floating-point products: near the reference, and bit-equal for a row in whatever tile it falls.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <string>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "base/cpu_isa.h"
+#include "base/rounding.h"
 #include "kernels/kernel_table.h"
 #include "kernels/scalar_kernels.h"
 #include "tests/kernels/test_matrix.h"
@@ -17,6 +19,24 @@ namespace {
 
 class GemmTest : public testing::TestWithParam<Isa> {
  protected:
+  // Integers; with pads_c, into rows of c with room for it.
+  template <class G>
+  void ExpectPaddedIsEqual(void (*KernelTable::*gemm)(const G&), G g) const {
+    const size_t stride = RoundUp(g.cols, kPaddedCols);
+    std::vector<int32_t> expected(g.rows * stride + 1, 9), actual(expected);
+    g.ldc = stride;
+    g.c = expected.data();
+    (ScalarKernels().*gemm)(g);
+    g.c = actual.data();
+    g.pads_c = true;
+    (kernels_.*gemm)(g);
+    EXPECT_EQ(actual.back(), 9);
+    for (size_t r = 0; r < g.rows; ++r) {
+      const auto* const row = actual.data() + r * stride;
+      ASSERT_TRUE(std::equal(row, row + g.cols, expected.data() + r * stride)) << g.rows << "x" << g.cols;
+    }
+  }
+
   const KernelTable& kernels_ = KernelsFor(GetParam());
 };
 
@@ -82,6 +102,7 @@ TEST_P(GemmTest, S16IsExactForEveryTileTail) {
       const auto a = pairs(rows * kPairs, 1, 7400), b = pairs(kPairs * cols, 2, 7400);
       const auto [expected, actual] = Both(kernels_, &KernelTable::gemm_s16, a, b, rows, cols);
       ASSERT_EQ(actual, expected) << rows << "x" << cols;  // the element past the end included
+      ExpectPaddedIsEqual(&KernelTable::gemm_s16, GemmS16{a.data(), kPairs, b.data(), cols, nullptr, 0, rows, cols, kPairs});
     }
   }
 }
@@ -123,6 +144,7 @@ TEST_P(GemmTest, U8S8QuadsAreExactForEveryTileTail) {
         g.c = actual.data();
         kernels_.gemm_u8s8_quads(g);
         ASSERT_EQ(actual, expected) << rows << "x" << cols;  // the element past the end included
+        ExpectPaddedIsEqual(&KernelTable::gemm_u8s8_quads, g);
       }
     }
   }

@@ -351,28 +351,40 @@ TEST_P(RowKernelsTest, ScaleS32RowsIsBitEqual) {
 TEST_P(RowKernelsTest, SoftmaxS16IsNearTheReference) {
   for (size_t n = 1; n <= kMaxCols; ++n) {
     constexpr size_t kRows = 5;
-    const size_t stride = n + 2;
-    auto scores = RandomInts<int32_t>(kRows * n, 1, -300000, 300000);
+    const size_t stride = RoundUp(n, kPaddedCols);
+    const auto scores = RandomInts<int32_t>(kRows * stride, 1, -300000, 300000);  // past n too
     auto keys = RandomFloats(n, 2), values = RandomFloats(n, 3);
     for (size_t j = 0; j < n; ++j) {
       keys[j] = 1e-3f * std::exp(keys[j]);
       values[j] = std::exp(values[j]);
     }
     const std::vector<float> queries{0.01f, 0.001f, 0.1f, 1e-6f, 0.03f};  // flat ones and peaks
-    std::vector<int16_t> expected(kRows * stride, 77), actual(kRows * stride, 77);
-    std::vector<float> want(kRows), got(kRows);
-    auto copy = scores;
-    reference_.softmax_s16(
-        {copy.data(), queries.data(), keys.data(), values.data(), kRows, n, expected.data(), stride, want.data()});
-    kernels_.softmax_s16(
-        {scores.data(), queries.data(), keys.data(), values.data(), kRows, n, actual.data(), stride, got.data()});
+    const auto run = [&](const KernelTable& kernels, std::vector<int16_t>* p, std::vector<float>* factors) {
+      auto copy = scores;
+      p->assign(kRows * stride + 1, 77);
+      factors->assign(kRows, 0);
+      kernels.softmax_s16({.scores = copy.data(),
+                           .queries = queries.data(),
+                           .keys = keys.data(),
+                           .values = values.data(),
+                           .rows = kRows,
+                           .n = n,
+                           .stride = stride,
+                           .p = p->data(),
+                           .factors = factors->data()});
+    };
+    std::vector<int16_t> expected, actual;
+    std::vector<float> want, got;
+    run(reference_, &expected, &want);
+    run(kernels_, &actual, &got);
+    EXPECT_EQ(actual.back(), 77);
     for (size_t r = 0; r < kRows; ++r) {
       // exp to 4e-6 and sums of up to 130 roundings; a weight is off by that and by one where it is rounded.
       EXPECT_NEAR(got[r] / want[r], 1, 3e-5) << n << " row " << r;
       int64_t sum = 0;
-      for (size_t j = 0; j < stride; ++j) {
+      for (size_t j = 0; j < RoundUp(n, 2); ++j) {
         ASSERT_NEAR(actual[r * stride + j], expected[r * stride + j], j < n ? 2 : 0) << n << " row " << r;
-        if (j < n) sum += actual[r * stride + j];
+        sum += actual[r * stride + j];
       }
       EXPECT_LE(sum, static_cast<int64_t>(kSoftmaxS16Sum) + static_cast<int64_t>(n));
     }
