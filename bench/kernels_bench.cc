@@ -218,9 +218,8 @@ void Attention(State& state, AttentionKind kind) {
     inputs->StoreBlock(row, 1, block);
   }
   for (auto _ : state) {
-    inputs->Attend(
-        {.first_row = 0, .num_queries = queries, .text_begin = 0, .text_tokens = tokens, .out = out.data()},
-        scratch.span());
+    inputs->Attend({.first_row = 0, .num_queries = queries, .text_begin = 0, .text_tokens = tokens, .out = out.data()},
+                   scratch.span());
     benchmark::ClobberMemory();
   }
   CountOps(state, 4.0 * static_cast<double>(queries * tokens * hidden));

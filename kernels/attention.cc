@@ -22,8 +22,7 @@ uint64_t AttentionInputs::Bytes(AttentionKind kind, const KernelTable& kernels, 
 size_t AttentionInputs::BlockScratch(const AttentionShape& shape) { return kMaxProductRows * shape.hidden_dim(); }
 
 size_t AttentionInputs::AttendScratch(AttentionKind kind, const AttentionShape& shape, size_t max_text_tokens) {
-  return kind == AttentionKind::kF32 ? F32AttendScratch(max_text_tokens)
-                                     : IntegerAttendScratch(shape, max_text_tokens);
+  return kind == AttentionKind::kF32 ? F32AttendScratch(max_text_tokens) : IntegerAttendScratch(shape, max_text_tokens);
 }
 
 }  // namespace octet::kernels

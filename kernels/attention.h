@@ -43,8 +43,7 @@ class AttentionInputs {
   // Integers need an even head_dim.
   static std::unique_ptr<AttentionInputs> Create(AttentionKind kind, const KernelTable& kernels,
                                                  const AttentionShape& shape, size_t max_tokens);
-  static uint64_t Bytes(AttentionKind kind, const KernelTable& kernels, const AttentionShape& shape,
-                        size_t max_tokens);
+  static uint64_t Bytes(AttentionKind kind, const KernelTable& kernels, const AttentionShape& shape, size_t max_tokens);
   // Floats of scratch that a thread needs for StoreRows and StoreBlock, and for Attend.
   static size_t BlockScratch(const AttentionShape& shape);
   static size_t AttendScratch(AttentionKind kind, const AttentionShape& shape, size_t max_text_tokens);

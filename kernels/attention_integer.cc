@@ -113,8 +113,8 @@ class IntegerAttentionInputs final : public AttentionInputs {
     const size_t token = block_begin + first_row, hidden = shape_.hidden_dim();
     (kernels_.*Scores::kQuantizeQueries)(
         Heads(qkv, rows, score_limit_, q_.data() + token * row_size(), head_size(), q_scales_.data() + token));
-    (kernels_.*Scores::kQuantizeKeys)(Heads(qkv + hidden, rows, score_limit_, BlockKey(first_row, scratch), head_size(),
-                                            k_scales_.data() + token));
+    (kernels_.*Scores::kQuantizeKeys)(
+        Heads(qkv + hidden, rows, score_limit_, BlockKey(first_row, scratch), head_size(), k_scales_.data() + token));
     kernels_.quantize_heads_s16(Heads(qkv + 2 * hidden, rows, kValueLimitS16, v_.data() + token * hidden,
                                       shape_.head_dim, v_scales_.data() + token));
   }

@@ -77,8 +77,8 @@ struct SoftmaxS16 {
   const float* keys;     // [n]
   const float* values;   // [n]: scales of the values that the weights are for
   size_t rows, n;
-  size_t stride;  // of scores and p: a multiple of kPaddedCols, >= n
-  int16_t* p;     // [rows, stride]
+  size_t stride;   // of scores and p: a multiple of kPaddedCols, >= n
+  int16_t* p;      // [rows, stride]
   float* factors;  // [rows]
 };
 inline constexpr size_t kMaxSoftmaxRows = 12;

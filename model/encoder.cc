@@ -37,8 +37,8 @@ void EmbeddingTable::Lookup(size_t row_idx, float* y) const {
 
 void EmbeddingTable::Prefetch(size_t row_idx) const {
   const size_t element_bytes = f16_.empty() ? sizeof(float) : sizeof(uint16_t), row_bytes = dim_ * element_bytes;
-  const auto* const table = f16_.empty() ? reinterpret_cast<const std::byte*>(f32_.data())
-                                         : reinterpret_cast<const std::byte*>(f16_.data());
+  const auto* const table =
+      f16_.empty() ? reinterpret_cast<const std::byte*>(f32_.data()) : reinterpret_cast<const std::byte*>(f16_.data());
   for (size_t at = 0; at < row_bytes; at += kCacheLineBytes) __builtin_prefetch(table + row_idx * row_bytes + at);
 }
 

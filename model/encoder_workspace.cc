@@ -6,12 +6,13 @@
 
 namespace octet::model {
 
-using kernels::InputBlock;
 using kernels::AttentionInputs;
+using kernels::InputBlock;
 
 namespace {
 
-static_assert(kMaxBlockRows >= kernels::kMaxProductRows, "ThreadScratch::block serves as AttentionInputs::BlockScratch");
+static_assert(kMaxBlockRows >= kernels::kMaxProductRows,
+              "ThreadScratch::block serves as AttentionInputs::BlockScratch");
 
 // Of EncoderWorkspace::attended_.
 size_t AttendedSize(const EncoderConfig& config, const EncoderOptions& options) {
@@ -84,10 +85,10 @@ uint64_t EncoderWorkspace::Bytes(const EncoderConfig& config, const EncoderOptio
   const kernels::LinearKind kind = WidestKind(config, options);
   const kernels::AttentionKind attention = AttentionKindOf(config, options.precision);
   const kernels::AttentionShape shape = AttentionShapeOf(config);
-  const uint64_t shared = (options.max_batch_tokens * hidden + AttendedSize(config, options)) * sizeof(float) +
-                          2 * AttentionInputs::Bytes(attention, kernels::KernelsFor(options.isa), shape,
-                                                     options.max_batch_tokens) +
-                          BlockSchedule::Bytes(options.max_batch_tokens);
+  const uint64_t shared =
+      (options.max_batch_tokens * hidden + AttendedSize(config, options)) * sizeof(float) +
+      2 * AttentionInputs::Bytes(attention, kernels::KernelsFor(options.isa), shape, options.max_batch_tokens) +
+      BlockSchedule::Bytes(options.max_batch_tokens);
   const uint64_t floats = kernels::kMaxProductRows * widest   // product
                           + kernels::kMaxRowsAtOnce * widest  // rows
                           + kMaxBlockRows * hidden +

@@ -74,7 +74,8 @@ void PrintTable(const BenchReport& report, const BenchBaseline* baseline, std::o
                          report.threads, absl::StrJoin(report.kernels, "; "));
   out << "peak: int8 operations a second of the vector units, register-only " << report.peak_instructions << "\n";
   if (baseline != nullptr) out << "before: " << baseline->description << "\n";
-  out << "of peak: of the median pass, and of the shortest, which is disturbed as little as the best run of the peak loop\n";
+  out << "of peak: of the median pass, and of the shortest, which is disturbed as little as the best run of the peak "
+         "loop\n";
   out << "length batch      min ms   median ms      p90 ms    tokens/s   GOP/s    peak  of peak  at best"
       << (baseline != nullptr ? "   before\n" : "\n");
   for (const CaseResult& r : report.cases) {

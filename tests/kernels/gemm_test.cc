@@ -102,7 +102,8 @@ TEST_P(GemmTest, S16IsExactForEveryTileTail) {
       const auto a = pairs(rows * kPairs, 1, 7400), b = pairs(kPairs * cols, 2, 7400);
       const auto [expected, actual] = Both(kernels_, &KernelTable::gemm_s16, a, b, rows, cols);
       ASSERT_EQ(actual, expected) << rows << "x" << cols;  // the element past the end included
-      ExpectPaddedIsEqual(&KernelTable::gemm_s16, GemmS16{a.data(), kPairs, b.data(), cols, nullptr, 0, rows, cols, kPairs});
+      ExpectPaddedIsEqual(&KernelTable::gemm_s16,
+                          GemmS16{a.data(), kPairs, b.data(), cols, nullptr, 0, rows, cols, kPairs});
     }
   }
 }
