@@ -50,7 +50,7 @@ class ServedFloatsTest(unittest.TestCase):
     def test_gelu_and_exponential(self):
         x = 8 * random(5000)
         self.check(served_floats.gelu_erf(x), torch.nn.functional.gelu(x), 2e-4)
-        self.check(served_floats.exp2(-x.abs()), torch.exp2(-x.abs()), 3e-7)
+        self.check(served_floats.exp2(-x.abs()), torch.exp2(-x.abs()), 4e-6)  # as kernel_table.h says
 
     def test_a_model_stays_the_same_model(self):
         model = tiny_classifier().eval()
@@ -58,7 +58,7 @@ class ServedFloatsTest(unittest.TestCase):
         with torch.inference_mode():
             want = model(batch)
             served_floats.use_served_floats_(model)
-            self.check(model(batch), want, 1e-5)
+            self.check(model(batch), want, 3e-4)  # queries and keys have 8 bits
 
 
 class FusedMultiplyAddTest(unittest.TestCase):
