@@ -1,5 +1,5 @@
 // Multi-head attention of some query rows of one text over all its rows: softmax(q k^T / sqrt(head_dim)) v for every
-// head. Vaswani et al. 2017. In f32, or in integers with exact sums: two to three times as fast from VNNI on, with bits
+// head. Vaswani et al. 2017. In f32, or in integers with exact sums: about twice as fast from VNNI on, with bits
 // that are the same on every vector level, and errors far below those of int8 layers (docs/decisions/0008).
 #ifndef OCTET_KERNELS_ATTENTION_H_
 #define OCTET_KERNELS_ATTENTION_H_
