@@ -41,8 +41,7 @@ const int32_t* Words(const T* integers) {
   return reinterpret_cast<const int32_t*>(integers);
 }
 
-// Queries and keys as pairs of 16 bits. The largest |q| and |k|: products of head_dim pairs of them fit s32; and of no more
-// than 8 bits where the kind says so.
+// Queries and keys as pairs of 16 bits.
 struct PairScores {
   using Query = int16_t;
   using Key = int16_t;
@@ -77,6 +76,8 @@ bool HasQuads(AttentionKind kind, const KernelTable& kernels) {
   return kind == AttentionKind::kS8 && kernels.gemm_u8s8_quads != nullptr;
 }
 
+// The largest |q| and |k|: products of head_dim pairs of them fit s32; of no more than 8 bits where the kind says so, on every
+// level.
 float ScoreLimit(AttentionKind kind, const AttentionShape& shape) {
   if (kind == AttentionKind::kS8) return 127;
   const double most = std::sqrt(2147483647.0 / static_cast<double>(shape.head_dim));

@@ -36,7 +36,7 @@ HWY_INLINE void WithKnownHeadDim(size_t head_dim, const F& body) {
 }
 
 // q[c] = round_half_even(x[c] * factor) of a row, |q| < 32768; of a NaN 0.
-HWY_INLINE void RoundRowToS16(const float* x, float factor, size_t n, int16_t* q) {
+HWY_INLINE void RoundRow(const float* x, float factor, size_t n, int16_t* q) {
   const DF d;
   const DI di;
   const hn::Rebind<int16_t, DI> d16_half;
@@ -65,9 +65,7 @@ HWY_INLINE void RoundRowToS16(const float* x, float factor, size_t n, int16_t* q
 template <typename T>
 constexpr T kZeroOf = static_cast<T>(std::is_same_v<T, uint8_t> ? kHeadOffsetU8 : 0);
 
-// q[c] = round_half_even(x[c] * factor) of a row, in T.
-HWY_INLINE void RoundRow(const float* x, float factor, size_t n, int16_t* q) { RoundRowToS16(x, factor, n, q); }
-
+// As above, in u8 or s8.
 template <typename T>
 HWY_INLINE void RoundRow(const float* x, float factor, size_t n, T* q) {
   const DF d;
@@ -243,7 +241,7 @@ void Softmax(const SoftmaxS16& s) {
     const float by_sum = kSoftmaxS16Sum / sums[r];
     const float to_integers = (by_sum < 32767.0f ? by_sum : 32767.0f) / max_value;
     s.factors[r] = 1.0f / (to_integers * sums[r]);
-    RoundRowToS16(scaled + r * stride, to_integers, whole, s.p + r * stride);
+    RoundRow(scaled + r * stride, to_integers, whole, s.p + r * stride);
   }
 }
 
