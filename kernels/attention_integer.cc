@@ -2,6 +2,7 @@
 // softmax multiplies its weights by the scales of the values they are for and rounds them to integers again, so
 // that the second product is exact too (KernelTable::softmax_s16).
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <type_traits>
 #include <vector>
@@ -17,7 +18,7 @@ namespace {
 
 // Where parts of a thread's scratch memory begin, in bytes, each on a cache line. `tokens`: of the text.
 struct ScratchLayout {
-  size_t v, scores, p, sums, size;
+  size_t v, key_parts, value_parts, scores, p, sums, size;
   size_t stride;  // of scores and p
 
   ScratchLayout(const AttentionShape& shape, size_t tokens) {
@@ -27,9 +28,11 @@ struct ScratchLayout {
       size += RoundUp(bytes, kCacheLineBytes);
       return begin;
     };
-    stride = RoundUp(tokens, kCacheLineBytes / sizeof(int16_t));
-    static_assert(kCacheLineBytes / sizeof(int16_t) % kPaddedCols == 0);
+    stride = RoundUp(tokens, kScoreCols);
+    static_assert(kScoreCols % kPaddedCols == 0 && kScoreCols * sizeof(int16_t) % kCacheLineBytes == 0);
     v = take(RoundUp(tokens, 2) * shape.head_dim * sizeof(int16_t));
+    key_parts = take(stride * sizeof(int16_t));
+    value_parts = take(stride * sizeof(int16_t));
     scores = take(kQueryTile * stride * sizeof(int32_t));
     p = take(kQueryTile * stride * sizeof(int16_t));
     sums = take(kQueryTile * shape.head_dim * sizeof(int32_t));
@@ -84,6 +87,12 @@ float ScoreLimit(AttentionKind kind, const AttentionShape& shape) {
   return static_cast<float>(std::min(std::floor(most), 32767.0));
 }
 
+// How far the largest score may be shifted to the left in s32.
+int ScoreShift(float score_limit, const AttentionShape& shape) {
+  const auto most = static_cast<uint64_t>(score_limit) * static_cast<uint64_t>(score_limit) * shape.head_dim;
+  return 31 - std::bit_width(most);
+}
+
 template <class Scores>
 class IntegerAttentionInputs final : public AttentionInputs {
  public:
@@ -91,6 +100,7 @@ class IntegerAttentionInputs final : public AttentionInputs {
       : kernels_(kernels),
         shape_(shape),
         score_limit_(ScoreLimit(kind, shape)),
+        score_shift_(ScoreShift(score_limit_, shape)),
         head_words_(DivideUp(shape.head_dim, kGroup<Scores>)),
         stride_(KeyStride(max_tokens)),
         q_(max_tokens * row_size()),
@@ -144,10 +154,12 @@ class IntegerAttentionInputs final : public AttentionInputs {
     const ScratchLayout layout(shape_, queries.text_tokens);
     OCTET_CHECK(scratch.size_bytes() >= layout.size);
     auto* const memory = reinterpret_cast<std::byte*>(scratch.data());
-    auto* const v = reinterpret_cast<int16_t*>(memory + layout.v);            // [text_tokens / 2, head_dim, 2]
-    auto* const scores = reinterpret_cast<int32_t*>(memory + layout.scores);  // [kQueryTile, stride]
-    auto* const p = reinterpret_cast<int16_t*>(memory + layout.p);            // [kQueryTile, stride]
-    auto* const sums = reinterpret_cast<int32_t*>(memory + layout.sums);      // [kQueryTile, head_dim]
+    auto* const v = reinterpret_cast<int16_t*>(memory + layout.v);                  // [text_tokens / 2, head_dim, 2]
+    auto* const key_parts = reinterpret_cast<int16_t*>(memory + layout.key_parts);  // [stride]
+    auto* const value_parts = reinterpret_cast<int16_t*>(memory + layout.value_parts);  // [stride]
+    auto* const scores = reinterpret_cast<int32_t*>(memory + layout.scores);            // [kQueryTile, stride]
+    auto* const p = reinterpret_cast<int16_t*>(memory + layout.p);                      // [kQueryTile, stride]
+    auto* const sums = reinterpret_cast<int32_t*>(memory + layout.sums);                // [kQueryTile, head_dim]
     const size_t hidden = shape_.hidden_dim(), head_dim = shape_.head_dim, tokens = queries.text_tokens;
     const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
     const size_t num_pairs = (tokens + 1) / 2;
@@ -156,6 +168,8 @@ class IntegerAttentionInputs final : public AttentionInputs {
     for (size_t head = 0; head < shape_.num_heads; ++head) {
       const size_t first = head * head_dim, scales = head * stride_;
       kernels_.interleave_rows_s16(v_.data() + queries.text_begin * hidden + first, hidden, tokens, head_dim, v);
+      const RelativeScales keys = Relative(k_scales_.data() + scales + queries.text_begin, tokens, key_parts);
+      const RelativeScales values = Relative(v_scales_.data() + scales + queries.text_begin, tokens, value_parts);
       for (size_t begin = 0; begin < queries.num_queries; begin += tile_rows) {
         const size_t tile = std::min(tile_rows, queries.num_queries - begin), row = queries.first_row + begin;
         Scores::Multiply(kernels_,
@@ -173,9 +187,10 @@ class IntegerAttentionInputs final : public AttentionInputs {
         float query_scales[kQueryTile], factors[kQueryTile];
         for (size_t r = 0; r < tile; ++r) query_scales[r] = q_scales_.data()[scales + row + r] * scale;
         kernels_.softmax_s16({.scores = scores,
+                              .score_shift = score_shift_,
                               .queries = query_scales,
-                              .keys = k_scales_.data() + scales + queries.text_begin,
-                              .values = v_scales_.data() + scales + queries.text_begin,
+                              .keys = keys,
+                              .values = values,
                               .rows = tile,
                               .n = tokens,
                               .stride = layout.stride,
@@ -210,6 +225,10 @@ class IntegerAttentionInputs final : public AttentionInputs {
   size_t head_size() const { return head_words_ * kGroup<Scores>; }
   size_t row_size() const { return shape_.num_heads * head_size(); }
 
+  RelativeScales Relative(const float* scales, size_t n, int16_t* parts) const {
+    return {.parts = parts, .largest = kernels_.relative_scales(scales, n, parts)};
+  }
+
   // A row of the block's keys in scratch memory, [kMaxProductRows, row_size].
   Key* BlockKey(size_t row, std::span<float> scratch) const {
     return reinterpret_cast<Key*>(scratch.data()) + row * row_size();
@@ -237,6 +256,7 @@ class IntegerAttentionInputs final : public AttentionInputs {
   const KernelTable& kernels_;
   const AttentionShape shape_;
   const float score_limit_;
+  const int score_shift_;
   const size_t head_words_;
   const size_t stride_;
   AlignedBuffer<Query> q_;                               // [max_tokens, row_size]

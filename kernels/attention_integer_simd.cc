@@ -16,6 +16,7 @@
 #include "hwy/highway.h"
 #include "kernels/simd_kernels.h"
 #include "kernels/simd_rows-inl.h"
+#include "kernels/softmax_s16.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace octet::kernels {
@@ -98,7 +99,8 @@ HWY_INLINE bool ScalesOfHeads(const int32_t* max_bits, float limit, float* scale
   const VF max = hn::BitCast(d, hn::Load(DI(), max_bits)), scale = hn::Mul(max, hn::Set(d, 1.0f / limit));
   const auto is_finite = hn::Le(max, hn::Set(d, std::numeric_limits<float>::max()));
   const auto is_usable = hn::And(is_finite, hn::Ge(scale, hn::Set(d, 1e-30f)));
-  const VF unusable = hn::IfThenElse(is_finite, hn::Set(d, 1.0f), hn::Set(d, std::numeric_limits<float>::quiet_NaN()));
+  const VF unusable =
+      hn::IfThenElse(is_finite, hn::Set(d, kZeroHeadScale), hn::Set(d, std::numeric_limits<float>::quiet_NaN()));
   hn::Store(hn::IfThenElse(is_usable, scale, unusable), d, scales);
   hn::Store(hn::IfThenElseZero(is_usable, hn::Div(hn::Set(d, limit), max)), d, factors);
   return hn::AllTrue(d, is_usable);
@@ -180,70 +182,125 @@ void InterleaveRows(const int16_t* src, size_t stride, size_t rows, size_t cols,
   });
 }
 
-// 1 + r P(r) with P of degree 3 of least relative error, 2.9e-6: enough where 15 bits are kept.
-constexpr float kShortExp2Coefficients[] = {0.009582853f, 0.055906426f, 0.24024099f, 0.69312418f, 1.0f};
+float RelativeScalesOf(const float* scales, size_t n, int16_t* parts) {
+  const float largest = std::bit_cast<float>(MaxAbsBits(scales, n));
+  RoundRow(scales, kWholeScale / largest, n, parts);
+  std::fill(parts + n, parts + RoundUp(n, kScoreCols), int16_t{0});
+  return largest;
+}
 
-// 2^x of x <= 0. Below 2^-125 it need not be anything: it vanishes beside a sum of 1 and as an integer.
-HWY_INLINE VF ShortExp2(VF x) {
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
+using D16 = hn::Repartition<int16_t, DI>;
+using DU16 = hn::Repartition<uint16_t, DI>;
+using V16 = hn::Vec<D16>;
+using VU16 = hn::Vec<DU16>;
+constexpr size_t kLanes16 = 2 * kLanes;
+static_assert(kScoreCols % kLanes16 == 0);
+
+// Both halves of each lane.
+HWY_INLINE VI Pairs(uint16_t x) { return hn::Set(DI(), static_cast<int32_t>(uint32_t{x} * 0x10001u)); }
+HWY_INLINE VU16 SetU16(uint16_t x) { return hn::BitCast(DU16(), Pairs(x)); }
+
+// x >> bits, 0 from 16 bits on.
+HWY_INLINE VU16 ShiftRight(VU16 x, VU16 bits) {
 #if HWY_TARGET == HWY_AVX3
-  const VF r{_mm512_reduce_ps(x.raw, 0)};  // x less the nearest whole number
-  return VF{_mm512_scalef_ps(PowerSeries(r, kShortExp2Coefficients).raw, hn::Sub(x, r).raw)};
+  return hn::Shr(x, bits);
 #else
-  return Exp2(x, kShortExp2Coefficients);
+  const DU16 du16;
+  const hn::Repartition<uint32_t, DI> du32;
+  const VU16 zero = hn::Zero(du16);
+  const auto lower = hn::Shr(hn::BitCast(du32, hn::InterleaveLower(du16, x, zero)),
+                             hn::BitCast(du32, hn::InterleaveLower(du16, bits, zero)));
+  const auto upper = hn::Shr(hn::BitCast(du32, hn::InterleaveUpper(du16, x, zero)),
+                             hn::BitCast(du32, hn::InterleaveUpper(du16, bits, zero)));
+  return VU16{_mm256_packus_epi32(lower.raw, upper.raw)};
 #endif
 }
 
-// Scores of a row, before the query's scale, in place of their integers. Returns the largest in each lane.
-HWY_INLINE VF ScaleScores(const float* keys, size_t n, int32_t* scores, float* scaled) {
-  const DF d;
-  const DI di;
-  VF max = hn::Set(d, -std::numeric_limits<float>::infinity());
-  ForEachVector(n, [&](size_t c, auto lanes) {
-    const VF score = hn::Mul(hn::ConvertTo(d, hn::LoadU(di, scores + c)), lanes.Load(d, keys + c));
-    hn::StoreU(score, d, scaled + c);
-    max = hn::Max(lanes.OnlyUsed(score, max), max);
-  });
-  return max;
+// body(c, keep): as ForEachVector, of kLanes16 elements. keep(x, otherwise): x with `otherwise` in the lanes past n.
+template <class F>
+HWY_INLINE void ForEachVector16(size_t n, const F& body) {
+  size_t c = 0;
+  for (; c + kLanes16 <= n; c += kLanes16) body(c, [](V16 x, V16) { return x; });
+  if (c < n) {
+    const auto used = hn::FirstN(D16(), n - c);
+    body(c, [used](V16 x, V16 otherwise) { return hn::IfThenElse(used, x, otherwise); });
+  }
 }
 
-// Weights of a row in place of its scores. Returns the sums of e in lanes.
-HWY_INLINE VF WeighScores(const float* values, float query, float max, size_t n, float* row) {
-  const DF d;
-  const VF factor = hn::Set(d, query * kLog2E);
-  const VF scaled_max = hn::Mul(hn::Set(d, max), factor);
-  return SumRowInLanes<kShortSums>(n, [&](size_t c, auto lanes, VF sums) {
-    const VF below = hn::MulSub(hn::LoadU(d, row + c), factor, scaled_max);
-    const VF e = lanes.ZeroUnused(ShortExp2(below));
-    hn::StoreU(hn::Mul(e, lanes.Load(d, values + c)), d, row + c);
-    return hn::Add(sums, e);
+// Scores of a row in 16 bits. Returns the largest of each two lanes, in the upper halves.
+HWY_INLINE VI NarrowScores(const int32_t* scores, VI shift, const int16_t* keys, size_t n, int16_t* narrow) {
+  const D16 d16;
+  const DI di;
+  const V16 lowest = hn::Set(d16, std::numeric_limits<int16_t>::min());
+  const auto shifted = [&](size_t c) { return hn::BitCast(d16, hn::Shl(hn::LoadU(di, scores + c), shift)); };
+  V16 max = lowest;
+  ForEachVector16(n, [&](size_t c, auto keep) {
+    const V16 x = hn::MulFixedPoint15(hn::ConcatOdd(d16, shifted(c + kLanes), shifted(c)), hn::LoadU(d16, keys + c));
+    max = hn::Max(max, keep(x, lowest));
+    hn::StoreU(x, d16, narrow + c);
   });
+  const VI pairs = hn::BitCast(di, max);
+  return hn::Max(pairs, hn::ShiftLeft<16>(pairs));
+}
+
+// p of a row in place of its scores, not yet narrowed. Returns the sums of its weights in lanes.
+HWY_INLINE VI WeighScores(int16_t max_score, ScoreSteps steps, const int16_t* values, size_t n, int16_t* row) {
+  const D16 d16;
+  const DU16 du16;
+  const DI di;
+  const V16 max = hn::BitCast(d16, SetU16(static_cast<uint16_t>(max_score))), zero = hn::Zero(d16),
+            one = hn::Set(d16, 1);
+  const VU16 factor = SetU16(steps.factor), power = SetU16(steps.two_to_whole_bits);
+  VI sums = hn::Zero(di), unused = hn::Zero(di);
+  ForEachVector16(n, [&](size_t c, auto keep) {
+    const VU16 t = hn::MulHigh(hn::BitCast(du16, hn::Sub(max, hn::LoadU(d16, row + c))), factor);
+    const VU16 f = hn::Mul(t, power);
+    VU16 y = hn::Set(du16, kPowerCoefficients[3]);
+    for (int i = 2; i >= 0; --i) y = hn::Sub(hn::Set(du16, kPowerCoefficients[i]), hn::MulHigh(f, y));
+    const VU16 shifted = ShiftRight(y, hn::MulHigh(t, power));
+    const V16 weight = keep(hn::BitCast(d16, hn::AverageRound(shifted, hn::Zero(du16))), zero);
+    sums = hn::ReorderWidenMulAccumulate(di, weight, one, sums, unused);
+    hn::StoreU(hn::MulFixedPoint15(weight, hn::LoadU(d16, values + c)), d16, row + c);
+  });
+  return sums;
 }
 
 // Step by step over all rows, as QuantizeSomeHeads.
 void Softmax(const SoftmaxS16& s) {
   constexpr size_t kMaxRows = RoundUp(kMaxSoftmaxRows, kFolded);
-  const DF d;
-  float* const scaled = reinterpret_cast<float*>(s.scores);  // only vector instructions access it
-  const size_t stride = s.stride, whole = RoundUp(s.n, kLanes);
-  const float max_value = std::bit_cast<float>(MaxAbsBits(s.values, s.n));
-  VF lanes[kMaxRows];
-  float max[kMaxRows], sums[kMaxRows];
+  const D16 d16;
+  const DI di;
+  const size_t stride = s.stride;
+  const VI shift = hn::Set(di, s.score_shift);
+  const float unit = ScoreUnit(s);
+  VI lanes[kMaxRows];
+  int32_t max[kMaxRows], sums[kMaxRows];
   for (size_t r = 0; r < s.rows; ++r) {
-    lanes[r] = ScaleScores(s.keys, s.n, s.scores + r * stride, scaled + r * stride);
+    lanes[r] = NarrowScores(s.scores + r * stride, shift, s.keys.parts, s.n, s.p + r * stride);
   }
-  for (size_t r = s.rows; r < RoundUp(s.rows, kFolded); ++r) lanes[r] = hn::Zero(d);
-  for (size_t r = 0; r < s.rows; r += kFolded) MaxOfEach(d, lanes + r, max + r);
+  for (size_t r = s.rows; r < RoundUp(s.rows, kFolded); ++r) lanes[r] = hn::Zero(di);
+  for (size_t r = 0; r < s.rows; r += kFolded) MaxOfEach(di, lanes + r, max + r);
   for (size_t r = 0; r < s.rows; ++r) {
-    lanes[r] = WeighScores(s.values, s.queries[r], max[r], s.n, scaled + r * stride);
+    lanes[r] = WeighScores(static_cast<int16_t>(max[r] >> 16), StepsOf(unit * s.queries[r]), s.values.parts, s.n,
+                           s.p + r * stride);
   }
-  for (size_t r = 0; r < s.rows; r += kFolded) SumHalvesOfEach(lanes + r, sums + r);
+  for (size_t r = 0; r < s.rows; r += kFolded) SumHalvesOfEach(di, lanes + r, sums + r);
+  const bool is_whole = CanSumWhole(s.n);
   for (size_t r = 0; r < s.rows; ++r) {
-    const float by_sum = kSoftmaxS16Sum / sums[r];
-    const float to_integers = (by_sum < 32767.0f ? by_sum : 32767.0f) / max_value;
-    s.factors[r] = 1.0f / (to_integers * sums[r]);
-    RoundRow(scaled + r * stride, to_integers, whole, s.p + r * stride);
+    const WeightSum weights = NarrowingOf(s, sums[r], unit * s.queries[r]);
+    s.factors[r] = weights.factor;
+    if (is_whole) continue;
+    int16_t* const p = s.p + r * stride;
+    const V16 narrowing = hn::BitCast(d16, SetU16(static_cast<uint16_t>(weights.narrowing)));
+    for (size_t c = 0; c < s.n; c += kLanes16) {
+      hn::StoreU(hn::MulFixedPoint15(hn::LoadU(d16, p + c), narrowing), d16, p + c);
+    }
   }
 }
+#else  // the baseline target, which Highway compiles as well
+void Softmax(const SoftmaxS16&) {}
+#endif
 
 template <class Size>
 HWY_INLINE void ScaleRowsOf(Size n, const int32_t* x, const float* factors, size_t rows, float* y, size_t y_stride) {
@@ -267,6 +324,7 @@ void ScaleSums(const int32_t* x, const float* factors, size_t rows, size_t n, fl
     .quantize_heads_s8 = QuantizeHeads<int8_t>,
     .quantize_heads_u8 = QuantizeHeads<uint8_t>,
     .interleave_rows = InterleaveRows,
+    .relative_scales = RelativeScalesOf,
     .softmax = Softmax,
     .scale_sums = ScaleSums,
 };

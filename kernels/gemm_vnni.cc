@@ -4,9 +4,11 @@
 #include <immintrin.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/aligned_buffer.h"
+#include "kernels/gelu_short.h"
 #include "kernels/int8_matmul.h"
 #include "kernels/simd_kernels.h"
 
@@ -39,6 +41,27 @@ OCTET_INLINE_VNNI inline __m512i AddProduct(__m512i sum, __m512i a, __m512i b) {
 // Not _mm512_cvtepi32_ps: g++ 12 takes its unused operand for a value that was never set, and warns.
 OCTET_INLINE_VNNI inline __m512 ToF32(__m512i x) {
   return __builtin_convertvector(reinterpret_cast<__v16si>(x), __v16sf);
+}
+
+// And as its minimum and maximum: of a NaN and a number the second.
+OCTET_INLINE_VNNI inline __m512 Min(__m512 a, __m512 b) {
+  asm("vminps %2, %1, %0" : "=v"(a) : "v"(a), "v"(b));
+  return a;
+}
+OCTET_INLINE_VNNI inline __m512 Max(__m512 a, __m512 b) {
+  asm("vmaxps %2, %1, %0" : "=v"(a) : "v"(a), "v"(b));
+  return a;
+}
+
+// As KernelTable::gelu_erf_short_row, to the bit.
+OCTET_INLINE_VNNI inline __m512 GeluErfShort(__m512 x) {
+  x = Max(_mm512_set1_ps(-kShortGeluBound), x);
+  const __m512 t = Min(_mm512_set1_ps(kShortGeluBound), x), square = _mm512_mul_ps(t, t);
+  __m512 p = _mm512_set1_ps(kShortGeluCoefficients[0]);
+  for (size_t i = 1; i < std::size(kShortGeluCoefficients); ++i) {
+    p = _mm512_fmadd_ps(p, square, _mm512_set1_ps(kShortGeluCoefficients[i]));
+  }
+  return _mm512_mul_ps(x, _mm512_fmadd_ps(t, p, _mm512_set1_ps(0.5f)));
 }
 
 // body(i) for i from 0 to kCount - 1, unrolled before anything else happens: sums in an array that a loop indexes would be
@@ -246,7 +269,7 @@ constexpr size_t kPairBytes = 2 * kPanelCols * kVnniU8S8Layout.group;
 
 // Columns of a layer from `col` on, one panel. Copies, as ColumnsS16. kNextLines: cache lines that two steps of a tile bring near
 // of the next panel, at least kPairBytes * kPanelRows / rows of the layer's rows.
-template <int kNextLines>
+template <int kNextLines, bool kHasGelu>
 class PanelU8S8 {
  public:
   // zero_points: pairs, per row.
@@ -296,7 +319,8 @@ class PanelU8S8 {
     const __mmask16* const masks = masks_;
     tile.ForEach([=](size_t r, int v, __m512i sum) OCTET_TARGET_VNNI {
       const __m512 scale = _mm512_mul_ps(_mm512_set1_ps(quantizations[r].scale), weight_scales[v]);
-      _mm512_mask_storeu_ps(y + r * cols + v * kLanes, masks[v], _mm512_fmadd_ps(ToF32(sum), scale, bias[v]));
+      const __m512 x = _mm512_fmadd_ps(ToF32(sum), scale, bias[v]);
+      _mm512_mask_storeu_ps(y + r * cols + v * kLanes, masks[v], kHasGelu ? GeluErfShort(x) : x);
     });
   }
 
@@ -311,22 +335,25 @@ class PanelU8S8 {
   __m512 weight_scales_[kPanelVectors], bias_[kPanelVectors];
 };
 
-template <int kNextLines>
+template <int kNextLines, bool kHasGelu>
 OCTET_TARGET_VNNI void RunPanels(const LinearU8S8& l) {
   int32_t zero_points[kMaxProductRows];
   for (size_t r = 0; r < l.rows; ++r) zero_points[r] = ZeroPointPair(l.quantizations[r].zero_point);
   for (size_t col = 0; col < l.cols; col += kPanelCols) {
-    ForTiles<kPanelRows>(PanelU8S8<kNextLines>(l, zero_points, col), l.rows);
+    ForTiles<kPanelRows>(PanelU8S8<kNextLines, kHasGelu>(l, zero_points, col), l.rows);
   }
 }
 
-OCTET_TARGET_VNNI void RunLinearU8S8(const LinearU8S8& l) {
+template <bool kHasGelu>
+OCTET_TARGET_VNNI void RunLinear(const LinearU8S8& l) {
   constexpr size_t kAllLines = kPairBytes / kCacheLineBytes;
-  if (l.rows >= kAllLines * kPanelRows) return RunPanels<1>(l);
-  if (l.rows >= kAllLines * kPanelRows / 2) return RunPanels<2>(l);
-  if (l.rows >= kAllLines * kPanelRows / 3) return RunPanels<3>(l);
-  RunPanels<kAllLines>(l);
+  if (l.rows >= kAllLines * kPanelRows) return RunPanels<1, kHasGelu>(l);
+  if (l.rows >= kAllLines * kPanelRows / 2) return RunPanels<2, kHasGelu>(l);
+  if (l.rows >= kAllLines * kPanelRows / 3) return RunPanels<3, kHasGelu>(l);
+  RunPanels<kAllLines, kHasGelu>(l);
 }
+
+OCTET_TARGET_VNNI void RunLinearU8S8(const LinearU8S8& l) { l.has_gelu ? RunLinear<true>(l) : RunLinear<false>(l); }
 
 }  // namespace
 

@@ -20,6 +20,7 @@ KernelTable MakeTable(Isa isa) {
   table.quantize_heads_s8 = attention.quantize_heads_s8;
   table.quantize_heads_u8 = attention.quantize_heads_u8;
   table.interleave_rows_s16 = attention.interleave_rows;
+  table.relative_scales = attention.relative_scales;
   table.softmax_s16 = attention.softmax;
   table.scale_s32_rows = attention.scale_sums;
   table.gemm_f32 = SimdGemmF32(vectors);

@@ -64,24 +64,34 @@ struct HeadRows {
   float* scales;       // [num_heads, rows], scale_stride between heads
   size_t scale_stride;
 };
+// Of heads that are all 0, small beside others': scales are looked at together.
+inline constexpr float kZeroHeadScale = 1e-30f;
 // What a u8 is above the integer that it stands for.
 inline constexpr int32_t kHeadOffsetU8 = 128;
 
+// Positive scales in fixed point: scale j is parts[j] / kWholeScale * largest.
+struct RelativeScales {
+  const int16_t* parts;  // [n, rounded up to kScoreCols], 0 past n; anything if `largest` is NaN
+  float largest;         // NaN if one is
+};
+inline constexpr float kWholeScale = 32767.0f;
+
 // The softmax of integer attention scores, for rows of up to kMaxSoftmaxRows queries over n keys. Score (r, j) is
-// scores[r, j] * queries[r] * keys[j]. Vectors of scores and of p are whole, since what a mask has stored is slow to read
-// again: scores past n, up to a multiple of kPaddedCols, may be anything, and p there becomes anything but in the second half of
-// a pair that n ends in, which becomes 0.
+// scores[r, j] * queries[r] * key j's scale. Vectors of scores and of p are whole: scores past n may be anything, and p
+// there becomes anything but in the second half of a pair that n ends in, which becomes 0.
 struct SoftmaxS16 {
-  int32_t* scores;       // [rows, stride], overwritten
-  const float* queries;  // [rows], > 0
-  const float* keys;     // [n]
-  const float* values;   // [n]: scales of the values that the weights are for
+  const int32_t* scores;  // [rows, stride]
+  int score_shift;        // all |scores| are below 2^(31 - score_shift)
+  const float* queries;   // [rows], > 0
+  RelativeScales keys;
+  RelativeScales values;  // what weights are for
   size_t rows, n;
-  size_t stride;   // of scores and p: a multiple of kPaddedCols, >= n
+  size_t stride;   // of scores and p: a multiple of kScoreCols, >= n
   int16_t* p;      // [rows, stride]
   float* factors;  // [rows]
 };
 inline constexpr size_t kMaxSoftmaxRows = 12;
+inline constexpr size_t kScoreCols = 32;
 inline constexpr size_t kPaddedCols = 16;
 
 // Rows that a kernel takes at once. The ends of a row's sums and ranges wait for each other, those of other rows need not.
@@ -187,7 +197,7 @@ struct KernelTable {
   void (*transpose)(const float* src, size_t src_stride, size_t rows, size_t cols, float* dst, size_t dst_stride);
 
   // Each head of each row: q = round_half_even(x / scale), scale = max|x| / limit; as u8 with kHeadOffsetU8 added. A head
-  // of zeros (below 1e-30) gets scale 1; one with a NaN or an infinity scale NaN and zeros. limit: < 32768, < 128.
+  // of zeros (below 1e-30) gets the scale kZeroHeadScale; one with a NaN or an infinity scale NaN and zeros. limit: < 32768, < 128.
   void (*quantize_heads_s16)(const HeadRows<int16_t>& args);
   void (*quantize_heads_s8)(const HeadRows<int8_t>& args);
   void (*quantize_heads_u8)(const HeadRows<uint8_t>& args);
@@ -196,10 +206,14 @@ struct KernelTable {
   // zeros. src: [rows, cols] with `stride` elements between rows.
   void (*interleave_rows_s16)(const int16_t* src, size_t stride, size_t rows, size_t cols, int16_t* pairs);
 
-  // For each row, with e[j] = exp(score j - the largest): p[j] = round_half_even(f e[j] values[j]), where f is
-  // min(32767, kSoftmaxS16Sum / sum of e) / the largest of `values`, so that no p[j] is above 32767 and their sum not much
-  // above kSoftmaxS16Sum; factors[r] = 1 / (f sum of e): sums of p[j] * (integer value j) times that are attention's
-  // output. NaN if any scale or score is. e: relative error below 4e-6.
+  // parts[j] = round_half_even(scales[j] / the largest * kWholeScale), as RelativeScales has them. Returns the largest. scales:
+  // [n], > 0 or NaN.
+  float (*relative_scales)(const float* scales, size_t n, int16_t* parts);
+
+  // In integers all through, so all levels have the same bits (softmax_s16.h). For each row, with e[j] = exp(score j - the
+  // largest): p[j] is about f e[j] value j's part, where f is min(1, kSoftmaxS16Sum / (2^15 sum of e)), so that the sum of p
+  // is not much above kSoftmaxS16Sum; sums of p[j] * (integer value j) times factors[r] are attention's output. NaN if any
+  // scale is. Weights have 15 bits: one below 2^-16 of the largest is 0.
   void (*softmax_s16)(const SoftmaxS16& args);
 
   // y[r, c] = x[r, c] * factors[r]. x: [rows, n], dense; y_stride between rows of y.

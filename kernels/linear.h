@@ -113,12 +113,11 @@ class OutputBlock {
   std::vector<std::unique_ptr<Int8Matmul::Context>> contexts_;  // per Int8Matmul of the factory
 };
 
-// Immutable and thread-safe.
+// Immutable and thread-safe once it multiplies.
 class Linear {
  public:
   virtual ~Linear() = default;
-  // Products of `rows` rows (1..kMaxProductRows) of `x`, whose depth is in_dim, from row `first_row` on (a multiple of
-  // kMaxProductRows), into `out`.
+  // Products of `rows` rows (1..kMaxProductRows) of `x`, whose depth is in_dim, from row `first_row` on, into `out`.
   void Multiply(const InputBlock& x, size_t first_row, size_t rows, OutputBlock* out) const {
     out->set_first_row(first_row);
     MultiplyRows(x, rows, out);
@@ -129,6 +128,9 @@ class Linear {
                             float* y) const = 0;
   // As FinishRows, in `y` in any case.
   void StoreRows(const InputBlock& x, OutputBlock* product, size_t first_row, size_t rows, float* y) const;
+  // Before the first product: whether the layer can, and from now on does, give its rows KernelTable::gelu_erf_short_row as it
+  // multiplies.
+  virtual bool FuseShortGelu() { return false; }
   virtual const InputFormat& input() const = 0;
   virtual size_t in_dim() const = 0;
   virtual size_t out_dim() const = 0;

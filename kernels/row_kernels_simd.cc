@@ -11,6 +11,7 @@
 #include <limits>
 
 #include "hwy/highway.h"
+#include "kernels/gelu_short.h"
 #include "kernels/simd_kernels.h"
 #include "kernels/simd_rows-inl.h"
 
@@ -54,31 +55,45 @@ struct Scaled {
 HWY_INLINE VF AddPoison(VF v, VF poison) { return hn::MulAdd(v, hn::Zero(DF()), poison); }
 HWY_INLINE bool IsClean(VF poison) { return hn::GetLane(hn::SumOfLanes(DF(), poison)) == 0.0f; }
 
-// The range of a row, widened to hold 0. Four of everything, because each waits for its predecessor; the order does
-// not matter for any of them.
-template <class Values>
-HWY_INLINE Range FindRange(const Values& values, size_t n) {
-  constexpr size_t kChains = 4;
-  const DF d;
-  VF min[kChains], max[kChains], poison[kChains];
-  for (size_t i = 0; i < kChains; ++i) min[i] = max[i] = poison[i] = hn::Zero(d);
-  const auto fold = [&](size_t chain, VF v) {
-    min[chain] = hn::Min(min[chain], v);
-    max[chain] = hn::Max(max[chain], v);
-    poison[chain] = AddPoison(v, poison[chain]);
-  };
-  size_t c = 0;
-  for (; c + kChains * kLanes <= n; c += kChains * kLanes) {
-    for (size_t i = 0; i < kChains; ++i) fold(i, values(c + i * kLanes, Whole()));
+// The ranges of rows, widened to hold 0, from their bits: as signed integers those of numbers above 0 are in order, as
+// unsigned ones those of numbers below 0 are, after all others, by their distance from 0; in both orders infinities and NaN
+// are last. Each maximum in two chains, because it waits for its predecessor. (Minima and maxima of floats took no longer, but a row
+// of nothing else lowers the processor's clock.)
+template <class Row>
+HWY_INLINE void FindRanges(const Row& row, size_t rows, size_t n, Range* ranges) {
+  constexpr size_t kChains = 2;
+  constexpr uint32_t kInfinity = 0x7F800000, kSign = 0x80000000;
+  const DI di;
+  const hn::RebindToUnsigned<DI> du;
+  VI highest[kFolded];
+  hn::Vec<decltype(du)> lowest[kFolded];
+  for (size_t r = 0; r < rows; ++r) {
+    const auto values = row(r);
+    VI above[kChains];
+    hn::Vec<decltype(du)> below[kChains];
+    for (size_t i = 0; i < kChains; ++i) above[i] = hn::Zero(di), below[i] = hn::Zero(du);
+    const auto fold = [&](size_t chain, VF v) {
+      above[chain] = hn::Max(above[chain], hn::BitCast(di, v));
+      below[chain] = hn::Max(below[chain], hn::BitCast(du, v));
+    };
+    size_t c = 0;
+    for (; c + kChains * kLanes <= n; c += kChains * kLanes) {
+      for (size_t i = 0; i < kChains; ++i) fold(i, values(c + i * kLanes, Whole()));
+    }
+    for (; c + kLanes <= n; c += kLanes) fold(0, values(c, Whole()));
+    if (c < n) fold(1, values(c, Part{n - c}));
+    highest[r] = hn::Max(above[0], above[1]);
+    lowest[r] = hn::Max(below[0], below[1]);
   }
-  for (; c + kLanes <= n; c += kLanes) fold(0, values(c, Whole()));
-  if (c < n) fold(1, values(c, Part{n - c}));
-  for (size_t i = 1; i < kChains; ++i) {
-    min[0] = hn::Min(min[0], min[i]);
-    max[0] = hn::Max(max[0], max[i]);
-    poison[0] = hn::Add(poison[0], poison[i]);
+  for (size_t r = rows; r < kFolded; ++r) highest[r] = hn::Zero(di), lowest[r] = hn::Zero(du);
+  int32_t max[kFolded];
+  uint32_t min[kFolded];
+  MaxOfEach(di, highest, max);
+  MaxOfEach(du, lowest, min);
+  for (size_t r = 0; r < rows; ++r) {
+    const bool is_finite = max[r] < static_cast<int32_t>(kInfinity) && min[r] < (kSign | kInfinity);
+    ranges[r] = {min[r] < kSign ? 0.0f : std::bit_cast<float>(min[r]), std::bit_cast<float>(max[r]), is_finite};
   }
-  return {hn::GetLane(hn::MinOfLanes(d, min[0])), hn::GetLane(hn::MaxOfLanes(d, max[0])), IsClean(poison[0])};
 }
 
 RowQuantization NotFinite(size_t n, uint8_t* q) {
@@ -106,7 +121,7 @@ HWY_INLINE void QuantizeOwnRanges(const Row& row, size_t rows, RowRange kind, si
   const DF d;
   const DI di;
   Range ranges[kMaxRowsAtOnce];
-  for (size_t r = 0; r < rows; ++r) ranges[r] = FindRange(row(r), n);
+  FindRanges(row, rows, n, ranges);
   for (size_t r = 0; r < rows; ++r) quantizations[r] = QuantizationOfRange(kind, ranges[r]);
   for (size_t r = 0; r < rows; ++r, q += n) {
     if (!ranges[r].finite) {
@@ -253,12 +268,6 @@ void GeluErfRow(float* x, size_t n) {
   MapRow(x, n, x, [](VF v) { return GeluErf(v); });
 }
 
-// 0.5 (1 + erf(x / sqrt 2)) = 0.5 + x P(x^2) for |x| <= 3.94, and 0 or 1 beyond: P of least absolute error in GELU among
-// those that are 0 and 1 there, degree 6, highest power first; 1.7e-4.
-constexpr float kShortGeluBound = 3.94f;
-constexpr float kShortGeluCoefficients[] = {2.4892850e-8f, -1.7039068e-6f, 4.9990806e-5f, -0.000833144f,
-                                            0.008861814f,  -0.06476019f,   0.39800572f};
-
 // Of kCount vectors, in place, step by step: each waits for its own last step, of some ten.
 template <size_t kCount>
 HWY_INLINE void GeluErfShort(VF (&x)[kCount]) {
@@ -333,7 +342,7 @@ void LayerNormRows(const float* x, const float* residual, size_t rows, const Lay
       return hn::Add(sums, h);
     });
   }
-  SumHalvesOfEach(lanes_of_sums, mean);
+  SumHalvesOfEach(d, lanes_of_sums, mean);
   for (float& m : mean) m /= size;
   for (size_t r = 0; r < rows; ++r) {
     const VF means = hn::Set(d, mean[r]);
@@ -342,7 +351,7 @@ void LayerNormRows(const float* x, const float* residual, size_t rows, const Lay
       return hn::MulAdd(h, h, sums);
     });
   }
-  SumHalvesOfEach(lanes_of_sums, factor);
+  SumHalvesOfEach(d, lanes_of_sums, factor);
   for (float& f : factor) f = 1.0f / std::sqrt(f / size + weights.epsilon);
   for (size_t r = 0; r < rows; ++r) {
     const VF means = hn::Set(d, mean[r]), factors = hn::Set(d, factor[r]);
@@ -456,6 +465,7 @@ void Transpose(const float* src, size_t src_stride, size_t rows, size_t cols, fl
     .quantize_heads_s8 = nullptr,
     .quantize_heads_u8 = nullptr,
     .interleave_rows_s16 = nullptr,
+    .relative_scales = nullptr,
     .softmax_s16 = nullptr,
     .scale_s32_rows = nullptr,
     .gemm_f32 = nullptr,

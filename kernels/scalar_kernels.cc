@@ -7,6 +7,9 @@
 #include <cstring>
 #include <limits>
 
+#include "base/rounding.h"
+#include "kernels/softmax_s16.h"
+
 namespace octet::kernels {
 namespace {
 
@@ -177,7 +180,7 @@ float QuantizeHead(const float* x, size_t n, float limit, int32_t offset, T* q) 
     const float rounded = usable ? std::fma(x[c], factor, 12582912.0f) - 12582912.0f : 0.0f;
     q[c] = static_cast<T>(static_cast<int32_t>(rounded) + offset);
   }
-  return !finite ? std::numeric_limits<float>::quiet_NaN() : usable ? max * (1.0f / limit) : 1.0f;
+  return !finite ? std::numeric_limits<float>::quiet_NaN() : usable ? max * (1.0f / limit) : kZeroHeadScale;
 }
 
 template <typename T>
@@ -201,23 +204,47 @@ void InterleaveRowsS16(const int16_t* src, size_t stride, size_t rows, size_t co
   }
 }
 
-void SoftmaxS16Rows(const SoftmaxS16& s) {
+float RelativeScalesOf(const float* scales, size_t n, int16_t* parts) {
   int32_t max_bits = 0;  // a NaN's are above those of all numbers
-  for (size_t j = 0; j < s.n; ++j) max_bits = std::max(max_bits, std::bit_cast<int32_t>(s.values[j]));
-  const float max_value = std::bit_cast<float>(max_bits);
+  for (size_t j = 0; j < n; ++j) max_bits = std::max(max_bits, std::bit_cast<int32_t>(scales[j]));
+  const float largest = std::bit_cast<float>(max_bits), factor = kWholeScale / largest;
+  for (size_t j = 0; j < RoundUp(n, kScoreCols); ++j) {
+    const float rounded = j < n ? std::fma(scales[j], factor, 12582912.0f) - 12582912.0f : 0.0f;
+    parts[j] = std::isnan(rounded) ? int16_t{0} : static_cast<int16_t>(rounded);
+  }
+  return largest;
+}
+
+int32_t MulHigh(uint32_t a, uint32_t b) { return static_cast<int32_t>(a * b >> 16); }
+int16_t MulRounded(int32_t a, int32_t b) { return static_cast<int16_t>((a * b + (1 << 14)) >> 15); }
+
+// As SoftmaxS16 has p, before it is narrowed; sums are of weights before those of values.
+void SoftmaxS16Rows(const SoftmaxS16& s) {
   for (size_t r = 0; r < s.rows; ++r) {
-    const auto score = [&](size_t j) { return static_cast<float>(s.scores[r * s.stride + j]) * s.keys[j]; };
-    float max = -std::numeric_limits<float>::infinity(), sum = 0;
-    for (size_t j = 0; j < s.n; ++j) max = std::max(max, score(j));
-    const auto e = [&](size_t j) { return std::exp((score(j) - max) * s.queries[r]); };
-    for (size_t j = 0; j < s.n; ++j) sum += e(j);
-    const float to_integers = std::min(32767.0f, kSoftmaxS16Sum / sum) / max_value;
-    s.factors[r] = 1.0f / (to_integers * sum);
+    int16_t* const p = s.p + r * s.stride;
+    int16_t max = INT16_MIN;
     for (size_t j = 0; j < s.n; ++j) {
-      const float rounded = std::nearbyint(e(j) * s.values[j] * to_integers);
-      s.p[r * s.stride + j] = std::isnan(rounded) ? int16_t{0} : static_cast<int16_t>(rounded);
+      const auto high = static_cast<int16_t>((s.scores[r * s.stride + j] << s.score_shift) >> 16);
+      p[j] = MulRounded(high, s.keys.parts[j]);
+      max = std::max(max, p[j]);
     }
-    if (s.n % 2 != 0) s.p[r * s.stride + s.n] = 0;
+    const float unit = ScoreUnit(s) * s.queries[r];
+    const ScoreSteps steps = StepsOf(unit);
+    int32_t sum = 0;
+    for (size_t j = 0; j < s.n; ++j) {
+      const auto t = static_cast<uint32_t>(MulHigh(static_cast<uint32_t>(max - p[j]), steps.factor));
+      const uint32_t f = t * steps.two_to_whole_bits & 0xFFFFu;
+      const int32_t whole = MulHigh(t, steps.two_to_whole_bits);
+      int32_t y = kPowerCoefficients[3];
+      for (int i = 2; i >= 0; --i) y = kPowerCoefficients[i] - MulHigh(f, static_cast<uint32_t>(y));
+      const int32_t weight = whole < 16 ? ((y >> whole) + 1) >> 1 : 0;
+      sum += weight;
+      p[j] = MulRounded(weight, s.values.parts[j]);
+    }
+    const WeightSum weights = NarrowingOf(s, sum, unit);
+    s.factors[r] = weights.factor;
+    for (size_t j = 0; j < s.n && !CanSumWhole(s.n); ++j) p[j] = MulRounded(p[j], weights.narrowing);
+    std::fill(p + s.n, p + RoundUp(s.n, kScoreCols), int16_t{0});
   }
 }
 
@@ -319,6 +346,7 @@ const KernelTable& ScalarKernels() {
       .quantize_heads_s8 = QuantizeHeads<int8_t>,
       .quantize_heads_u8 = QuantizeHeads<uint8_t>,
       .interleave_rows_s16 = InterleaveRowsS16,
+      .relative_scales = RelativeScalesOf,
       .softmax_s16 = SoftmaxS16Rows,
       .scale_s32_rows = ScaleS32Rows,
       .gemm_f32 = GemmF32Scalar,

@@ -25,14 +25,16 @@ struct GemmU8S8 {
 };
 inline constexpr PanelLayout kAmxU8S8Layout = {.cols = 16, .group = 4, .depth_unit = 64};
 
-// y = what KernelTable::dequantize_rows makes of such a product, which is not stored. Up to kMaxProductRows rows; depth is
+// y = what KernelTable::dequantize_rows, and then gelu_erf_short_row if has_gelu, make of such a product, which is not stored:
+// in registers between the products of tiles, never long at a time, since the clock falls where floats alone are computed. Up to kMaxProductRows rows; depth is
 // a multiple of 4.
 struct LinearU8S8 {
   const uint8_t* a;                      // [rows, depth]
   const RowQuantization* quantizations;  // [rows]
   const int8_t* b;                       // panels of kVnniU8S8Layout, at a cache line
   DequantizeColumns columns;             // [cols, rounded up to whole panels]
-  float* y;                              // [rows, cols]
+  bool has_gelu;
+  float* y;  // [rows, cols]
   size_t rows, cols, depth;
 };
 inline constexpr PanelLayout kVnniU8S8Layout = {.cols = 48, .group = 4, .depth_unit = 4};
@@ -43,6 +45,7 @@ struct IntegerAttentionKernels {
   decltype(KernelTable::quantize_heads_s8) quantize_heads_s8;
   decltype(KernelTable::quantize_heads_u8) quantize_heads_u8;
   decltype(KernelTable::interleave_rows_s16) interleave_rows;
+  decltype(KernelTable::relative_scales) relative_scales;
   decltype(KernelTable::softmax_s16) softmax;
   decltype(KernelTable::scale_s32_rows) scale_sums;
 };

@@ -139,7 +139,7 @@ HWY_INLINE void NarrowRow(size_t n, T* q, const F& values) {
 
 // The sum of all lanes: the upper half of the vector is added to the lower one until one lane is left.
 template <class D>
-HWY_INLINE float SumHalves(D d, hn::Vec<D> v) {
+HWY_INLINE hn::TFromD<D> SumHalves(D d, hn::Vec<D> v) {
 #if HWY_TARGET == HWY_SCALAR
   return hn::GetLane(v);
 #else
@@ -159,18 +159,20 @@ constexpr size_t kShortSums = 16, kLongSums = 64;
 constexpr size_t kFolded = 4;
 
 // SumHalves of each of kFolded vectors, in the same order of additions: most steps of two are one of both.
-HWY_INLINE void SumHalvesOfEach(const VF* v, float* sums) {
+template <class D, typename T = hn::TFromD<D>>
+HWY_INLINE void SumHalvesOfEach(D d, const hn::Vec<D>* v, T* sums) {
 #if HWY_TARGET != HWY_AVX3 && HWY_TARGET != HWY_AVX2  // the baseline target, which Highway compiles as well
-  for (size_t i = 0; i < kFolded; ++i) sums[i] = SumHalves(DF(), v[i]);
+  for (size_t i = 0; i < kFolded; ++i) sums[i] = SumHalves(d, v[i]);
 #else
-  const DF d;
-  const auto halves = [d](VF a, VF b) { return hn::Add(hn::ConcatLowerLower(d, b, a), hn::ConcatUpperUpper(d, b, a)); };
-  const auto within_blocks = [](VF x) {
+  const auto halves = [d](hn::Vec<D> a, hn::Vec<D> b) {
+    return hn::Add(hn::ConcatLowerLower(d, b, a), hn::ConcatUpperUpper(d, b, a));
+  };
+  const auto within_blocks = [](hn::Vec<D> x) {
     x = hn::Add(x, hn::Shuffle1032(x));
     return hn::Add(x, hn::Shuffle2301(x));
   };
-  VF ab = halves(v[0], v[1]), ce = halves(v[2], v[3]);
-  HWY_ALIGN float lanes[2 * kLanes];
+  hn::Vec<D> ab = halves(v[0], v[1]), ce = halves(v[2], v[3]);
+  HWY_ALIGN T lanes[2 * kLanes];
   if constexpr (kLanes == 16) {
     ab = hn::Add(ab, hn::SwapAdjacentBlocks(ab));
     ce = hn::Add(ce, hn::SwapAdjacentBlocks(ce));

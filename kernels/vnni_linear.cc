@@ -37,6 +37,8 @@ class VnniLinear final : public Linear {
     return product->f32() + (first_row - product->first_row()) * out_dim_;
   }
 
+  bool FuseShortGelu() override { return has_gelu_ = true; }
+
   const InputFormat& input() const override { return input_; }
   size_t in_dim() const override { return in_dim_; }
   size_t out_dim() const override { return out_dim_; }
@@ -51,6 +53,7 @@ class VnniLinear final : public Linear {
          .quantizations = x.quantizations(out->first_row()),
          .b = panels_.data(),
          .columns = {.column_sums = column_sums_.data(), .weight_scales = scales_.data(), .bias = bias_.data()},
+         .has_gelu = has_gelu_,
          .y = out->f32(),
          .rows = rows,
          .cols = out_dim_,
@@ -62,6 +65,7 @@ class VnniLinear final : public Linear {
   const Int8PanelWeights panels_;
   AlignedBuffer<int32_t> column_sums_;
   AlignedBuffer<float> scales_, bias_;
+  bool has_gelu_ = false;
 };
 
 }  // namespace

@@ -78,6 +78,8 @@ class Loader {
     RETURN_IF_ERROR(Linear(layer_idx, LinearSlot::kAttentionOutput, &layer->attention_output));
     RETURN_IF_ERROR(Norm(name(names_.attention_norm), &layer->attention_norm));
     RETURN_IF_ERROR(Linear(layer_idx, LinearSlot::kIntermediate, &layer->intermediate));
+    layer->intermediate_activates =
+        state_.activate_row == state_.kernels().gelu_erf_short_row && layer->intermediate->FuseShortGelu();
     RETURN_IF_ERROR(Linear(layer_idx, LinearSlot::kOutput, &layer->output));
     return Norm(name(names_.output_norm), &layer->output_norm);
   }

@@ -57,6 +57,7 @@ struct EncoderLayer {
   std::unique_ptr<kernels::Linear> attention_output;  // hidden -> hidden
   LayerNorm attention_norm;
   std::unique_ptr<kernels::Linear> intermediate;  // hidden -> intermediate
+  bool intermediate_activates = false;            // its rows have had the activation
   std::unique_ptr<kernels::Linear> output;        // intermediate -> hidden
   LayerNorm output_norm;
 };

@@ -17,10 +17,12 @@ size_t RowsAtOnce(size_t n) {
 }
 
 // Rows of each product of a block of `rows`: as few products as there can be, all of nearly one size, since each reads all
-// weights.
-size_t ProductRows(size_t rows) {
+// weights. Of queries, keys and values half as many: what is done with them after a product is done with all at once, and of 64
+// rows it lasts long enough to lower the processor's clock (docs/performance.md).
+size_t ProductRows(size_t rows, Phase phase) {
   constexpr size_t kTileRows = 8;
-  const size_t num_products = DivideUp(rows, kernels::kMaxProductRows);
+  const size_t max_rows = phase == Phase::kQueryKeyValue ? kernels::kMaxProductRows / 2 : kernels::kMaxProductRows;
+  const size_t num_products = DivideUp(rows, max_rows);
   return RoundUp(DivideUp(rows, num_products), kTileRows);
 }
 
@@ -113,7 +115,7 @@ void PassSteps::SetInput(size_t layer_idx, LinearSlot slot, size_t first_row, si
 
 void PassSteps::ForRows(const kernels::Linear& linear, Phase phase, const kernels::InputBlock& input, size_t rows,
                         ThreadScratch& s, UseRows use) const {
-  const size_t at_once = RowsAtOnce(linear.out_dim()), product_rows = ProductRows(rows);
+  const size_t at_once = RowsAtOnce(linear.out_dim()), product_rows = ProductRows(rows, phase);
   for (size_t begin = 0; begin < rows; begin += product_rows) {
     const size_t end = std::min(begin + product_rows, rows);
     ws_.team_->Pace();  // a whole step would take too long; after it, who runs the steps does
@@ -133,7 +135,7 @@ void PassSteps::PrepareAttention(size_t layer_idx, const RowBlock& block, Thread
   s.meter.Enter(Phase::kQuantize);
   StartInput(layer_idx, LinearSlot::kQueryKeyValue, s.attention_input, s);
   SetInput(layer_idx, LinearSlot::kQueryKeyValue, 0, block.size, x(block.begin), s.attention_input, s);
-  const size_t product_rows = ProductRows(block.size);
+  const size_t product_rows = ProductRows(block.size, Phase::kQueryKeyValue);
   size_t part = 0;  // of the block, where the rows of a product begin
   ForRows(*layer.query_key_value, Phase::kQueryKeyValue, s.attention_input, block.size, s,
           [&](size_t first_row, size_t rows, const float* qkv) {
@@ -185,10 +187,13 @@ void PassSteps::PrepareFeedForward(size_t layer_idx, const RowBlock& block, Thre
 }
 
 void PassSteps::Intermediate(size_t layer_idx, const RowBlock& block, ThreadScratch& s, UseRows use) const {
-  ForRows(*encoder_.layers[layer_idx].intermediate, Phase::kIntermediate, s.narrow, block.size, s,
+  const EncoderLayer& layer = encoder_.layers[layer_idx];
+  ForRows(*layer.intermediate, Phase::kIntermediate, s.narrow, block.size, s,
           [&](size_t first_row, size_t rows, float* y) {
-            s.meter.Enter(Phase::kActivation);
-            encoder_.activate_row(y, rows * encoder_.config.intermediate_dim);
+            if (!layer.intermediate_activates) {
+              s.meter.Enter(Phase::kActivation);
+              encoder_.activate_row(y, rows * encoder_.config.intermediate_dim);
+            }
             use(first_row, rows, y);
           });
 }

@@ -100,6 +100,32 @@ TEST_F(LinearTest, OddDepths) {
   for (const size_t depth : {1, 3, 26, 63, 65, 312}) ExpectReference(isa_, Layer(depth, 50), 33);
 }
 
+// Whether a layer gives its rows the activation itself is its level's matter; their bits are not.
+TEST_F(LinearTest, AFusedActivationHasTheKernelsBits) {
+  const Layer layer(64, 72);
+  LinearFactory factory(isa_);
+  const auto plain = factory.MakeLinear(layer.values(), {}), fused = factory.MakeLinear(layer.values(), {});
+  ASSERT_TRUE(plain.ok() && fused.ok());
+  const bool is_vnni = isa_ == Isa::kAvx512Vnni || isa_ == Isa::kAvx512Bf16;
+  ASSERT_EQ((*fused)->FuseShortGelu(), is_vnni);
+  if (!is_vnni) return;
+  for (size_t rows = 1; rows <= 17; ++rows) {
+    InputBlock x(&factory.kernels(), rows, InputBlock::RowBytes(LinearKind::kInt8, layer.in_dim));
+    x.Start((*plain)->input(), layer.in_dim);
+    auto values = RandomFloats(rows * layer.in_dim, static_cast<uint32_t>(rows), 3);
+    if (rows == 5) values[3 * layer.in_dim] = std::numeric_limits<float>::quiet_NaN();
+    x.SetRows(0, rows, values.data());
+    OutputBlock product(factory);
+    std::vector<float> want(rows * layer.out_dim), got(want);
+    (*plain)->Multiply(x, 0, rows, &product);
+    (*plain)->StoreRows(x, &product, 0, rows, want.data());
+    factory.kernels().gelu_erf_short_row(want.data(), want.size());
+    (*fused)->Multiply(x, 0, rows, &product);
+    (*fused)->StoreRows(x, &product, 0, rows, got.data());
+    EXPECT_EQ(CountDifferences(got, want), 0u) << rows;
+  }
+}
+
 TEST_F(LinearTest, ANanInARowIsSeenInAllOfItAndNowhereElse) {
   const Layer layer(64, 40);
   LinearFactory factory(isa_);

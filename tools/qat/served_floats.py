@@ -3,7 +3,7 @@
 PyTorch takes the same sums in another order and has other polynomials. That moves last bits only, but a value at the
 edge between two integers then falls to the other side, and after a few layers most roundings differ
 (docs/quantization.md). `use_served_floats_` gives a model of bert.py octet's orders and polynomials
-(kernels/row_kernels_simd.cc, kernels/attention_integer.cc; the same at every vector level), for checks: slow, one text
+(kernels/row_kernels_simd.cc, kernels/attention_integer.cc, kernels/softmax_s16.h; the same at every vector level), for checks: slow, one text
 a batch, no gradients.
 """
 import torch
@@ -12,13 +12,15 @@ from torch import nn
 import bert
 from fake_quant import fused_multiply_add_f64
 
-SHORT_SUMS, LONG_SUMS = 16, 64  # running sums of a row: lane l of 16 has elements l, l + 16, l + 32, ...
+LONG_SUMS = 64  # running sums of a row: lane l has elements l, l + 64, l + 128, ...
 ROUNDING_BIAS = 1.5 * 2.0**23  # added to |x| < 2^22, it leaves x rounded to the nearest integer
 LOG2_E = 1.44269504
-# 2^r = 1 + r P(r), |r| <= 1/2; highest power first.
-EXP2_COEFFICIENTS = (0.009582853, 0.055906426, 0.24024099, 0.69312418, 1.0)
+# 2^-f = c0 - f (c1 - f (c2 - f c3)) in steps of 2^-16.
+POWER_COEFFICIENTS = (65534, 45308, 15119, 2579)
 # Bounds of the integers of attention (kernels/kernel_table.h).
-SCORE_LIMIT, VALUE_LIMIT, MOST_WEIGHT, MOST_WEIGHTS = 127.0, 2047.0, 32767.0, 1e6
+SCORE_LIMIT, VALUE_LIMIT, MOST_WEIGHTS = 127, 2047, 1e6
+WHOLE_SCALE = 32767.0
+ZERO_HEAD_SCALE = 1e-30
 # 0.5 (1 + erf(x / sqrt 2)) = 0.5 + x P(x^2) for |x| <= 3.94; highest power first.
 GELU_BOUND = 3.94
 GELU_COEFFICIENTS = (2.4892850e-8, -1.7039068e-6, 4.9990806e-5, -0.000833144, 0.008861814, -0.06476019, 0.39800572)
@@ -72,50 +74,78 @@ def gelu_erf(x):
     return from_below * multiply_add(t, power_series(t * t, GELU_COEFFICIENTS), 0.5)
 
 
-def exp2(x):
-    """2^x for x <= 0; below -125 it is taken there."""
-    x = x.clamp(min=-125.0)
-    whole = (x + ROUNDING_BIAS) - ROUNDING_BIAS
-    r = x - whole
-    return power_series(r, EXP2_COEFFICIENTS) * ((whole.to(torch.int32) + 127) << 23).view(torch.float32)
-
-
 def to_integers(x, factor):
     return multiply_add(x, factor, ROUNDING_BIAS) - ROUNDING_BIAS
 
 
 def quantize_heads(x, limit):
     """x: [..., head_dim] -> integers up to `limit`, and [..., 1] scales."""
-    limit = torch.tensor(limit, dtype=torch.float32)
+    limit = torch.tensor(float(limit), dtype=torch.float32)
     largest = x.abs().amax(-1, keepdim=True)
     scale = largest * (torch.ones(()) / limit)
     is_zero = scale < 1e-30
     integers = to_integers(x, limit / torch.where(is_zero, torch.ones(()), largest))
-    return torch.where(is_zero, torch.zeros(()), integers), torch.where(is_zero, torch.ones(()), scale)
+    return torch.where(is_zero, torch.zeros(()), integers), torch.where(is_zero, torch.tensor(ZERO_HEAD_SCALE), scale)
 
 
-def integer_product(a, b):
-    """The exact product of matrices of integers, rounded to f32."""
-    return (a.double() @ b.double()).float()
+def relative_scales(scales):
+    """[..., tokens, 1] -> integers up to 32767 and the largest, [..., 1, 1]."""
+    largest = scales.amax(-2, keepdim=True)
+    return to_integers(scales, torch.tensor(WHOLE_SCALE) / largest).long(), largest
+
+
+def multiply_rounded(a, b):
+    """Integers of 15 bits."""
+    return (a * b + (1 << 14)) >> 15
+
+
+def score_steps(unit):
+    """What a step of scores, a power of two's exponent [...], makes of them: a factor of 16 bits and a power of two."""
+    bits = unit.view(torch.int32).long()
+    whole_bits = (bits >> 23) - 127 + 17
+    mantissa = ((bits & 0x7FFFFF) | 0x800000) >> 8
+    factor = torch.where(whole_bits > 15, 0xFFFF, mantissa >> (-whole_bits).clamp(0, 16))
+    return factor, torch.ones_like(bits) << whole_bits.clamp(0, 15)
+
+
+def weigh(below, unit):
+    """2^-(below unit) in steps of 2^-15, of integers."""
+    factor, power = score_steps(unit)
+    t = (below * factor) >> 16
+    f = (t * power) & 0xFFFF
+    y = torch.full_like(f, POWER_COEFFICIENTS[-1])
+    for coefficient in POWER_COEFFICIENTS[-2::-1]:
+        y = coefficient - ((f * y) >> 16)
+    return ((y >> ((t * power) >> 16).clamp(max=16)) + 1) >> 1
 
 
 def attend(query, key, value, attn_mask=None, dropout_p=0.0):
     """As scaled_dot_product_attention, over tokens of one text: [1, num_heads, tokens, head_dim] each."""
     assert attn_mask is None and dropout_p == 0.0, "one text a batch, in eval mode"
-    head_dim = query.shape[-1]
+    tokens, head_dim = query.shape[-2:]
     query, query_scales = quantize_heads(query, SCORE_LIMIT)
     key, key_scales = quantize_heads(key, SCORE_LIMIT)
     value, value_scales = quantize_heads(value, VALUE_LIMIT)
+    key_parts, largest_key = relative_scales(key_scales)
+    value_parts, largest_value = relative_scales(value_scales)
+    whole = torch.tensor(32768.0) / WHOLE_SCALE
+
+    shift = 31 - (SCORE_LIMIT * SCORE_LIMIT * head_dim).bit_length()
+    scores = (query.double() @ key.double().transpose(-1, -2)).long()
+    scores = multiply_rounded((scores << shift) >> 16, key_parts.transpose(-1, -2))
     scale = torch.ones(()) / square_root(torch.tensor(float(head_dim)))
-    factors = query_scales * scale * torch.tensor(LOG2_E, dtype=torch.float32)
-    scores = integer_product(query, key.transpose(-1, -2)) * key_scales.transpose(-1, -2)
-    exps = exp2(multiply_add(scores, factors, -(scores.amax(-1, keepdim=True) * factors)))
-    sums = sum_rows(exps, SHORT_SUMS)
+    unit = largest_key * (torch.tensor(LOG2_E) * whole) * 2.0**(16 - shift) * (query_scales * scale)
+    weights = weigh(scores.amax(-1, keepdim=True) - scores, unit)
+
     # A number as a tensor: torch divides a plain one by multiplying with the reciprocal.
-    most = torch.clamp(torch.tensor(MOST_WEIGHTS) / sums, max=MOST_WEIGHT)
-    factors = most / value_scales.amax(-2, keepdim=True)
-    weights = to_integers(exps * value_scales.transpose(-1, -2), factors)
-    return integer_product(weights, value) * (torch.ones(()) / (factors * sums))
+    sums = weights.sum(-1, keepdim=True).float()
+    products = multiply_rounded(weights, value_parts.transpose(-1, -2))
+    narrowing = torch.tensor(32768.0)
+    if tokens * 32767 > MOST_WEIGHTS:
+        narrowing = (torch.tensor(MOST_WEIGHTS * 32768) / sums).floor().clamp(max=32767.0)
+        products = multiply_rounded(products, narrowing.long())
+    outputs = (products.double() @ value.double()).float()  # exact, then rounded
+    return outputs * (largest_value * whole * 32768.0 / (sums * narrowing))
 
 
 def use_served_floats_(model):

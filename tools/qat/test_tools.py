@@ -47,10 +47,20 @@ class ServedFloatsTest(unittest.TestCase):
             self.check(served_floats.layer_norm(x, weight, bias, 1e-6),
                        torch.nn.functional.layer_norm(x, (cols,), weight, bias, 1e-6), 1e-5)
 
-    def test_gelu_and_exponential(self):
+    def test_gelu(self):
         x = 8 * random(5000)
         self.check(served_floats.gelu_erf(x), torch.nn.functional.gelu(x), 2e-4)
-        self.check(served_floats.exp2(-x.abs()), torch.exp2(-x.abs()), 4e-6)  # as kernel_table.h says
+
+    def test_powers_of_two(self):
+        below = torch.arange(32768)
+        for unit in (1e-6, 2.0**-12, 3e-3, 0.1):
+            step = max(2.0**-15, 3 * unit)  # of a weight, and of what is taken for the distance
+            self.check(served_floats.weigh(below, torch.tensor(unit)) / 32767, torch.exp2(-below * unit), 2e-4 + step)
+
+    def test_attention(self):
+        query, key, value = (random(1, 2, 40, 32, seed=seed) for seed in (1, 2, 3))
+        self.check(served_floats.attend(query, key, value),
+                   torch.nn.functional.scaled_dot_product_attention(query, key, value), 2e-2)  # 8 bits
 
     def test_a_model_stays_the_same_model(self):
         model = tiny_classifier().eval()
