@@ -197,9 +197,22 @@ using VU16 = hn::Vec<DU16>;
 constexpr size_t kLanes16 = 2 * kLanes;
 static_assert(kScoreCols % kLanes16 == 0);
 
-// Both halves of each lane.
-HWY_INLINE VI Pairs(uint16_t x) { return hn::Set(DI(), static_cast<int32_t>(uint32_t{x} * 0x10001u)); }
-HWY_INLINE VU16 SetU16(uint16_t x) { return hn::BitCast(DU16(), Pairs(x)); }
+// Values of up to kMaxSoftmaxRows rows, one in a lane.
+constexpr size_t kRowVectors = RoundUp(kMaxSoftmaxRows, kLanes) / kLanes;
+
+// Of x below 2^16.
+HWY_INLINE VI InBothHalves(VI x) { return hn::Or(x, hn::ShiftLeft<16>(x)); }
+
+// `lanes` of rows folded to a value each: rows of vector v of those. `lanes`: rows up to a multiple of kFolded.
+template <class F>
+HWY_INLINE VI FoldRows(const VI* lanes, size_t v, size_t rows, const F& fold) {
+  const DI di;
+  VI values = FoldEach(di, lanes + v * kLanes, fold);
+  for (size_t begin = kFolded; begin < kLanes && v * kLanes + begin < rows; begin += kFolded) {
+    values = hn::IfThenElse(hn::FirstN(di, begin), values, FoldEach(di, lanes + v * kLanes + begin, fold));
+  }
+  return values;
+}
 
 // x >> bits, 0 from 16 bits on.
 HWY_INLINE VU16 ShiftRight(VU16 x, VU16 bits) {
@@ -244,17 +257,22 @@ HWY_INLINE VI NarrowScores(const int32_t* scores, VI shift, const int16_t* keys,
   return hn::Max(pairs, hn::ShiftLeft<16>(pairs));
 }
 
+// What a row's scores are turned into weights with: pairs.
+struct RowOfScores {
+  int32_t max, factor, two_to_whole_bits;
+};
+
 // p of a row in place of its scores, not yet narrowed. Returns the sums of its weights in lanes.
-HWY_INLINE VI WeighScores(int16_t max_score, ScoreSteps steps, const int16_t* values, size_t n, int16_t* row) {
+HWY_INLINE VI WeighScores(const RowOfScores& pairs, const int16_t* values, size_t n, int16_t* row) {
   const D16 d16;
   const DU16 du16;
   const DI di;
-  const V16 max = hn::BitCast(d16, SetU16(static_cast<uint16_t>(max_score))), zero = hn::Zero(d16),
-            one = hn::Set(d16, 1);
-  const VU16 factor = SetU16(steps.factor), power = SetU16(steps.two_to_whole_bits);
+  const auto set = [&](int32_t pair) { return hn::BitCast(du16, hn::Set(di, pair)); };
+  const VU16 max = set(pairs.max), factor = set(pairs.factor), power = set(pairs.two_to_whole_bits);
+  const V16 zero = hn::Zero(d16), one = hn::Set(d16, 1);
   VI sums = hn::Zero(di), unused = hn::Zero(di);
   ForEachVector16(n, [&](size_t c, auto keep) {
-    const VU16 t = hn::MulHigh(hn::BitCast(du16, hn::Sub(max, hn::LoadU(d16, row + c))), factor);
+    const VU16 t = hn::MulHigh(hn::Sub(max, hn::BitCast(du16, hn::LoadU(d16, row + c))), factor);
     const VU16 f = hn::Mul(t, power);
     VU16 y = hn::Set(du16, kPowerCoefficients[3]);
     for (int i = 2; i >= 0; --i) y = hn::Sub(hn::Set(du16, kPowerCoefficients[i]), hn::MulHigh(f, y));
@@ -266,33 +284,63 @@ HWY_INLINE VI WeighScores(int16_t max_score, ScoreSteps steps, const int16_t* va
   return sums;
 }
 
-// Step by step over all rows, as QuantizeSomeHeads.
-void Softmax(const SoftmaxS16& s) {
-  constexpr size_t kMaxRows = RoundUp(kMaxSoftmaxRows, kFolded);
-  const D16 d16;
+// Of rows whose unit is `unit`, the factors and powers that softmax_s16.h explains, as pairs.
+HWY_INLINE void StepsOf(VF unit, int32_t* factors, int32_t* powers) {
   const DI di;
+  const hn::RebindToUnsigned<DI> du;
+  const auto bits = hn::BitCast(du, unit);
+  const VI whole_bits = hn::Sub(hn::BitCast(di, hn::ShiftRight<23>(bits)), hn::Set(di, 127 - 17));
+  const auto with_first = hn::Or(hn::And(bits, hn::Set(du, 0x7FFFFF)), hn::Set(du, 0x800000));
+  const VI zero = hn::Zero(di), most = hn::Set(di, kMaxWholeBits);
+  const auto mantissa = hn::Shr(hn::ShiftRight<8>(with_first), hn::BitCast(du, hn::Max(hn::Neg(whole_bits), zero)));
+  const VI factor = hn::IfThenElse(hn::Gt(whole_bits, most), hn::Set(di, 0xFFFF), hn::BitCast(di, mantissa));
+  const VI power = hn::Shl(hn::Set(di, 1), hn::Min(hn::Max(whole_bits, zero), most));
+  hn::Store(InBothHalves(factor), di, factors);
+  hn::Store(InBothHalves(power), di, powers);
+}
+
+// Step by step over all rows, as QuantizeSomeHeads, and what belongs to a row for all rows at once.
+void Softmax(const SoftmaxS16& s) {
+  constexpr size_t kMaxRows = kRowVectors * kLanes;
+  const DF d;
+  const DI di;
+  const D16 d16;
   const size_t stride = s.stride;
   const VI shift = hn::Set(di, s.score_shift);
-  const float unit = ScoreUnit(s);
+  const VF score_unit = hn::Set(d, ScoreUnit(s));
   VI lanes[kMaxRows];
-  int32_t max[kMaxRows], sums[kMaxRows];
+  VF unit[kRowVectors];
+  HWY_ALIGN int32_t max[kMaxRows], factors[kMaxRows], powers[kMaxRows], narrowings[kMaxRows];
   for (size_t r = 0; r < s.rows; ++r) {
     lanes[r] = NarrowScores(s.scores + r * stride, shift, s.keys.parts, s.n, s.p + r * stride);
   }
   for (size_t r = s.rows; r < RoundUp(s.rows, kFolded); ++r) lanes[r] = hn::Zero(di);
-  for (size_t r = 0; r < s.rows; r += kFolded) MaxOfEach(di, lanes + r, max + r);
+  for (size_t v = 0; v * kLanes < s.rows; ++v) {
+    const VI highest = FoldRows(lanes, v, s.rows, [](VI a, VI b) { return hn::Max(a, b); });
+    const hn::RebindToUnsigned<DI> du;
+    hn::Store(InBothHalves(hn::BitCast(di, hn::ShiftRight<16>(hn::BitCast(du, highest)))), di, max + v * kLanes);
+    unit[v] = hn::Mul(score_unit, Part{std::min(s.rows - v * kLanes, kLanes)}.Load(d, s.queries + v * kLanes));
+    StepsOf(unit[v], factors + v * kLanes, powers + v * kLanes);
+  }
   for (size_t r = 0; r < s.rows; ++r) {
-    lanes[r] = WeighScores(static_cast<int16_t>(max[r] >> 16), StepsOf(unit * s.queries[r]), s.values.parts, s.n,
+    lanes[r] = WeighScores({.max = max[r], .factor = factors[r], .two_to_whole_bits = powers[r]}, s.values.parts, s.n,
                            s.p + r * stride);
   }
-  for (size_t r = 0; r < s.rows; r += kFolded) SumHalvesOfEach(di, lanes + r, sums + r);
   const bool is_whole = CanSumWhole(s.n);
-  for (size_t r = 0; r < s.rows; ++r) {
-    const WeightSum weights = NarrowingOf(s, sums[r], unit * s.queries[r]);
-    s.factors[r] = weights.factor;
-    if (is_whole) continue;
+  for (size_t v = 0; v * kLanes < s.rows; ++v) {
+    const VF weights = hn::ConvertTo(d, FoldRows(lanes, v, s.rows, [](VI a, VI b) { return hn::Add(a, b); }));
+    const VI narrowing = hn::ConvertTo(di, hn::Min(hn::Div(hn::Set(d, kNarrowing), weights), hn::Set(d, 32767.0f)));
+    hn::Store(InBothHalves(narrowing), di, narrowings + v * kLanes);
+    const VF times = is_whole ? hn::Set(d, 32768.0f) : hn::ConvertTo(d, narrowing);
+    const VF factor = hn::Div(hn::Set(d, ValueUnit(s)), hn::Mul(weights, times));
+    const VF nan = hn::Set(d, std::numeric_limits<float>::quiet_NaN());
+    const auto is_number = hn::Le(unit[v], hn::Set(d, std::numeric_limits<float>::max()));
+    Part{std::min(s.rows - v * kLanes, kLanes)}.Store(hn::IfThenElse(is_number, factor, nan), d,
+                                                      s.factors + v * kLanes);
+  }
+  for (size_t r = 0; r < s.rows && !is_whole; ++r) {
     int16_t* const p = s.p + r * stride;
-    const V16 narrowing = hn::BitCast(d16, SetU16(static_cast<uint16_t>(weights.narrowing)));
+    const V16 narrowing = hn::BitCast(d16, hn::Set(di, narrowings[r]));
     for (size_t c = 0; c < s.n; c += kLanes16) {
       hn::StoreU(hn::MulFixedPoint15(hn::LoadU(d16, p + c), narrowing), d16, p + c);
     }

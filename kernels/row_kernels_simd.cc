@@ -342,7 +342,7 @@ void LayerNormRows(const float* x, const float* residual, size_t rows, const Lay
       return hn::Add(sums, h);
     });
   }
-  SumHalvesOfEach(d, lanes_of_sums, mean);
+  SumHalvesOfEach(lanes_of_sums, mean);
   for (float& m : mean) m /= size;
   for (size_t r = 0; r < rows; ++r) {
     const VF means = hn::Set(d, mean[r]);
@@ -351,7 +351,7 @@ void LayerNormRows(const float* x, const float* residual, size_t rows, const Lay
       return hn::MulAdd(h, h, sums);
     });
   }
-  SumHalvesOfEach(d, lanes_of_sums, factor);
+  SumHalvesOfEach(lanes_of_sums, factor);
   for (float& f : factor) f = 1.0f / std::sqrt(f / size + weights.epsilon);
   for (size_t r = 0; r < rows; ++r) {
     const VF means = hn::Set(d, mean[r]), factors = hn::Set(d, factor[r]);

@@ -218,7 +218,22 @@ float RelativeScalesOf(const float* scales, size_t n, int16_t* parts) {
 int32_t MulHigh(uint32_t a, uint32_t b) { return static_cast<int32_t>(a * b >> 16); }
 int16_t MulRounded(int32_t a, int32_t b) { return static_cast<int16_t>((a * b + (1 << 14)) >> 15); }
 
-// As SoftmaxS16 has p, before it is narrowed; sums are of weights before those of values.
+// As softmax_s16.h says.
+struct ScoreSteps {
+  uint16_t factor, two_to_whole_bits;
+};
+
+ScoreSteps StepsOf(float unit) {
+  constexpr int kMantissaBits = 23;
+  const auto bits = std::bit_cast<uint32_t>(unit);
+  const int whole_bits = static_cast<int>(bits >> kMantissaBits) - 127 + 17;
+  const uint32_t mantissa =
+      ((bits & ((1u << kMantissaBits) - 1)) | (1u << kMantissaBits)) >> 8;  // 16 bits, the first is 1
+  if (whole_bits > kMaxWholeBits) return {0xFFFF, 1u << kMaxWholeBits};
+  if (whole_bits >= 0) return {static_cast<uint16_t>(mantissa), static_cast<uint16_t>(1u << whole_bits)};
+  return {static_cast<uint16_t>(whole_bits > -16 ? mantissa >> -whole_bits : 0), 1};
+}
+
 void SoftmaxS16Rows(const SoftmaxS16& s) {
   for (size_t r = 0; r < s.rows; ++r) {
     int16_t* const p = s.p + r * s.stride;
@@ -241,9 +256,13 @@ void SoftmaxS16Rows(const SoftmaxS16& s) {
       sum += weight;
       p[j] = MulRounded(weight, s.values.parts[j]);
     }
-    const WeightSum weights = NarrowingOf(s, sum, unit);
-    s.factors[r] = weights.factor;
-    for (size_t j = 0; j < s.n && !CanSumWhole(s.n); ++j) p[j] = MulRounded(p[j], weights.narrowing);
+    const auto weights = static_cast<float>(sum);
+    const auto narrowing = static_cast<int32_t>(std::min(kNarrowing / weights, 32767.0f));
+    const bool is_whole = CanSumWhole(s.n);
+    s.factors[r] = unit <= std::numeric_limits<float>::max()
+                       ? ValueUnit(s) / (weights * (is_whole ? 32768.0f : static_cast<float>(narrowing)))
+                       : std::numeric_limits<float>::quiet_NaN();
+    for (size_t j = 0; j < s.n && !is_whole; ++j) p[j] = MulRounded(p[j], narrowing);
     std::fill(p + s.n, p + RoundUp(s.n, kScoreCols), int16_t{0});
   }
 }

@@ -139,7 +139,7 @@ HWY_INLINE void NarrowRow(size_t n, T* q, const F& values) {
 
 // The sum of all lanes: the upper half of the vector is added to the lower one until one lane is left.
 template <class D>
-HWY_INLINE hn::TFromD<D> SumHalves(D d, hn::Vec<D> v) {
+HWY_INLINE float SumHalves(D d, hn::Vec<D> v) {
 #if HWY_TARGET == HWY_SCALAR
   return hn::GetLane(v);
 #else
@@ -159,20 +159,18 @@ constexpr size_t kShortSums = 16, kLongSums = 64;
 constexpr size_t kFolded = 4;
 
 // SumHalves of each of kFolded vectors, in the same order of additions: most steps of two are one of both.
-template <class D, typename T = hn::TFromD<D>>
-HWY_INLINE void SumHalvesOfEach(D d, const hn::Vec<D>* v, T* sums) {
+HWY_INLINE void SumHalvesOfEach(const VF* v, float* sums) {
 #if HWY_TARGET != HWY_AVX3 && HWY_TARGET != HWY_AVX2  // the baseline target, which Highway compiles as well
-  for (size_t i = 0; i < kFolded; ++i) sums[i] = SumHalves(d, v[i]);
+  for (size_t i = 0; i < kFolded; ++i) sums[i] = SumHalves(DF(), v[i]);
 #else
-  const auto halves = [d](hn::Vec<D> a, hn::Vec<D> b) {
-    return hn::Add(hn::ConcatLowerLower(d, b, a), hn::ConcatUpperUpper(d, b, a));
-  };
-  const auto within_blocks = [](hn::Vec<D> x) {
+  const DF d;
+  const auto halves = [d](VF a, VF b) { return hn::Add(hn::ConcatLowerLower(d, b, a), hn::ConcatUpperUpper(d, b, a)); };
+  const auto within_blocks = [](VF x) {
     x = hn::Add(x, hn::Shuffle1032(x));
     return hn::Add(x, hn::Shuffle2301(x));
   };
-  hn::Vec<D> ab = halves(v[0], v[1]), ce = halves(v[2], v[3]);
-  HWY_ALIGN T lanes[2 * kLanes];
+  VF ab = halves(v[0], v[1]), ce = halves(v[2], v[3]);
+  HWY_ALIGN float lanes[2 * kLanes];
   if constexpr (kLanes == 16) {
     ab = hn::Add(ab, hn::SwapAdjacentBlocks(ab));
     ce = hn::Add(ce, hn::SwapAdjacentBlocks(ce));
@@ -186,25 +184,31 @@ HWY_INLINE void SumHalvesOfEach(D d, const hn::Vec<D>* v, T* sums) {
 #endif
 }
 
-// The largest lane of each of kFolded vectors, of floats or integers.
-template <class D, typename T = hn::TFromD<D>>
-HWY_INLINE void MaxOfEach(D d, const hn::Vec<D>* v, T* maxima) {
+// fold of all lanes of each of kFolded vectors, of floats or integers, where the order does not matter: each 16 bytes of the
+// result have one value of each.
+template <class D, class F>
+HWY_INLINE hn::Vec<D> FoldEach(D d, const hn::Vec<D>* v, const F& fold) {
 #if HWY_TARGET != HWY_AVX3 && HWY_TARGET != HWY_AVX2
-  for (size_t i = 0; i < kFolded; ++i) maxima[i] = hn::GetLane(hn::MaxOfLanes(d, v[i]));
+  return fold(v[0], v[1]);  // not used
 #else
   const hn::Repartition<double, D> d64;
-  const auto ab = hn::Max(hn::InterleaveLower(d, v[0], v[1]), hn::InterleaveUpper(d, v[0], v[1]));
-  const auto ce = hn::Max(hn::InterleaveLower(d, v[2], v[3]), hn::InterleaveUpper(d, v[2], v[3]));
+  const auto ab = fold(hn::InterleaveLower(d, v[0], v[1]), hn::InterleaveUpper(d, v[0], v[1]));
+  const auto ce = fold(hn::InterleaveLower(d, v[2], v[3]), hn::InterleaveUpper(d, v[2], v[3]));
   const auto ab64 = hn::BitCast(d64, ab), ce64 = hn::BitCast(d64, ce);
-  auto max = hn::Max(hn::BitCast(d, hn::InterleaveLower(d64, ab64, ce64)),
-                     hn::BitCast(d, hn::InterleaveUpper(d64, ab64, ce64)));
-  // Each 16 bytes now have one value of all four.
-  max = hn::Max(max, hn::ConcatLowerUpper(d, max, max));
-  if constexpr (kLanes == 16) max = hn::Max(max, hn::SwapAdjacentBlocks(max));
-  HWY_ALIGN T lanes[kLanes];
-  hn::Store(max, d, lanes);
-  std::memcpy(maxima, lanes, kFolded * sizeof(T));
+  auto all =
+      fold(hn::BitCast(d, hn::InterleaveLower(d64, ab64, ce64)), hn::BitCast(d, hn::InterleaveUpper(d64, ab64, ce64)));
+  all = fold(all, hn::ConcatLowerUpper(d, all, all));
+  if constexpr (kLanes == 16) all = fold(all, hn::SwapAdjacentBlocks(all));
+  return all;
 #endif
+}
+
+// The largest lane of each.
+template <class D, typename T = hn::TFromD<D>>
+HWY_INLINE void MaxOfEach(D d, const hn::Vec<D>* v, T* maxima) {
+  HWY_ALIGN T lanes[kLanes];
+  hn::Store(FoldEach(d, v, [](auto a, auto b) { return hn::Max(a, b); }), d, lanes);
+  std::memcpy(maxima, lanes, kFolded * sizeof(T));
 }
 
 // Folds a row into kSums running sums, however many vectors they take: lane l has elements l, l + kSums, l + 2 kSums and
