@@ -142,8 +142,8 @@ inline constexpr size_t kBf16PanelCols = 64;
 // Both factors have zeros up to the next multiple: an AMX tile's depth.
 inline constexpr size_t kBf16DepthUnit = 32;
 
-// Bounds of fixed-point attention. The sum of a query's weights, rounded to integers, is below 2^20 + n / 2; values are
-// at most 2^11 - 1: so sums of their products fit s32 for texts of up to 90,000 tokens.
+// Bounds of fixed-point attention. The sum of a query's p is below 2^20 + n / 2; values are at most 2^11 - 1: so sums of their
+// products fit s32, and sums of weights of 15 bits, for texts of up to 65,000 tokens.
 inline constexpr float kSoftmaxS16Sum = 1e6f;
 inline constexpr float kValueLimitS16 = 2047.0f;
 
