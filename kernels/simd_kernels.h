@@ -26,8 +26,8 @@ struct GemmU8S8 {
 inline constexpr PanelLayout kAmxU8S8Layout = {.cols = 16, .group = 4, .depth_unit = 64};
 
 // y = what KernelTable::dequantize_rows, and then gelu_erf_short_row if has_gelu, make of such a product, which is not stored:
-// in registers between the products of tiles, never long at a time, since the clock falls where floats alone are computed. Up to kMaxProductRows rows; depth is
-// a multiple of 4.
+// in registers between the products of tiles, never long at a time, since the clock falls where floats alone are computed.
+// Up to kMaxProductRows rows; depth is a multiple of 4.
 struct LinearU8S8 {
   const uint8_t* a;                      // [rows, depth]
   const RowQuantization* quantizations;  // [rows]

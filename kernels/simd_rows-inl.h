@@ -40,7 +40,6 @@ struct Whole {
     hn::StoreU(v, d, p);
   }
   HWY_INLINE VF ZeroUnused(VF v) const { return v; }
-  HWY_INLINE VF OnlyUsed(VF v, VF) const { return v; }
 };
 
 struct Part {
@@ -71,8 +70,6 @@ struct Part {
     }
   }
   HWY_INLINE VF ZeroUnused(VF v) const { return hn::IfThenElseZero(hn::FirstN(DF(), count), v); }
-  // `otherwise` in the lanes that are not used.
-  HWY_INLINE VF OnlyUsed(VF v, VF otherwise) const { return hn::IfThenElse(hn::FirstN(DF(), count), v, otherwise); }
 };
 
 // body(c, lanes) for each vector of a row: it begins at element c and is read and written through `lanes`.

@@ -5,7 +5,6 @@
 #ifndef OCTET_KERNELS_SOFTMAX_S16_H_
 #define OCTET_KERNELS_SOFTMAX_S16_H_
 
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 
@@ -25,7 +24,7 @@ inline constexpr int kMaxWholeBits = 15;
 // What a score's integer of 16 bits is worth in powers of two, before the query's scale.
 inline float ScoreUnit(const SoftmaxS16& s) {
   constexpr float kLog2E = 1.44269504f, kWhole = 32768.0f / kWholeScale;
-  return std::ldexp(s.keys.largest * (kLog2E * kWhole), 16 - s.score_shift);
+  return s.keys.largest * (kLog2E * kWhole) * static_cast<float>(1 << (16 - s.score_shift));
 }
 
 // Whether p of n keys may be as large as weights and values make them.

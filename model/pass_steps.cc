@@ -18,7 +18,7 @@ size_t RowsAtOnce(size_t n) {
 
 // Rows of each product of a block of `rows`: as few products as there can be, all of nearly one size, since each reads all
 // weights. Of queries, keys and values half as many: what is done with them after a product is done with all at once, and of 64
-// rows it lasts long enough to lower the processor's clock (docs/performance.md).
+// rows it lasts long enough to lower the processor's clock (docs/decisions/0011-the-clock.md).
 size_t ProductRows(size_t rows, Phase phase) {
   constexpr size_t kTileRows = 8;
   const size_t max_rows = phase == Phase::kQueryKeyValue ? kernels::kMaxProductRows / 2 : kernels::kMaxProductRows;

@@ -3,8 +3,8 @@
 PyTorch takes the same sums in another order and has other polynomials. That moves last bits only, but a value at the
 edge between two integers then falls to the other side, and after a few layers most roundings differ
 (docs/quantization.md). `use_served_floats_` gives a model of bert.py octet's orders and polynomials
-(kernels/row_kernels_simd.cc, kernels/attention_integer.cc, kernels/softmax_s16.h; the same at every vector level), for checks: slow, one text
-a batch, no gradients.
+(kernels/row_kernels_simd.cc, kernels/attention_integer.cc, kernels/softmax_s16.h; the same at every vector level), for
+checks: slow, one text a batch, no gradients.
 """
 import torch
 from torch import nn
