@@ -1,11 +1,9 @@
 // A fixed-size array aligned to cache lines, for weights and scratch. Elements are trivially copyable
 // and start uninitialized: Linux gives pages only when they are first touched, so claimed but unused
-// scratch costs nothing. Large ones are mapped, not taken from the heap, so that their memory goes back to
+// scratch costs nothing. Large ones are not taken from the heap (large_memory.h), so that their memory goes back to
 // the system when they go (glibc's heap kept 60 MB of a freed workspace). Not a container: it never grows.
 #ifndef OCTET_BASE_ALIGNED_BUFFER_H_
 #define OCTET_BASE_ALIGNED_BUFFER_H_
-
-#include <sys/mman.h>
 
 #include <cstddef>
 #include <cstdlib>
@@ -16,11 +14,10 @@
 #include <type_traits>
 
 #include "base/check.h"
+#include "base/large_memory.h"
 #include "base/rounding.h"
 
 namespace octet {
-
-inline constexpr size_t kCacheLineBytes = 64;
 
 template <typename T>
 class AlignedBuffer {
@@ -54,23 +51,21 @@ class AlignedBuffer {
  private:
   // Under AddressSanitizer everything is on the heap, where it sees what runs past the end.
 #if defined(__SANITIZE_ADDRESS__)
-  static bool IsMapped(size_t) { return false; }
+  static bool IsLarge(size_t) { return false; }
 #else
-  static bool IsMapped(size_t bytes) { return bytes >= size_t{1} << 20; }
+  static bool IsLarge(size_t bytes) { return bytes >= size_t{64} << 10; }
 #endif
 
   // Null when there is no memory.
   static void* Allocate(size_t bytes) {
-    if (!IsMapped(bytes)) return std::aligned_alloc(kCacheLineBytes, bytes);
-    void* const p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return p == MAP_FAILED ? nullptr : p;
+    return IsLarge(bytes) ? AllocateLarge(bytes) : std::aligned_alloc(kCacheLineBytes, bytes);
   }
 
   struct Free {
     size_t bytes = 0;
     void operator()(T* p) const {
-      if (IsMapped(bytes)) {
-        munmap(p, bytes);
+      if (IsLarge(bytes)) {
+        FreeLarge(p, bytes);
       } else {
         std::free(p);
       }

@@ -93,9 +93,10 @@ BENCHMARK(QuantizeRows)->Arg(384)->Arg(1536)->Arg(3072);
 template <typename T>
 void QuantizeHeads(State& state, void (*KernelTable::*kernel)(const HeadRows<T>&), float limit) {
   const auto head_dim = static_cast<size_t>(state.range(1));
-  std::vector<T> q(kMaxRowsAtOnce * static_cast<size_t>(state.range(0)));
+  const size_t head_stride = (head_dim + 3) / 4 * 4;
+  std::vector<T> q(kMaxRowsAtOnce * static_cast<size_t>(state.range(0)) / head_dim * head_stride);
   std::vector<float> scales(q.size() / head_dim);
-  const auto x = RandomFloats(q.size(), 1);
+  const auto x = RandomFloats(kMaxRowsAtOnce * static_cast<size_t>(state.range(0)), 1);
   RunRows(state, 4 + sizeof(T), [&](size_t n) {
     (Kernels().*kernel)({.x = x.data(),
                          .x_stride = n,
@@ -104,13 +105,19 @@ void QuantizeHeads(State& state, void (*KernelTable::*kernel)(const HeadRows<T>&
                          .head_dim = head_dim,
                          .limit = limit,
                          .q = q.data(),
-                         .head_stride = head_dim,
+                         .head_stride = head_stride,
                          .scales = scales.data(),
                          .scale_stride = kMaxRowsAtOnce});
   });
 }
-BENCHMARK_CAPTURE(QuantizeHeads, S16, &KernelTable::quantize_heads_s16, 8190)->Args({384, 32})->Args({768, 64});
-BENCHMARK_CAPTURE(QuantizeHeads, U8, &KernelTable::quantize_heads_u8, 127)->Args({384, 32})->Args({768, 64});
+BENCHMARK_CAPTURE(QuantizeHeads, S16, &KernelTable::quantize_heads_s16, 8190)
+    ->Args({312, 26})
+    ->Args({384, 32})
+    ->Args({768, 64});
+BENCHMARK_CAPTURE(QuantizeHeads, U8, &KernelTable::quantize_heads_u8, 127)
+    ->Args({312, 26})
+    ->Args({384, 32})
+    ->Args({768, 64});
 
 void DequantizeRows(State& state) {
   const auto cols = static_cast<size_t>(state.range(0));

@@ -23,10 +23,12 @@ namespace octet::kernels {
 namespace HWY_NAMESPACE {
 namespace {
 
-// body(head_dim), with the common sizes of a head as constants, so that loops over them are unrolled.
+// body(head_dim), with the common sizes of a head (26: TinyBERT) as constants, so that loops over them are unrolled.
 template <class F>
 HWY_INLINE void WithKnownHeadDim(size_t head_dim, const F& body) {
   switch (head_dim) {
+    case 26:
+      return body(std::integral_constant<size_t, 26>());
     case 32:
       return body(std::integral_constant<size_t, 32>());
     case 64:
@@ -50,9 +52,12 @@ HWY_INLINE void RoundRow(const float* x, float factor, size_t n, int16_t* q) {
 #if HWY_TARGET != HWY_SCALAR
   // Two vectors at a time: the lower halves of the sums' bits are the integers.
   const hn::Repartition<int16_t, DI> d16;
-  for (; c + 2 * kLanes <= n; c += 2 * kLanes) {
-    const auto low = hn::BitCast(d16, rounded(c, Whole())), high = hn::BitCast(d16, rounded(c + kLanes, Whole()));
-    hn::StoreU(hn::ConcatEven(d16, high, low), d16, q + c);
+  const auto two = [&](size_t at, auto second) {
+    return hn::ConcatEven(d16, hn::BitCast(d16, rounded(at + kLanes, second)), hn::BitCast(d16, rounded(at, Whole())));
+  };
+  for (; c + 2 * kLanes <= n; c += 2 * kLanes) hn::StoreU(two(c, Whole()), d16, q + c);
+  if constexpr (Part::kHasMask<int16_t>) {
+    if (c + kLanes < n) return hn::BlendedStore(two(c, Part{n - c - kLanes}), hn::FirstN(d16, n - c), d16, q + c);
   }
 #endif
   const auto store = [&](size_t at, auto lanes) {
@@ -163,7 +168,8 @@ void QuantizeHeads(const HeadRows<T>& h) {
   WithKnownHeadDim(h.head_dim, [&h](auto head_dim) { QuantizeAllHeads(h, head_dim); });
 }
 
-void InterleaveRows(const int16_t* src, size_t stride, size_t rows, size_t cols, int16_t* pairs) {
+template <class Size>
+HWY_INLINE void InterleaveRowsOf(Size cols, const int16_t* src, size_t stride, size_t rows, int16_t* pairs) {
   const hn::Rebind<uint16_t, DI> du16;
   const hn::Rebind<uint32_t, DI> du32;
   const auto load = [&](size_t r, size_t c, auto lanes) {
@@ -180,6 +186,10 @@ void InterleaveRows(const int16_t* src, size_t stride, size_t rows, size_t cols,
   ForEachVector(cols, [&](size_t c, auto lanes) {
     lanes.Store(load(r, c, lanes), du32, reinterpret_cast<uint32_t*>(pairs + 2 * c));
   });
+}
+
+void InterleaveRows(const int16_t* src, size_t stride, size_t rows, size_t cols, int16_t* pairs) {
+  WithKnownHeadDim(cols, [&](auto size) { InterleaveRowsOf(size, src, stride, rows, pairs); });
 }
 
 float RelativeScalesOf(const float* scales, size_t n, int16_t* parts) {

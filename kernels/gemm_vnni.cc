@@ -258,7 +258,7 @@ OCTET_TARGET_VNNI void MultiplyS16(const GemmS16& g) { MultiplyAll<Factors::kS16
 OCTET_TARGET_VNNI void MultiplyU8S8Quads(const GemmU8S8Quads& g) { MultiplyAll<Factors::kU8S8Quads>(g, g.less); }
 
 // Three vectors of columns by up to eight rows: 11 loads for 24 products, and a panel of depth 384 lies in L1 beside 64 rows of
-// a.
+// a. The last panel has fewer where fewer hold all columns.
 constexpr int kPanelVectors = 3;
 constexpr int kPanelRows = kMaxSums / kPanelVectors;
 constexpr size_t kPanelCols = kPanelVectors * kLanes;
@@ -267,9 +267,9 @@ static_assert(kVnniU8S8Layout.cols == kPanelCols && kVnniU8S8Layout.group == 4);
 // What two steps of depth read of a panel.
 constexpr size_t kPairBytes = 2 * kPanelCols * kVnniU8S8Layout.group;
 
-// Columns of a layer from `col` on, one panel. Copies, as ColumnsS16. kNextLines: cache lines that two steps of a tile bring near
-// of the next panel, at least kPairBytes * kPanelRows / rows of the layer's rows.
-template <int kNextLines, bool kHasGelu>
+// Columns of a layer from `col` on, kVectors of a panel. Copies, as Columns. kNextLines: cache lines that two steps of a tile
+// bring near of the next panel, at least kPairBytes * kPanelRows / rows of the layer's rows, or 0.
+template <int kVectors, int kNextLines, bool kHasGelu>
 class PanelU8S8 {
  public:
   // zero_points: pairs, per row.
@@ -282,7 +282,7 @@ class PanelU8S8 {
         rows_(l.rows),
         cols_(l.cols),
         depth_(l.depth / 4) {
-    for (size_t v = 0; v < kPanelVectors; ++v) {
+    for (size_t v = 0; v < kVectors; ++v) {
       const size_t begin = col + v * kLanes, lanes = begin < l.cols ? std::min(l.cols - begin, kLanes) : 0;
       masks_[v] = static_cast<__mmask16>((1u << lanes) - 1);
       column_sums_[v] = _mm512_loadu_si512(l.columns.column_sums + begin);
@@ -295,11 +295,11 @@ class PanelU8S8 {
   OCTET_TARGET_VNNI void Run(size_t row) const {
     const __m512i* const column_sums = column_sums_;
     const int32_t* const zero_points = zero_points_ + row;
-    Tile<Factors::kU8S8Quads, kRows, kPanelVectors> tile([=](int r, int v) OCTET_TARGET_VNNI {
+    Tile<Factors::kU8S8Quads, kRows, kVectors> tile([=](int r, int v) OCTET_TARGET_VNNI {
       return _mm512_madd_epi16(_mm512_set1_epi32(zero_points[r]), column_sums[v]);
     });
     const auto load = [](const int32_t* b, __m512i* bv) OCTET_TARGET_VNNI {
-      for (size_t v = 0; v < kPanelVectors; ++v) bv[v] = _mm512_load_si512(b + v * kLanes);
+      for (size_t v = 0; v < kVectors; ++v) bv[v] = _mm512_load_si512(b + v * kLanes);
     };
     // Weights come from the last-level cache: each tile brings its share of the next panel near, evenly, since together they
     // would hold up the tile's own.
@@ -330,17 +330,30 @@ class PanelU8S8 {
   const int32_t* zero_points_;
   const RowQuantization* quantizations_;
   size_t rows_, cols_, depth_;
-  __mmask16 masks_[kPanelVectors];  // of columns that there are
-  __m512i column_sums_[kPanelVectors];
-  __m512 weight_scales_[kPanelVectors], bias_[kPanelVectors];
+  __mmask16 masks_[kVectors];  // of columns that there are
+  __m512i column_sums_[kVectors];
+  __m512 weight_scales_[kVectors], bias_[kVectors];
 };
+
+// The panel from `col` on, which is the layer's last, or nothing.
+template <int kVectors, bool kHasGelu>
+OCTET_TARGET_VNNI void RunLastPanel(const LinearU8S8& l, const int32_t* zero_points, size_t col) {
+  constexpr int kRows = std::min(kMaxSums / kVectors, kMaxRows);
+  ForTiles<kRows>(PanelU8S8<kVectors, 0, kHasGelu>(l, zero_points, col), l.rows);
+}
 
 template <int kNextLines, bool kHasGelu>
 OCTET_TARGET_VNNI void RunPanels(const LinearU8S8& l) {
   int32_t zero_points[kMaxProductRows];
   for (size_t r = 0; r < l.rows; ++r) zero_points[r] = ZeroPointPair(l.quantizations[r].zero_point);
-  for (size_t col = 0; col < l.cols; col += kPanelCols) {
-    ForTiles<kPanelRows>(PanelU8S8<kNextLines, kHasGelu>(l, zero_points, col), l.rows);
+  size_t col = 0;
+  for (; col + (kPanelVectors - 1) * kLanes < l.cols; col += kPanelCols) {
+    ForTiles<kPanelRows>(PanelU8S8<kPanelVectors, kNextLines, kHasGelu>(l, zero_points, col), l.rows);
+  }
+  if (col + kLanes < l.cols) {
+    RunLastPanel<2, kHasGelu>(l, zero_points, col);
+  } else if (col < l.cols) {
+    RunLastPanel<1, kHasGelu>(l, zero_points, col);
   }
 }
 

@@ -119,12 +119,22 @@ HWY_INLINE void NarrowRow(size_t n, T* q, const F& values) {
     const VI packed = InOrder<4>(PackWithinParts<T>(pair(c), pair(c + 2 * kLanes)));
     hn::StoreU(packed, DI(), reinterpret_cast<int32_t*>(q + c));
   }
+  const hn::Half<DI> half;
+  const auto two = [half](auto values16) {
+    return hn::LowerHalf(half, InOrder<2>(PackWithinParts<T>(values16, values16)));
+  };
   if (c + 2 * kLanes <= n) {
-    const auto values16 = pair(c);
-    const hn::Half<DI> half;
-    hn::StoreU(hn::LowerHalf(half, InOrder<2>(PackWithinParts<T>(values16, values16))), half,
-               reinterpret_cast<int32_t*>(q + c));
+    hn::StoreU(two(pair(c)), half, reinterpret_cast<int32_t*>(q + c));
     c += 2 * kLanes;
+  }
+  if constexpr (Part::kHasMask<T>) {
+    if (c + kLanes <
+        n) {  // more than one vector, less than two: one packing, which takes no longer than one vector's narrowing
+      const hn::Repartition<T, hn::Half<DI>> d8_two;
+      const auto values16 = hn::ReorderDemote2To(d16, values(c, Whole()), values(c + kLanes, Part{n - c - kLanes}));
+      hn::BlendedStore(hn::BitCast(d8_two, two(values16)), hn::FirstN(d8_two, n - c), d8_two, q + c);
+      return;
+    }
   }
 #endif
   for (; c + kLanes <= n; c += kLanes) hn::StoreU(hn::DemoteTo(d8, values(c, Whole())), d8, q + c);

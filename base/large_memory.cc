@@ -1,0 +1,107 @@
+#include "base/large_memory.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <iterator>
+#include <map>
+
+#include "base/check.h"
+#include "base/mutex.h"
+#include "base/rounding.h"
+
+namespace octet {
+namespace {
+
+constexpr size_t kHugePageBytes = size_t{2} << 20;  // of x86-64
+// Only address space until it is touched.
+constexpr size_t kRegionBytes = size_t{128} << 20;
+// Larger arrays have a region of their own, so that no more than this is left unused at a region's end. Regions begin alike, and
+// arrays that begin alike compete for the same sets of a cache: few are that large.
+constexpr size_t kMaxSharedBytes = kRegionBytes / 4;
+
+// `size` bytes at a multiple of kHugePageBytes, or null.
+std::byte* Map(size_t size) {
+  const size_t mapped = size + kHugePageBytes;
+  void* const p = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (p == MAP_FAILED) return nullptr;
+  auto* const begin = static_cast<std::byte*>(p);
+  const size_t before =
+      RoundUp(reinterpret_cast<uintptr_t>(begin), kHugePageBytes) - reinterpret_cast<uintptr_t>(begin);
+  if (before > 0) munmap(begin, before);
+  munmap(begin + before + size, mapped - before - size);
+  madvise(begin + before, size, MADV_HUGEPAGE);  // advice: a kernel without them has small ones
+  return begin + before;
+}
+
+class Regions {
+ public:
+  void* Allocate(size_t bytes) {
+    bytes = RoundUp(bytes, kCacheLineBytes);
+    const MutexLock lock(&mu_);
+    if (bytes > kMaxSharedBytes) return AddRegion(RoundUp(bytes, page_bytes_), bytes);
+    if (current_ == nullptr || regions_.at(current_).size - regions_.at(current_).used < bytes) {
+      current_ = AddRegion(kRegionBytes, 0);
+      if (current_ == nullptr) return nullptr;
+    }
+    Region& region = regions_.at(current_);
+    std::byte* const memory = current_ + region.used;
+    region.used += bytes;
+    region.live += bytes;
+    return memory;
+  }
+
+  void Free(void* memory, size_t bytes) {
+    bytes = RoundUp(bytes, kCacheLineBytes);
+    auto* const begin = static_cast<std::byte*>(memory);
+    const MutexLock lock(&mu_);
+    auto after = regions_.upper_bound(begin);
+    OCTET_CHECK(after != regions_.begin());
+    const auto it = std::prev(after);
+    Region& region = it->second;
+    OCTET_CHECK(begin + bytes <= it->first + region.used && bytes <= region.live);
+    region.live -= bytes;
+    if (region.live == 0) {
+      if (it->first == current_) current_ = nullptr;
+      munmap(it->first, region.size);
+      regions_.erase(it);
+      return;
+    }
+    // Whole pages that no neighbor has a part of.
+    const size_t first = RoundUp(static_cast<size_t>(begin - it->first), page_bytes_);
+    const size_t end = static_cast<size_t>(begin + bytes - it->first) / page_bytes_ * page_bytes_;
+    if (first < end) madvise(it->first + first, end - first, MADV_DONTNEED);
+  }
+
+ private:
+  // All in bytes. Arrays lie in the first `used`; `live` is what those that were not freed have.
+  struct Region {
+    size_t size, used, live;
+  };
+
+  // Of `size` bytes, of which one array has the first `used`. Null when there is no memory.
+  std::byte* AddRegion(size_t size, size_t used) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    std::byte* const begin = Map(size);
+    if (begin != nullptr) regions_[begin] = {.size = size, .used = used, .live = used};
+    return begin;
+  }
+
+  const size_t page_bytes_ = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  Mutex mu_;
+  std::map<std::byte*, Region> regions_ ABSL_GUARDED_BY(mu_);  // by where they begin
+  std::byte* current_ ABSL_GUARDED_BY(mu_) = nullptr;          // whose free end is used next
+};
+
+// Never destroyed: arrays of static objects are freed late.
+Regions& AllRegions() {
+  static auto* const regions = new Regions;
+  return *regions;
+}
+
+}  // namespace
+
+void* AllocateLarge(size_t bytes) { return AllRegions().Allocate(bytes); }
+void FreeLarge(void* memory, size_t bytes) { AllRegions().Free(memory, bytes); }
+
+}  // namespace octet
