@@ -101,6 +101,7 @@ struct LayerNormWeights {
   const float* gamma;  // [n]
   const float* beta;   // [n]
   float epsilon;
+  const float* residual_factors = nullptr;  // [n], or null (ones): the residual is multiplied by them
 };
 
 // c[r, j] = sum over k of a[r, k] * b[k, j]; strides (ld*) in elements.
@@ -174,7 +175,7 @@ struct KernelTable {
   void (*gelu_tanh_row)(float* x, size_t n);
   void (*relu_row)(float* x, size_t n);
 
-  // h = x + residual; y = (h - mean(h)) / sqrt(variance(h) + epsilon) * gamma + beta. Ba et al. 2016.
+  // h = x + residual * residual_factors; y = (h - mean(h)) / sqrt(variance(h) + epsilon) * gamma + beta. Ba et al. 2016.
   // residual may be null (zero). y may be x or residual.
   void (*layer_norm_rows)(const float* x, const float* residual, size_t rows, const LayerNormWeights& weights, size_t n,
                           float* y);

@@ -333,13 +333,26 @@ void LayerNormRows(const float* x, const float* residual, size_t rows, const Lay
   VF lanes_of_sums[kFolded];
   float mean[kFolded], factor[kFolded];
   for (size_t r = 0; r < kFolded; ++r) lanes_of_sums[r] = hn::Zero(d);
-  for (size_t r = 0; r < rows; ++r) {
-    const size_t begin = r * n;
-    lanes_of_sums[r] = SumRowInLanes<kLongSums>(n, [&](size_t c, auto lanes, VF sums) {
-      VF h = lanes.Load(d, x + begin + c);
-      if (residual != nullptr) h = hn::Add(h, lanes.Load(d, residual + begin + c));
-      lanes.Store(h, d, y + begin + c);
-      return hn::Add(sums, h);
+  // add_residual(h, begin, c, lanes): of the row that begins there.
+  const auto sum_rows = [&](const auto& add_residual) {
+    for (size_t r = 0; r < rows; ++r) {
+      const size_t begin = r * n;
+      lanes_of_sums[r] = SumRowInLanes<kLongSums>(n, [&](size_t c, auto lanes, VF sums) {
+        const VF h = add_residual(lanes.Load(d, x + begin + c), begin, c, lanes);
+        lanes.Store(h, d, y + begin + c);
+        return hn::Add(sums, h);
+      });
+    }
+  };
+  if (residual == nullptr) {
+    sum_rows([](VF h, size_t, size_t, auto) { return h; });
+  } else if (const float* const by = weights.residual_factors; by != nullptr) {
+    sum_rows([d, residual, by](VF h, size_t begin, size_t c, auto lanes) {
+      return hn::Add(h, hn::Mul(lanes.Load(d, residual + begin + c), lanes.Load(d, by + c)));
+    });
+  } else {
+    sum_rows([d, residual](VF h, size_t begin, size_t c, auto lanes) {
+      return hn::Add(h, lanes.Load(d, residual + begin + c));
     });
   }
   SumHalvesOfEach(lanes_of_sums, mean);

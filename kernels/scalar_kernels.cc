@@ -90,7 +90,8 @@ void ReluRow(float* x, size_t n) {
 void LayerNormRow(const float* x, const float* residual, const LayerNormWeights& weights, size_t n, float* y) {
   float sum = 0;
   for (size_t c = 0; c < n; ++c) {
-    y[c] = residual == nullptr ? x[c] : x[c] + residual[c];
+    const float factor = weights.residual_factors == nullptr ? 1.0f : weights.residual_factors[c];
+    y[c] = residual == nullptr ? x[c] : x[c] + residual[c] * factor;
     sum += y[c];
   }
   const float mean = sum / static_cast<float>(n);

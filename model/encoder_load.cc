@@ -77,11 +77,27 @@ class Loader {
     RETURN_IF_ERROR(Linear(layer_idx, LinearSlot::kQueryKeyValue, &layer->query_key_value));
     RETURN_IF_ERROR(Linear(layer_idx, LinearSlot::kAttentionOutput, &layer->attention_output));
     RETURN_IF_ERROR(Norm(name(names_.attention_norm), &layer->attention_norm));
+    GiveFactors(layer->query_key_value->input(),
+                layer_idx == 0 ? &state_.embedding_norm : &state_.layers.back().output_norm, &layer->attention_norm);
     RETURN_IF_ERROR(Linear(layer_idx, LinearSlot::kIntermediate, &layer->intermediate));
     layer->intermediate_activates =
         state_.activate_row == state_.kernels().gelu_erf_short_row && layer->intermediate->FuseShortGelu();
     RETURN_IF_ERROR(Linear(layer_idx, LinearSlot::kOutput, &layer->output));
-    return Norm(name(names_.output_norm), &layer->output_norm);
+    RETURN_IF_ERROR(Norm(name(names_.output_norm), &layer->output_norm));
+    GiveFactors(layer->intermediate->input(), &layer->attention_norm, &layer->output_norm);
+    return absl::OkStatus();
+  }
+
+  // The factors of a layer's input to the LayerNorm in front of it, whose rows are the residual of the one after it as well. Source:
+  // gamma migration (Wei et al. 2022, "Outlier Suppression").
+  static void GiveFactors(const kernels::InputFormat& input, LayerNorm* in_front, LayerNorm* after) {
+    if (!input.is_scaled) return;
+    after->residual_factors = AlignedBuffer<float>(input.factors.size());
+    for (size_t c = 0; c < input.factors.size(); ++c) {
+      in_front->gamma[c] *= input.factors[c];
+      in_front->beta[c] *= input.factors[c];
+      after->residual_factors[c] = 1.0f / input.factors[c];
+    }
   }
 
   void Advance(uint64_t bytes) {

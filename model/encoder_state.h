@@ -46,10 +46,16 @@ class EmbeddingTable {
 
 struct LayerNorm {
   AlignedBuffer<float> gamma, beta;
+  AlignedBuffer<float> residual_factors;  // empty: ones
   float epsilon = 0;
 
-  kernels::LayerNormWeights weights() const { return {.gamma = gamma.data(), .beta = beta.data(), .epsilon = epsilon}; }
-  uint64_t bytes() const { return gamma.bytes() + beta.bytes(); }
+  kernels::LayerNormWeights weights() const {
+    return {.gamma = gamma.data(),
+            .beta = beta.data(),
+            .epsilon = epsilon,
+            .residual_factors = residual_factors.empty() ? nullptr : residual_factors.data()};
+  }
+  uint64_t bytes() const { return gamma.bytes() + beta.bytes() + residual_factors.bytes(); }
 };
 
 struct EncoderLayer {

@@ -34,6 +34,19 @@ bool SameInput(const InputFormat& a, const InputFormat& b) {
   return a.fixed.scale == b.fixed.scale && a.fixed.zero_point == b.fixed.zero_point && a.factors == b.factors;
 }
 
+// Whether its input is what a LayerNorm gives.
+bool IsBehindNorm(size_t linear_idx) {
+  const auto slot = static_cast<LinearSlot>(linear_idx % kLinearsPerLayer);
+  return slot == LinearSlot::kQueryKeyValue || slot == LinearSlot::kIntermediate;
+}
+
+// There are some, and multiplying by any is exact: a LayerNorm can do it, and the residual be what it was.
+bool ArePowersOfTwo(std::span<const float> factors) {
+  int exponent = 0;
+  return !factors.empty() &&
+         std::all_of(factors.begin(), factors.end(), [&](float f) { return std::frexp(f, &exponent) == 0.5f; });
+}
+
 // [out_dim], of all parts.
 absl::StatusOr<AlignedBuffer<float>> ReadBias(const std::vector<std::string>& names, uint64_t out_dim,
                                               Weights* weights) {
@@ -114,7 +127,6 @@ void DivideByFactors(std::span<const float> factors, std::span<float> weights) {
 
 absl::StatusOr<std::unique_ptr<kernels::Linear>> LinearLoader::Load(size_t linear_idx) {
   const std::vector<std::string> names = NamesOfLinear(config_, linear_idx);
-  const LinearShape shape = ShapeOfLinear(config_, linear_idx);
   InputFormat input{.kind = KindOfLinear(config_, options_, linear_idx)};
   if (config_.quantization) {
     for (const std::string& name : names) {
@@ -124,7 +136,7 @@ absl::StatusOr<std::unique_ptr<kernels::Linear>> LinearLoader::Load(size_t linea
                          Quote(names[1]), ", ", Quote(names[2]), ", which are computed together"));
       }
     }
-    if (input.kind == LinearKind::kInt8) return LoadQuantized(names, shape);
+    if (input.kind == LinearKind::kInt8) return LoadQuantized(linear_idx, names);
     const bool is_bf16 = std::all_of(names.begin(), names.end(), [this](const std::string& name) {
       const auto weight = weights_.tensors().find(absl::StrCat(name, ".weight"));
       return weight != weights_.tensors().end() && weight->second.dtype == DType::kBf16;
@@ -134,7 +146,7 @@ absl::StatusOr<std::unique_ptr<kernels::Linear>> LinearLoader::Load(size_t linea
     }
   } else if (options_.plan != nullptr) {
     const LinearPlan& plan = options_.plan->linears[linear_idx];
-    if (!plan.weights.empty()) return MakePlanned(plan, shape);
+    if (!plan.weights.empty()) return MakePlanned(linear_idx, plan);
     input = plan.input;
   }
   return LoadFloats(linear_idx, std::move(input));
@@ -143,13 +155,15 @@ absl::StatusOr<std::unique_ptr<kernels::Linear>> LinearLoader::Load(size_t linea
 absl::StatusOr<std::unique_ptr<kernels::Linear>> LinearLoader::LoadFloats(size_t linear_idx, InputFormat input) {
   ASSIGN_OR_RETURN(OwnedLinear linear, ReadOwnedLinear(config_, linear_idx, &weights_));
   DivideByFactors(input.factors, linear.weights.span());
-  return factory_.MakeLinear(
+  return Make(
+      linear_idx,
       {.in_dim = linear.in_dim, .out_dim = linear.out_dim, .bias = linear.bias.span(), .f32 = linear.weights.span()},
       std::move(input));
 }
 
-absl::StatusOr<std::unique_ptr<kernels::Linear>> LinearLoader::LoadQuantized(const std::vector<std::string>& names,
-                                                                             const LinearShape& shape) {
+absl::StatusOr<std::unique_ptr<kernels::Linear>> LinearLoader::LoadQuantized(size_t linear_idx,
+                                                                             const std::vector<std::string>& names) {
+  const LinearShape shape = ShapeOfLinear(config_, linear_idx);
   const uint64_t part_out = shape.out_dim / names.size(), part_size = part_out * shape.in_dim;
   AlignedBuffer<int8_t> values(shape.out_dim * shape.in_dim);
   AlignedBuffer<float> scales(shape.out_dim);
@@ -169,20 +183,30 @@ absl::StatusOr<std::unique_ptr<kernels::Linear>> LinearLoader::LoadQuantized(con
     }
   }
   ASSIGN_OR_RETURN(const AlignedBuffer<float> bias, ReadBias(names, shape.out_dim, &weights_));
-  return factory_.MakeLinear({.in_dim = shape.in_dim,
-                              .out_dim = shape.out_dim,
-                              .bias = bias.span(),
-                              .s8 = values.span(),
-                              .scales = scales.span()},
-                             std::move(input));
+  return Make(linear_idx,
+              {.in_dim = shape.in_dim,
+               .out_dim = shape.out_dim,
+               .bias = bias.span(),
+               .s8 = values.span(),
+               .scales = scales.span()},
+              std::move(input));
 }
 
-absl::StatusOr<std::unique_ptr<kernels::Linear>> LinearLoader::MakePlanned(const LinearPlan& plan,
-                                                                           const LinearShape& shape) {
+absl::StatusOr<std::unique_ptr<kernels::Linear>> LinearLoader::MakePlanned(size_t linear_idx, const LinearPlan& plan) {
+  const LinearShape shape = ShapeOfLinear(config_, linear_idx);
   OCTET_CHECK(plan.weights.size() == shape.in_dim * shape.out_dim);
-  return factory_.MakeLinear(
+  return Make(
+      linear_idx,
       {.in_dim = shape.in_dim, .out_dim = shape.out_dim, .bias = plan.bias, .s8 = plan.weights, .scales = plan.scales},
       plan.input);
+}
+
+absl::StatusOr<std::unique_ptr<kernels::Linear>> LinearLoader::Make(size_t linear_idx,
+                                                                    const kernels::LinearWeights& weights,
+                                                                    InputFormat input) {
+  if (std::all_of(input.factors.begin(), input.factors.end(), [](float f) { return f == 1; })) input.factors.clear();
+  input.is_scaled = IsBehindNorm(linear_idx) && ArePowersOfTwo(input.factors);
+  return factory_.MakeLinear(weights, std::move(input));
 }
 
 absl::Status LinearLoader::ReadScales(const std::string& name, std::span<float> scales) {

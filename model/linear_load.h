@@ -58,9 +58,12 @@ class LinearLoader {
 
  private:
   absl::StatusOr<std::unique_ptr<kernels::Linear>> LoadFloats(size_t linear_idx, kernels::InputFormat input);
-  absl::StatusOr<std::unique_ptr<kernels::Linear>> LoadQuantized(const std::vector<std::string>& names,
-                                                                 const LinearShape& shape);
-  absl::StatusOr<std::unique_ptr<kernels::Linear>> MakePlanned(const LinearPlan& plan, const LinearShape& shape);
+  absl::StatusOr<std::unique_ptr<kernels::Linear>> LoadQuantized(size_t linear_idx,
+                                                                 const std::vector<std::string>& names);
+  absl::StatusOr<std::unique_ptr<kernels::Linear>> MakePlanned(size_t linear_idx, const LinearPlan& plan);
+  // Factors that are all 1 are left out, others given to the LayerNorm in front where they can be (InputFormat::is_scaled).
+  absl::StatusOr<std::unique_ptr<kernels::Linear>> Make(size_t linear_idx, const kernels::LinearWeights& weights,
+                                                        kernels::InputFormat input);
 
   // One scale per output channel of the part, whether the file has one for each or one for all.
   absl::Status ReadScales(const std::string& name, std::span<float> scales);

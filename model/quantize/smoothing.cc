@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 #include <utility>
 
 #include "base/status_macros.h"
@@ -24,6 +25,45 @@ std::vector<float> WithoutZeros(std::span<const float> values) {
   return result;
 }
 
+// The error that a layer behind a LayerNorm may expect.
+class ErrorBehindNorm {
+ public:
+  ErrorBehindNorm(std::span<const float> gamma, std::span<const float> beta, const OwnedLinear& linear)
+      : gamma_(gamma), beta_(beta), linear_(linear), reach_(ChannelMaxOfNorm(gamma, beta)) {}
+
+  const std::vector<float>& reach() const { return reach_; }
+
+  // Mean square over outputs. factors: [in_dim].
+  double Of(const std::vector<float>& factors) const {
+    float most = 0;
+    double mean_square = 0;
+    for (size_t c = 0; c < factors.size(); ++c) {
+      most = std::max(most, factors[c] * reach_[c]);
+      mean_square += Square(factors[c] * gamma_[c]) + Square(factors[c] * beta_[c]);
+    }
+    const double square_of_input_step = Square(2 * most / 255);
+    double error = 0;
+    for (size_t j = 0; j < linear_.out_dim; ++j) {
+      const std::span<const float> channel = linear_.weights.span().subspan(j * linear_.in_dim, linear_.in_dim);
+      double squares = 0, largest = 0;
+      for (size_t c = 0; c < channel.size(); ++c) {
+        const double square = Square(channel[c] / factors[c]);
+        squares += square;
+        largest = std::max(largest, square);
+      }
+      error += (square_of_input_step * squares + largest / (127 * 127) * mean_square) / 12;
+    }
+    return error / static_cast<double>(linear_.out_dim);
+  }
+
+ private:
+  static double Square(float x) { return static_cast<double>(x) * static_cast<double>(x); }
+
+  const std::span<const float> gamma_, beta_;
+  const OwnedLinear& linear_;
+  const std::vector<float> reach_;
+};
+
 }  // namespace
 
 std::vector<float> SmoothingFactors(std::span<const float> input_max, const OwnedLinear& linear, double alpha) {
@@ -39,7 +79,8 @@ std::vector<float> SmoothingFactors(std::span<const float> input_max, const Owne
   constexpr double kMaxLog = 9;  // 8,000
   std::vector<float> factors(linear.in_dim);
   for (size_t c = 0; c < logs.size(); ++c) {
-    factors[c] = static_cast<float>(std::exp(std::clamp(logs[c] - mean, -kMaxLog, kMaxLog)));
+    const double log = std::clamp(logs[c] - mean, -kMaxLog, kMaxLog);
+    factors[c] = static_cast<float>(std::exp2(std::round(log / std::numbers::ln2)));
   }
   return factors;
 }
@@ -75,6 +116,19 @@ absl::StatusOr<SmoothingChoice> ChooseSmoothing(
       best.alpha = alpha;
       best.error = error;
     }
+  }
+  return best;
+}
+
+SmoothingChoice ChooseSmoothingBehindNorm(std::span<const float> gamma, std::span<const float> beta,
+                                          const OwnedLinear& linear) {
+  const ErrorBehindNorm error(gamma, beta, linear);
+  SmoothingChoice best;
+  best.error = best.error_without = error.Of(std::vector<float>(gamma.size(), 1.0f));
+  for (const double alpha : kStrengths) {
+    std::vector<float> factors = SmoothingFactors(error.reach(), linear, alpha);
+    const double expected = error.Of(factors);
+    if (expected < best.error) best = {std::move(factors), alpha, expected, best.error_without};
   }
   return best;
 }

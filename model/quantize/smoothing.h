@@ -15,7 +15,8 @@
 
 namespace octet::model {
 
-// factor[c] = max|w[:, c]|^(1 - alpha) / input_max[c]^alpha, divided by their geometric mean. alpha in [0, 1].
+// factor[c] = max|w[:, c]|^(1 - alpha) / input_max[c]^alpha, divided by their geometric mean and rounded to a power of two:
+// multiplying by it is exact, so that a LayerNorm can do it (model/linear_load). alpha in [0, 1].
 // input_max: [in_dim], what input channel c reaches; channels that are always zero count as the smallest other one.
 std::vector<float> SmoothingFactors(std::span<const float> input_max, const OwnedLinear& linear, double alpha);
 
@@ -38,6 +39,13 @@ struct SmoothingChoice {
 absl::StatusOr<SmoothingChoice> ChooseSmoothing(
     std::span<const float> input_max, const OwnedLinear& linear,
     const std::function<kernels::InputFormat(std::vector<float> factors)>& format_of, LinearTrial* trial);
+
+// The same without texts, of a layer behind a LayerNorm: by the error to expect when input c is beta[c] + gamma[c] times a
+// standard normal value and roundings are independent, each with a variance of a twelfth of its step's square. An input's step is that
+// of a range between plus and minus what any channel reaches (ChannelMaxOfNorm): wider than that of normal values, as the tails of
+// real ones are heavier (docs/decisions/0013).
+SmoothingChoice ChooseSmoothingBehindNorm(std::span<const float> gamma, std::span<const float> beta,
+                                          const OwnedLinear& linear);
 
 }  // namespace octet::model
 

@@ -31,7 +31,6 @@ constexpr struct {
 
 // Rows of a trial: the error's relative uncertainty is far below the difference between neighbouring strengths.
 constexpr size_t kTrialRows = 768;
-constexpr double kStrengthWithoutTexts = 0.5;
 
 void TakeWeights(RoundedWeights rounded, LinearPlan* plan) {
   plan->weights = std::move(rounded.values);
@@ -172,9 +171,10 @@ absl::StatusOr<PlannedLayer> PlanLayerWithoutTexts(const TechniqueOptions& optio
                        ReadVector(absl::StrCat(norm, ".weight"), config.hidden_dim, weights));
       ASSIGN_OR_RETURN(const std::vector<float> beta,
                        ReadVector(absl::StrCat(norm, ".bias"), config.hidden_dim, weights));
-      plan.input.factors = SmoothingFactors(ChannelMaxOfNorm(gamma, beta), linear, kStrengthWithoutTexts);
+      SmoothingChoice choice = ChooseSmoothingBehindNorm(gamma, beta, linear);
+      plan.input.factors = std::move(choice.factors);
       DivideByFactors(plan.input.factors, linear.weights.span());
-      layer.reports[slot].alpha = kStrengthWithoutTexts;
+      layer.reports[slot].alpha = choice.alpha;
     }
     plan.bias.assign(linear.bias.span().begin(), linear.bias.span().end());
     TakeWeights(RoundToNearest(linear.weights.span(), linear.in_dim), &plan);

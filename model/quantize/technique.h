@@ -60,8 +60,7 @@ struct PlannedLayer {
 };
 
 // Plans an encoder layer from the model alone; weights are rounded to nearest. kDynamic: nothing else. kSmooth: factors
-// of strength 0.5 from the gains of the LayerNorm in front, for the layers that have one (query_key_value,
-// intermediate). Reports have no errors.
+// for the layers that have a LayerNorm in front (query_key_value, intermediate), from its parameters. Reports have no errors.
 absl::StatusOr<PlannedLayer> PlanLayerWithoutTexts(const TechniqueOptions& options, const EncoderConfig& config,
                                                    size_t layer_idx, Weights* weights);
 

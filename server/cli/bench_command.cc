@@ -17,7 +17,7 @@ namespace {
 
 struct BenchFlags {
   BenchOptions options;
-  std::string precision = "int8";
+  std::string precision = "int8", method = "dynamic";
   int threads = 0;
   bool requests = false, sweep = false;
 };
@@ -31,6 +31,7 @@ int RunBench(const BenchFlags& flags) {
   }
   options.isa = *isa;
   options.precision = *model::ParsePrecision(flags.precision);  // checked by its flag
+  options.method = *model::ParseTechnique(flags.method);
   options.num_threads = flags.threads > 0 ? flags.threads : ContainerLimits::Detect().NumThreads();
   // The model's shape alone tells a refused model from a failed run.
   const auto directory = model::ModelDirectory::Open(options.model_directory);
@@ -55,6 +56,9 @@ void AddBenchCommand(CLI::App& app, CommandBody* chosen) {
   command->add_option("--model", flags->options.model_directory, "Model directory")->required();
   command->add_option("--precision", flags->precision, "Arithmetic of the linear layers")
       ->check(CLI::IsMember({"int8", "bf16", "f32"}))
+      ->capture_default_str();
+  command->add_option("--method", flags->method, "How a directory of floats is quantized, without texts")
+      ->check(CLI::IsMember({"dynamic", "smooth"}))
       ->capture_default_str();
   command->add_option("--threads", flags->threads, "Default: the CPUs that the container may use")
       ->check(CLI::Range(1, 1024));

@@ -86,7 +86,7 @@ class Session {
     const model::TextModel& model = engine_->model();
     return {{"program", "octet"},
             {"precision", std::string(model::PrecisionName(model.info().precision))},
-            {"mode", "dynamic, per token"},
+            {"mode", model.info().quantization},
             {"isa", std::string(IsaName(model.info().isa))},
             {"onednn_isa", kernels::OneDnnIsaName()},
             {"kernels", model.encoder().implementation_names()},

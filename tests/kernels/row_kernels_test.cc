@@ -258,12 +258,15 @@ TEST_P(RowKernelsTest, ActivationsKeepNan) {
 }
 
 TEST_P(RowKernelsTest, LayerNormMatchesReference) {
-  const auto gamma = RandomFloats(kMaxCols, 1), beta = RandomFloats(kMaxCols, 2), residual = RandomFloats(kMaxCols, 3);
+  const auto gamma = RandomFloats(kMaxCols, 1), beta = RandomFloats(kMaxCols, 2), residual = RandomFloats(kMaxCols, 3),
+             factors = RandomFloats(kMaxCols, 4, 2);
   for (const float* res : {static_cast<const float*>(nullptr), residual.data()}) {
     // Sums of up to 130 f32 terms in another order: relative 130 * 2^-24, twice, on values of size ~1-10.
-    ExpectRowsNear(kernels_, 2, 4e-5f, 2e-5f, [&](const KernelTable& k, size_t n, float* x) {
-      k.layer_norm_rows(x, res, 1, {gamma.data(), beta.data(), 1e-12f}, n, x);
-    });
+    for (const float* res_factors : {static_cast<const float*>(nullptr), factors.data()}) {
+      ExpectRowsNear(kernels_, 2, 4e-5f, 2e-5f, [&](const KernelTable& k, size_t n, float* x) {
+        k.layer_norm_rows(x, res, 1, {gamma.data(), beta.data(), 1e-12f, res_factors}, n, x);
+      });
+    }
   }
 }
 

@@ -146,6 +146,10 @@ RawTensors TinyTensors(const TinyModelOptions& options) {
   };
   const auto add_norm = [&](const std::string& name) {
     AddPair(options, options.prefix + name, {hidden}, 1.0f, 0.2f, &random, &tensors);
+    if (options.loud_channels == 0) return;
+    std::vector<float> gains(hidden, 1.0f);
+    std::fill_n(gains.begin(), options.loud_channels, 10.0f);
+    tensors[options.prefix + name + ".weight"] = FloatTensor(options.dtype, {hidden}, gains);
   };
   add_table("word_embeddings", options.vocab_size);
   add_table("position_embeddings", options.num_positions);

@@ -52,6 +52,7 @@ struct TinyModelOptions {
   std::string prefix{};  // "bert."
   int num_shards = 1;    // above 1: an index file
   uint64_t seed = 1;
+  uint32_t loud_channels = 0;    // the first so many of every LayerNorm have ten times the gain
   std::string pooling = "mean";  // "mean", "cls", "max"
   bool normalize = true;
   uint32_t max_seq_length = 32;  // 0: no sentence_bert_config.json

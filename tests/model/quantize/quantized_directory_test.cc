@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "model/linear_load.h"
 #include "model/quantize/mixed.h"
 #include "model/quantize/plan_checkpoint.h"
 #include "model/quantize/technique.h"
@@ -149,22 +150,40 @@ TEST_F(QuantizedDirectoryTest, SmoothIsCloserToFloatsThanDynamicAndStaticFollows
 }
 
 TEST_F(QuantizedDirectoryTest, SmoothingWithoutTextsUsesTheNorms) {
-  Write({.num_layers = 2});
+  Write({.num_layers = 2, .hidden_dim = 64, .intermediate_dim = 256, .loud_channels = 2});
   const TechniqueOptions options{.technique = Technique::kSmooth, .isa = DetectIsa()};
   QuantizationPlan plan;
   for (size_t layer_idx = 0; layer_idx < 2; ++layer_idx) {
     auto layer = PlanLayerWithoutTexts(options, config_, layer_idx, weights_.get());
     ASSERT_TRUE(layer.ok()) << layer.status();
-    EXPECT_EQ(layer->linears[0].input.factors.size(), 32u);  // query, key, value
+    EXPECT_EQ(layer->linears[0].input.factors.size(), 64u);  // query, key, value
     EXPECT_TRUE(layer->linears[1].input.factors.empty());
-    EXPECT_EQ(layer->linears[2].input.factors.size(), 32u);  // intermediate
+    EXPECT_EQ(layer->linears[2].input.factors.size(), 64u);  // intermediate
     EXPECT_TRUE(layer->linears[3].input.factors.empty());
     for (LinearPlan& linear : layer->linears) plan.linears.push_back(std::move(linear));
   }
   const std::vector<float> vectors = VectorsFromDisk(plan);
   EXPECT_EQ(vectors, VectorsInMemory(plan));
-  EXPECT_NE(vectors, VectorsInMemory(PlanFor(Technique::kDynamic)));
-  EXPECT_GT(Closeness(vectors).cosine_mean, 0.999);
+  const Fidelity dynamic = Closeness(VectorsInMemory(PlanFor(Technique::kDynamic)));
+  EXPECT_LT(1 - Closeness(vectors).cosine_mean, 0.7 * (1 - dynamic.cosine_mean));
+}
+
+// A LayerNorm multiplies by factors that are powers of two, and the residual takes them back: with one for all channels every
+// integer is as without. One that is none is left to the step that quantizes.
+TEST_F(QuantizedDirectoryTest, FactorsOfALayerNormLeaveTheResidualAsItWas) {
+  Write({.num_layers = 3});
+  QuantizationPlan plan = PlanFor(Technique::kDynamic);
+  for (LinearPlan& linear : plan.linears) linear = {.input = linear.input};  // loading rounds the weights
+  const std::vector<float> vectors = VectorsInMemory(plan);
+  for (const float factor : {0.25f, 8.0f}) {
+    for (size_t i = 0; i < plan.linears.size(); ++i) {
+      const size_t dim = ShapeOfLinear(config_, i).in_dim;
+      plan.linears[i].input.factors.assign(dim, i % 3 == 0 ? factor : 1 / factor);
+    }
+    EXPECT_EQ(VectorsInMemory(plan), vectors) << factor;
+  }
+  plan.linears[0].input.factors[5] = 3;
+  EXPECT_GT(Closeness(VectorsInMemory(plan)).cosine_mean, 0.999);
 }
 
 TEST_F(QuantizedDirectoryTest, MixedFindsFewLayersThatReachTheLimit) {

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <random>
+#include <vector>
 
 #include "base/cpu_isa.h"
 #include "tests/model/quantize/random_linear.h"
@@ -28,9 +30,8 @@ TEST(SmoothingTest, FactorsFollowTheFormula) {
   linear.weights[2] = 1.0f;
   const std::vector<float> input_max = {4.0f, 1.0f, 0.25f};
   const std::vector<float> factors = SmoothingFactors(input_max, linear, 0.5);
-  // sqrt(0.5 / 4), sqrt(2 / 1), sqrt(1 / 0.25), over the cube root of their product.
-  const double raw[] = {std::sqrt(0.125), std::sqrt(2.0), 2.0}, mean = std::cbrt(raw[0] * raw[1] * raw[2]);
-  for (size_t c = 0; c < 3; ++c) EXPECT_NEAR(factors[c], raw[c] / mean, 1e-6) << c;
+  // sqrt(0.5 / 4), sqrt(2 / 1), sqrt(1 / 0.25), over the cube root of their product, which is 1: the nearest powers of two.
+  EXPECT_EQ(factors, (std::vector<float>{0.25f, 2.0f, 2.0f}));
 }
 
 TEST(SmoothingTest, SilentChannelsGetFiniteFactors) {
@@ -61,6 +62,42 @@ TEST(SmoothingTest, EvenInputsNeedNoFactors) {
   const SmoothingChoice choice = Choose(linear, inputs);
   EXPECT_EQ(choice.error, choice.error_without);
   EXPECT_TRUE(choice.factors.empty());
+}
+
+TEST(SmoothingTest, WithoutTextsLoudNormsAreSmoothedAndEvenOnesAreNot) {
+  const OwnedLinear linear = RandomLinear(64, 48, 2);
+  std::vector<float> gamma(64, 1.0f), beta(64, 0.0f);
+  gamma[3] = 20;
+  const SmoothingChoice loud = ChooseSmoothingBehindNorm(gamma, beta, linear);
+  ASSERT_EQ(loud.factors.size(), 64u);
+  EXPECT_LT(loud.error, 0.5 * loud.error_without);
+  EXPECT_LT(loud.factors[3], loud.factors[4]);
+
+  OwnedLinear even = RandomLinear(8, 8, 2);
+  for (float& w : even.weights.span()) w = 1;
+  const SmoothingChoice none =
+      ChooseSmoothingBehindNorm(std::vector<float>(8, 1.0f), std::vector<float>(8, 0.0f), even);
+  EXPECT_TRUE(none.factors.empty());
+  EXPECT_EQ(none.error, none.error_without);
+}
+
+TEST(SmoothingTest, FactorsFromANormLowerTheErrorOfItsValues) {
+  const OwnedLinear linear = RandomLinear(64, 48, 2);
+  std::vector<float> gamma(64, 1.0f), beta(64, 0.5f);
+  gamma[3] = 20;
+  std::mt19937 rng(1);
+  std::normal_distribution<float> normal;
+  LinearInputs inputs{.dim = 64,
+                      .rows = {},
+                      .text_of_row = std::vector<uint32_t>(400, 0),
+                      .weights = std::vector<float>(400, 1.0f / 400)};
+  for (size_t i = 0; i < 400 * 64; ++i) inputs.rows.push_back(beta[i % 64] + gamma[i % 64] * normal(rng));
+  const SmoothingChoice choice = ChooseSmoothingBehindNorm(gamma, beta, linear);
+  LinearTrial trial(DetectIsa(), linear, inputs, 400);
+  const double without = *trial.ErrorOf(InputFormat{}), with = *trial.ErrorOf(InputFormat{.factors = choice.factors});
+  EXPECT_LT(with, 0.5 * without);
+  EXPECT_LT(with, choice.error);
+  EXPECT_LT(without, choice.error_without);
 }
 
 TEST(SmoothingTest, NormsTellWhatTheirOutputsReach) {
