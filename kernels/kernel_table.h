@@ -81,7 +81,7 @@ inline constexpr float kWholeScale = 32767.0f;
 // there becomes anything but in the second half of a pair that n ends in, which becomes 0.
 struct SoftmaxS16 {
   const int32_t* scores;  // [rows, stride]
-  int score_shift;        // all |scores| are below 2^(31 - score_shift)
+  int score_shift;        // 0 to 16; all |scores| are below 2^(31 - score_shift)
   const float* queries;   // [rows], > 0
   RelativeScales keys;
   RelativeScales values;  // what weights are for

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <numbers>
 
 #include "hwy/highway.h"
 #include "kernels/gelu_short.h"
@@ -311,7 +312,8 @@ HWY_INLINE VF GeluTanh(VF x) {
   const DF d;
   const VF cubic = hn::MulAdd(hn::Mul(hn::Mul(x, x), hn::Set(d, 0.044715f)), x, x);
   // Far from 0 the result is x or 0 in f32; the bound keeps Exp2 in its domain.
-  const VF z = hn::Min(hn::Mul(cubic, hn::Set(d, -2.0f * 0.79788456f * kLog2E)), hn::Set(d, 120.0f));
+  const VF z =
+      hn::Min(hn::Mul(cubic, hn::Set(d, -2.0f * 0.79788456f * std::numbers::log2e_v<float>)), hn::Set(d, 120.0f));
   return hn::Div(x, hn::Add(hn::Set(d, 1.0f), Exp2(z, kExp2Coefficients)));
 }
 
@@ -384,7 +386,8 @@ float ExpRow(float* x, float scale, size_t n) {
   for (size_t c = n / kLanes * kLanes; c < n; ++c) row_max = row_max > x[c] ? row_max : x[c];
   return SumRow<kShortSums>(n, [d, x, row_max, scale](size_t c, auto lanes, VF sums) {
     const VF below = hn::Sub(lanes.Load(d, x + c), hn::Set(d, row_max));
-    const VF e = lanes.ZeroUnused(Exp2(hn::Mul(below, hn::Set(d, scale * kLog2E)), kExp2Coefficients));
+    const VF e =
+        lanes.ZeroUnused(Exp2(hn::Mul(below, hn::Set(d, scale * std::numbers::log2e_v<float>)), kExp2Coefficients));
     lanes.Store(e, d, x + c);
     return hn::Add(sums, e);
   });

@@ -165,6 +165,12 @@ void Transpose(const float* src, size_t src_stride, size_t rows, size_t cols, fl
   }
 }
 
+// x * factor, rounded to a whole number once, by the addition of a power of two whose last place is 1 (kernels' bias).
+float RoundProduct(float x, float factor) {
+  constexpr float kBias = 12582912.0f;
+  return std::fma(x, factor, kBias) - kBias;
+}
+
 // Returns the scale. offset: what q is above its integer.
 template <typename T>
 float QuantizeHead(const float* x, size_t n, float limit, int32_t offset, T* q) {
@@ -177,8 +183,7 @@ float QuantizeHead(const float* x, size_t n, float limit, int32_t offset, T* q) 
   const bool usable = finite && max * (1.0f / limit) >= 1e-30f;
   const float factor = usable ? limit / max : 0.0f;
   for (size_t c = 0; c < n; ++c) {
-    // Rounded once, by the addition of a power of two whose last place is 1 (kernels' bias).
-    const float rounded = usable ? std::fma(x[c], factor, 12582912.0f) - 12582912.0f : 0.0f;
+    const float rounded = usable ? RoundProduct(x[c], factor) : 0.0f;
     q[c] = static_cast<T>(static_cast<int32_t>(rounded) + offset);
   }
   return !finite ? std::numeric_limits<float>::quiet_NaN() : usable ? max * (1.0f / limit) : kZeroHeadScale;
@@ -210,7 +215,7 @@ float RelativeScalesOf(const float* scales, size_t n, int16_t* parts) {
   for (size_t j = 0; j < n; ++j) max_bits = std::max(max_bits, std::bit_cast<int32_t>(scales[j]));
   const float largest = std::bit_cast<float>(max_bits), factor = kWholeScale / largest;
   for (size_t j = 0; j < RoundUp(n, kScoreCols); ++j) {
-    const float rounded = j < n ? std::fma(scales[j], factor, 12582912.0f) - 12582912.0f : 0.0f;
+    const float rounded = j < n ? RoundProduct(scales[j], factor) : 0.0f;
     parts[j] = std::isnan(rounded) ? int16_t{0} : static_cast<int16_t>(rounded);
   }
   return largest;

@@ -253,8 +253,6 @@ HWY_INLINE float SumRow(size_t n, const F& fold) {
 // Added to |x| < 2^22 in f32, this leaves x rounded to nearest even in the last places of the mantissa.
 constexpr float kRoundingBias = 12582912.0f;  // 1.5 * 2^23
 
-constexpr float kLog2E = 1.44269504f;
-
 // p 2^k of a whole k in [-125, 127], which is also in the last places of `biased` = k + kRoundingBias.
 HWY_INLINE VF TimesPowerOfTwo(VF p, VF k, VF biased) {
 #if HWY_TARGET == HWY_AVX3

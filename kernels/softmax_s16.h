@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <numbers>
 
 #include "kernels/kernel_table.h"
 
@@ -23,8 +24,8 @@ inline constexpr int kMaxWholeBits = 15;
 
 // What a score's integer of 16 bits is worth in powers of two, before the query's scale.
 inline float ScoreUnit(const SoftmaxS16& s) {
-  constexpr float kLog2E = 1.44269504f, kWhole = 32768.0f / kWholeScale;
-  return s.keys.largest * (kLog2E * kWhole) * static_cast<float>(1 << (16 - s.score_shift));
+  constexpr float kWhole = 32768.0f / kWholeScale;
+  return s.keys.largest * (std::numbers::log2e_v<float> * kWhole) * static_cast<float>(1 << (16 - s.score_shift));
 }
 
 // Whether p of n keys may be as large as weights and values make them.

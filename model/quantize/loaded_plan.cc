@@ -51,6 +51,7 @@ absl::StatusOr<LoadedPlan> ReadLoadedPlan(const EncoderConfig& config, const Enc
   ASSIGN_OR_RETURN(const std::unique_ptr<kernels::Linear> linear,
                    LinearLoader(&config, &options, weights, factory).Load(linear_idx));
   LoadedPlan loaded{.plan = {.input = linear->input()}, .bytes = linear->bytes()};
+  loaded.plan.input.is_scaled = false;  // there is no LayerNorm in front
   if (loaded.plan.input.kind != kernels::LinearKind::kInt8) return loaded;
   if (config.quantization) {
     RETURN_IF_ERROR(ReadStored(config, linear_idx, weights, &loaded.plan));

@@ -1,4 +1,5 @@
-// What loading makes of a linear layer of a model directory, as a plan: for looking at a model, not for serving it.
+// What loading makes of a linear layer of a model directory, as a plan: for looking at a model, not for serving it. The layer
+// stands alone: it multiplies by its factors itself.
 // Reads the directory as serving does, with the same checks. Pure function of the directory.
 #ifndef OCTET_MODEL_QUANTIZE_LOADED_PLAN_H_
 #define OCTET_MODEL_QUANTIZE_LOADED_PLAN_H_

@@ -39,7 +39,7 @@ def server():
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory):
     """tiny_model(n): directory of a tiny model with random weights; a classification model of n labels if n > 0.
-    tiny_model("O,B-PER"): one that classifies tokens."""
+    tiny_model("O,B-PER"): one that classifies tokens. tiny_model("loud"): as 0, with two loud channels."""
     writer = os.environ.get("OCTET_TINY_MODEL_WRITER", os.path.join(ROOT, "build", "tests", "model", "write_tiny_model"))
 
     def write(labels):
