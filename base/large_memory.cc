@@ -40,30 +40,25 @@ class Regions {
   void* Allocate(size_t bytes) {
     bytes = RoundUp(bytes, kCacheLineBytes);
     const MutexLock lock(&mu_);
-    if (bytes > kMaxSharedBytes) return AddRegion(RoundUp(bytes, page_bytes_), bytes);
-    if (current_ == nullptr || regions_.at(current_).size - regions_.at(current_).used < bytes) {
-      current_ = AddRegion(kRegionBytes, 0);
-      if (current_ == nullptr) return nullptr;
+    if (bytes > kMaxSharedBytes) return Take(AddRegion(RoundUp(bytes, page_bytes_)), bytes);
+    if (current_ == regions_.end() || current_->second.size - current_->second.used < bytes) {
+      current_ = AddRegion(kRegionBytes);
     }
-    Region& region = regions_.at(current_);
-    std::byte* const memory = current_ + region.used;
-    region.used += bytes;
-    region.live += bytes;
-    return memory;
+    return Take(current_, bytes);
   }
 
   void Free(void* memory, size_t bytes) {
     bytes = RoundUp(bytes, kCacheLineBytes);
     auto* const begin = static_cast<std::byte*>(memory);
     const MutexLock lock(&mu_);
-    auto after = regions_.upper_bound(begin);
+    const auto after = regions_.upper_bound(begin);
     OCTET_CHECK(after != regions_.begin());
     const auto it = std::prev(after);
     Region& region = it->second;
     OCTET_CHECK(begin + bytes <= it->first + region.used && bytes <= region.live);
     region.live -= bytes;
     if (region.live == 0) {
-      if (it->first == current_) current_ = nullptr;
+      if (it == current_) current_ = regions_.end();
       munmap(it->first, region.size);
       regions_.erase(it);
       return;
@@ -80,17 +75,28 @@ class Regions {
     size_t size, used, live;
   };
 
-  // Of `size` bytes, of which one array has the first `used`. Null when there is no memory.
-  std::byte* AddRegion(size_t size, size_t used) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+  using RegionsByBegin = std::map<std::byte*, Region>;
+
+  // The end where there is no memory.
+  RegionsByBegin::iterator AddRegion(size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     std::byte* const begin = Map(size);
-    if (begin != nullptr) regions_[begin] = {.size = size, .used = used, .live = used};
-    return begin;
+    if (begin == nullptr) return regions_.end();
+    return regions_.insert({begin, {.size = size, .used = 0, .live = 0}}).first;
+  }
+
+  void* Take(RegionsByBegin::iterator it, size_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (it == regions_.end()) return nullptr;
+    Region& region = it->second;
+    std::byte* const memory = it->first + region.used;
+    region.used += bytes;
+    region.live += bytes;
+    return memory;
   }
 
   const size_t page_bytes_ = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   Mutex mu_;
-  std::map<std::byte*, Region> regions_ ABSL_GUARDED_BY(mu_);  // by where they begin
-  std::byte* current_ ABSL_GUARDED_BY(mu_) = nullptr;          // whose free end is used next
+  RegionsByBegin regions_ ABSL_GUARDED_BY(mu_);
+  RegionsByBegin::iterator current_ ABSL_GUARDED_BY(mu_) = regions_.end();  // whose free end is used next
 };
 
 // Never destroyed: arrays of static objects are freed late.

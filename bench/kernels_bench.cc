@@ -11,6 +11,7 @@
 #include <functional>
 
 #include "base/aligned_buffer.h"
+#include "base/rounding.h"
 #include "kernels/attention.h"
 #include "kernels/int8_matmul.h"
 #include "kernels/kernel_table.h"
@@ -93,7 +94,7 @@ BENCHMARK(QuantizeRows)->Arg(384)->Arg(1536)->Arg(3072);
 template <typename T>
 void QuantizeHeads(State& state, void (*KernelTable::*kernel)(const HeadRows<T>&), float limit) {
   const auto head_dim = static_cast<size_t>(state.range(1));
-  const size_t head_stride = (head_dim + 3) / 4 * 4;
+  const size_t head_stride = RoundUp(head_dim, sizeof(int32_t) / sizeof(T));
   std::vector<T> q(kMaxRowsAtOnce * static_cast<size_t>(state.range(0)) / head_dim * head_stride);
   std::vector<float> scales(q.size() / head_dim);
   const auto x = RandomFloats(kMaxRowsAtOnce * static_cast<size_t>(state.range(0)), 1);

@@ -335,7 +335,7 @@ class PanelU8S8 {
   __m512 weight_scales_[kVectors], bias_[kVectors];
 };
 
-// The panel from `col` on, which is the layer's last, or nothing.
+// The layer's last panel, from `col` on.
 template <int kVectors, bool kHasGelu>
 OCTET_TARGET_VNNI void RunLastPanel(const LinearU8S8& l, const int32_t* zero_points, size_t col) {
   constexpr int kRows = std::min(kMaxSums / kVectors, kMaxRows);

@@ -112,11 +112,11 @@ HWY_INLINE void NarrowRow(size_t n, T* q, const F& values) {
   size_t c = 0;
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
   const hn::Repartition<int16_t, DI> d16;
-  const auto pair = [&](size_t at) {
-    return hn::ReorderDemote2To(d16, values(at, Whole()), values(at + kLanes, Whole()));
+  const auto pair = [&](size_t at, auto second) {
+    return hn::ReorderDemote2To(d16, values(at, Whole()), values(at + kLanes, second));
   };
   for (; c + 4 * kLanes <= n; c += 4 * kLanes) {
-    const VI packed = InOrder<4>(PackWithinParts<T>(pair(c), pair(c + 2 * kLanes)));
+    const VI packed = InOrder<4>(PackWithinParts<T>(pair(c, Whole()), pair(c + 2 * kLanes, Whole())));
     hn::StoreU(packed, DI(), reinterpret_cast<int32_t*>(q + c));
   }
   const hn::Half<DI> half;
@@ -124,15 +124,15 @@ HWY_INLINE void NarrowRow(size_t n, T* q, const F& values) {
     return hn::LowerHalf(half, InOrder<2>(PackWithinParts<T>(values16, values16)));
   };
   if (c + 2 * kLanes <= n) {
-    hn::StoreU(two(pair(c)), half, reinterpret_cast<int32_t*>(q + c));
+    hn::StoreU(two(pair(c, Whole())), half, reinterpret_cast<int32_t*>(q + c));
     c += 2 * kLanes;
   }
   if constexpr (Part::kHasMask<T>) {
-    if (c + kLanes <
-        n) {  // more than one vector, less than two: one packing, which takes no longer than one vector's narrowing
+    // More than one vector, less than two: one packing, which takes no longer than one vector's narrowing.
+    if (c + kLanes < n) {
       const hn::Repartition<T, hn::Half<DI>> d8_two;
-      const auto values16 = hn::ReorderDemote2To(d16, values(c, Whole()), values(c + kLanes, Part{n - c - kLanes}));
-      hn::BlendedStore(hn::BitCast(d8_two, two(values16)), hn::FirstN(d8_two, n - c), d8_two, q + c);
+      const auto packed = hn::BitCast(d8_two, two(pair(c, Part{n - c - kLanes})));
+      hn::BlendedStore(packed, hn::FirstN(d8_two, n - c), d8_two, q + c);
       return;
     }
   }

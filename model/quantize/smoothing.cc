@@ -66,10 +66,9 @@ class ErrorBehindNorm {
 
 }  // namespace
 
-std::vector<float> SmoothingFactors(std::span<const float> input_max, const OwnedLinear& linear, double alpha) {
-  const std::vector<float> x = WithoutZeros(input_max),
-                           w = WithoutZeros(ColumnMax(linear.weights.span(), linear.in_dim));
-  std::vector<double> logs(linear.in_dim);
+std::vector<float> SmoothingFactors(std::span<const float> input_max, std::span<const float> weight_max, double alpha) {
+  const std::vector<float> x = WithoutZeros(input_max), w = WithoutZeros(weight_max);
+  std::vector<double> logs(x.size());
   double mean = 0;
   for (size_t c = 0; c < logs.size(); ++c) {
     logs[c] = (1 - alpha) * std::log(static_cast<double>(w[c])) - alpha * std::log(static_cast<double>(x[c]));
@@ -77,7 +76,7 @@ std::vector<float> SmoothingFactors(std::span<const float> input_max, const Owne
   }
   // Further apart than this, a factor is an accident of a channel that was nearly silent in calibration.
   constexpr double kMaxLog = 9;  // 8,000
-  std::vector<float> factors(linear.in_dim);
+  std::vector<float> factors(x.size());
   for (size_t c = 0; c < logs.size(); ++c) {
     const double log = std::clamp(logs[c] - mean, -kMaxLog, kMaxLog);
     factors[c] = static_cast<float>(std::exp2(std::round(log / std::numbers::ln2)));
@@ -108,8 +107,9 @@ absl::StatusOr<SmoothingChoice> ChooseSmoothing(
   SmoothingChoice best;
   ASSIGN_OR_RETURN(best.error_without, trial->ErrorOf(format_of({})));
   best.error = best.error_without;
+  const std::vector<float> weight_max = ColumnMax(linear.weights.span(), linear.in_dim);
   for (const double alpha : kStrengths) {
-    std::vector<float> factors = SmoothingFactors(input_max, linear, alpha);
+    std::vector<float> factors = SmoothingFactors(input_max, weight_max, alpha);
     ASSIGN_OR_RETURN(const double error, trial->ErrorOf(format_of(factors)));
     if (error < best.error) {
       best.factors = std::move(factors);
@@ -125,8 +125,9 @@ SmoothingChoice ChooseSmoothingBehindNorm(std::span<const float> gamma, std::spa
   const ErrorBehindNorm error(gamma, beta, linear);
   SmoothingChoice best;
   best.error = best.error_without = error.Of(std::vector<float>(gamma.size(), 1.0f));
+  const std::vector<float> weight_max = ColumnMax(linear.weights.span(), linear.in_dim);
   for (const double alpha : kStrengths) {
-    std::vector<float> factors = SmoothingFactors(error.reach(), linear, alpha);
+    std::vector<float> factors = SmoothingFactors(error.reach(), weight_max, alpha);
     const double expected = error.Of(factors);
     if (expected < best.error) best = {std::move(factors), alpha, expected, best.error_without};
   }

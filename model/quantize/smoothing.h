@@ -15,10 +15,11 @@
 
 namespace octet::model {
 
-// factor[c] = max|w[:, c]|^(1 - alpha) / input_max[c]^alpha, divided by their geometric mean and rounded to a power of two:
+// factor[c] = weight_max[c]^(1 - alpha) / input_max[c]^alpha, divided by their geometric mean and rounded to a power of two:
 // multiplying by it is exact, so that a LayerNorm can do it (model/linear_load). alpha in [0, 1].
-// input_max: [in_dim], what input channel c reaches; channels that are always zero count as the smallest other one.
-std::vector<float> SmoothingFactors(std::span<const float> input_max, const OwnedLinear& linear, double alpha);
+// input_max, weight_max: [in_dim], what input channel c and its weights reach (ColumnMax); channels that are always zero count as the
+// smallest other one.
+std::vector<float> SmoothingFactors(std::span<const float> input_max, std::span<const float> weight_max, double alpha);
 
 // max |values[:, c]| over the rows, [dim]. values: [rows, dim].
 std::vector<float> ColumnMax(std::span<const float> values, size_t dim);

@@ -5,30 +5,18 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <string>
 #include <vector>
 
-#include "base/cpu_isa.h"
 #include "base/rounding.h"
-#include "kernels/kernel_table.h"
-#include "kernels/scalar_kernels.h"
+#include "tests/kernels/kernel_table_test.h"
 #include "tests/kernels/test_matrix.h"
 
 namespace octet::kernels {
 namespace {
 
-constexpr size_t kMaxCols = 130;  // eight 512-bit vectors and a tail
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
+class IntegerAttentionKernelsTest : public KernelTableTest {};
 
-class IntegerAttentionKernelsTest : public testing::TestWithParam<Isa> {
- protected:
-  const KernelTable& kernels_ = KernelsFor(GetParam());
-  const KernelTable& reference_ = ScalarKernels();
-};
-
-INSTANTIATE_TEST_SUITE_P(Isas, IntegerAttentionKernelsTest, testing::ValuesIn(SupportedIsas()),
-                         [](const auto& isa_info) { return std::string(IsaName(isa_info.param)); });
+INSTANTIATE_TEST_SUITE_P(Isas, IntegerAttentionKernelsTest, testing::ValuesIn(SupportedIsas()), NameOfLevel);
 
 // More heads than a kernel takes at once, and what lies between rows and between scales is left alone.
 template <typename T>

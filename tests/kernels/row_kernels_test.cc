@@ -5,28 +5,16 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <string>
 
-#include "base/cpu_isa.h"
-#include "kernels/kernel_table.h"
-#include "kernels/scalar_kernels.h"
+#include "tests/kernels/kernel_table_test.h"
 #include "tests/kernels/test_matrix.h"
 
 namespace octet::kernels {
 namespace {
 
-constexpr size_t kMaxCols = 130;  // eight 512-bit vectors and a tail
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
+class RowKernelsTest : public KernelTableTest {};
 
-class RowKernelsTest : public testing::TestWithParam<Isa> {
- protected:
-  const KernelTable& kernels_ = KernelsFor(GetParam());
-  const KernelTable& reference_ = ScalarKernels();
-};
-
-INSTANTIATE_TEST_SUITE_P(Isas, RowKernelsTest, testing::ValuesIn(SupportedIsas()),
-                         [](const auto& isa_info) { return std::string(IsaName(isa_info.param)); });
+INSTANTIATE_TEST_SUITE_P(Isas, RowKernelsTest, testing::ValuesIn(SupportedIsas()), NameOfLevel);
 
 // The ways of quantizing a row; with factors, they are powers of two and others from 0.02 to 30.
 std::vector<RowQuantizer> Quantizers(size_t cols, std::vector<float>* factors) {

@@ -29,7 +29,7 @@ TEST(SmoothingTest, FactorsFollowTheFormula) {
   linear.weights[1] = -2.0f;
   linear.weights[2] = 1.0f;
   const std::vector<float> input_max = {4.0f, 1.0f, 0.25f};
-  const std::vector<float> factors = SmoothingFactors(input_max, linear, 0.5);
+  const std::vector<float> factors = SmoothingFactors(input_max, ColumnMax(linear.weights.span(), linear.in_dim), 0.5);
   // sqrt(0.5 / 4), sqrt(2 / 1), sqrt(1 / 0.25), over the cube root of their product, which is 1: the nearest powers of two.
   EXPECT_EQ(factors, (std::vector<float>{0.25f, 2.0f, 2.0f}));
 }
@@ -38,7 +38,7 @@ TEST(SmoothingTest, SilentChannelsGetFiniteFactors) {
   OwnedLinear linear = RandomLinear(4, 2, 1);
   for (size_t j = 0; j < 2; ++j) linear.weights[j * 4 + 1] = 0;  // a weight column of zeros
   const std::vector<float> input_max = {0.0f, 1.0f, 1e-30f, 1e30f};
-  for (const float factor : SmoothingFactors(input_max, linear, 0.5)) {
+  for (const float factor : SmoothingFactors(input_max, ColumnMax(linear.weights.span(), linear.in_dim), 0.5)) {
     EXPECT_TRUE(std::isnormal(factor) && factor > 0) << factor;
   }
 }
