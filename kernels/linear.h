@@ -36,11 +36,10 @@ struct InputFormat {
   RowRange range = RowRange::kAsymmetric;
   RowQuantization fixed = {};       // of RowRange::kFixed
   std::vector<float> factors = {};  // [in_dim], or empty: the input is multiplied by them first (kernel_table.h)
-  bool is_scaled = false;           // the rows that come have been multiplied by the factors already
 
   // Borrows the factors.
   RowQuantizer quantizer() const {
-    return {.range = range, .fixed = fixed, .factors = factors.empty() || is_scaled ? nullptr : factors.data()};
+    return {.range = range, .fixed = fixed, .factors = factors.empty() ? nullptr : factors.data()};
   }
   uint64_t bytes() const { return factors.size() * sizeof(float); }
 };

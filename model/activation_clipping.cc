@@ -31,7 +31,7 @@ ClippingCounter::ClippingCounter(const Encoder& encoder) : ranges_(NumLinears(en
     ranges_[i] = {.is_fixed = true,
                   .min = (-zero_point - kHalf) * scale,
                   .max = (kLargest - zero_point + kHalf) * scale,
-                  .factors = format.is_scaled ? std::span<const float>() : format.factors};
+                  .factors = format.factors};
   }
 }
 

@@ -63,40 +63,43 @@ class Loader {
     return Read(absl::StrCat(name, ".bias"), {config_.hidden_dim}, norm->beta.span());
   }
 
-  absl::Status Linear(uint32_t layer_idx, LinearSlot slot, std::unique_ptr<kernels::Linear>* linear) {
-    const size_t linear_idx = LinearIdx(layer_idx, slot);
-    ASSIGN_OR_RETURN(*linear, linear_loader_.Load(linear_idx));
+  // Returns what the LayerNorm in front must multiply by.
+  absl::StatusOr<std::vector<float>> Linear(uint32_t layer_idx, LinearSlot slot,
+                                            std::unique_ptr<kernels::Linear>* linear) {
+    ASSIGN_OR_RETURN(LoadedLinear loaded, linear_loader_.Load(LinearIdx(layer_idx, slot)));
+    *linear = std::move(loaded.linear);
     Advance((*linear)->in_dim() * (*linear)->out_dim() * sizeof(float));
-    return absl::OkStatus();
+    return std::move(loaded.norm_factors);
   }
 
   absl::Status Layer(uint32_t layer_idx, EncoderLayer* layer) {
     const auto name = [layer_idx](const std::string& pattern) {
       return absl::StrReplaceAll(pattern, {{"{}", absl::StrCat(layer_idx)}});
     };
-    RETURN_IF_ERROR(Linear(layer_idx, LinearSlot::kQueryKeyValue, &layer->query_key_value));
-    RETURN_IF_ERROR(Linear(layer_idx, LinearSlot::kAttentionOutput, &layer->attention_output));
+    LayerNorm& in_front = layer_idx == 0 ? state_.embedding_norm : state_.layers.back().output_norm;
+    ASSIGN_OR_RETURN(const std::vector<float> attention_factors,
+                     Linear(layer_idx, LinearSlot::kQueryKeyValue, &layer->query_key_value));
+    RETURN_IF_ERROR(Linear(layer_idx, LinearSlot::kAttentionOutput, &layer->attention_output).status());
     RETURN_IF_ERROR(Norm(name(names_.attention_norm), &layer->attention_norm));
-    GiveFactors(layer->query_key_value->input(),
-                layer_idx == 0 ? &state_.embedding_norm : &state_.layers.back().output_norm, &layer->attention_norm);
-    RETURN_IF_ERROR(Linear(layer_idx, LinearSlot::kIntermediate, &layer->intermediate));
+    GiveFactors(attention_factors, &in_front, &layer->attention_norm);
+    ASSIGN_OR_RETURN(const std::vector<float> intermediate_factors,
+                     Linear(layer_idx, LinearSlot::kIntermediate, &layer->intermediate));
     layer->intermediate_activates =
         state_.activate_row == state_.kernels().gelu_erf_short_row && layer->intermediate->FuseShortGelu();
-    RETURN_IF_ERROR(Linear(layer_idx, LinearSlot::kOutput, &layer->output));
+    RETURN_IF_ERROR(Linear(layer_idx, LinearSlot::kOutput, &layer->output).status());
     RETURN_IF_ERROR(Norm(name(names_.output_norm), &layer->output_norm));
-    GiveFactors(layer->intermediate->input(), &layer->attention_norm, &layer->output_norm);
+    GiveFactors(intermediate_factors, &layer->attention_norm, &layer->output_norm);
     return absl::OkStatus();
   }
 
-  // The factors of a layer's input to the LayerNorm in front of it, whose rows are the residual of the one after it as well. Source:
-  // gamma migration (Wei et al. 2022, "Outlier Suppression").
-  static void GiveFactors(const kernels::InputFormat& input, LayerNorm* in_front, LayerNorm* after) {
-    if (!input.is_scaled) return;
-    after->residual_factors = AlignedBuffer<float>(input.factors.size());
-    for (size_t c = 0; c < input.factors.size(); ++c) {
-      in_front->gamma[c] *= input.factors[c];
-      in_front->beta[c] *= input.factors[c];
-      after->residual_factors[c] = 1.0f / input.factors[c];
+  // A layer's norm_factors to the LayerNorm in front of it, whose rows are the residual of the one after it as well. Source: gamma
+  // migration (Wei et al. 2022, "Outlier Suppression").
+  static void GiveFactors(const std::vector<float>& factors, LayerNorm* in_front, LayerNorm* after) {
+    after->residual_factors = AlignedBuffer<float>(factors.size());
+    for (size_t c = 0; c < factors.size(); ++c) {
+      in_front->gamma[c] *= factors[c];
+      in_front->beta[c] *= factors[c];
+      after->residual_factors[c] = 1.0f / factors[c];
     }
   }
 

@@ -34,17 +34,15 @@ bool SameInput(const InputFormat& a, const InputFormat& b) {
   return a.fixed.scale == b.fixed.scale && a.fixed.zero_point == b.fixed.zero_point && a.factors == b.factors;
 }
 
-// Whether its input is what a LayerNorm gives.
-bool IsBehindNorm(size_t linear_idx) {
-  const auto slot = static_cast<LinearSlot>(linear_idx % kLinearsPerLayer);
-  return slot == LinearSlot::kQueryKeyValue || slot == LinearSlot::kIntermediate;
-}
-
-// There are some, and multiplying by any is exact: a LayerNorm can do it, and the residual be what it was.
+// There are some, and multiplying by any is exact.
 bool ArePowersOfTwo(std::span<const float> factors) {
   int exponent = 0;
   return !factors.empty() &&
          std::all_of(factors.begin(), factors.end(), [&](float f) { return std::frexp(f, &exponent) == 0.5f; });
+}
+
+std::string NameInLayer(const std::string& pattern, size_t layer_idx) {
+  return absl::StrReplaceAll(pattern, {{"{}", absl::StrCat(layer_idx)}});
 }
 
 // [out_dim], of all parts.
@@ -76,11 +74,24 @@ LinearShape ShapeOfLinear(const EncoderConfig& config, size_t linear_idx) {
   return {};
 }
 
+std::string NormInFront(const EncoderConfig& config, size_t linear_idx) {
+  const TensorNames& names = TensorNamesOf(config.family);
+  const size_t layer_idx = linear_idx / kLinearsPerLayer;
+  switch (static_cast<LinearSlot>(linear_idx % kLinearsPerLayer)) {
+    case LinearSlot::kQueryKeyValue:
+      return layer_idx == 0 ? names.embedding_norm : NameInLayer(names.output_norm, layer_idx - 1);
+    case LinearSlot::kIntermediate:
+      return NameInLayer(names.attention_norm, layer_idx);
+    case LinearSlot::kAttentionOutput:
+    case LinearSlot::kOutput:
+      break;
+  }
+  return "";
+}
+
 std::vector<std::string> NamesOfLinear(const EncoderConfig& config, size_t linear_idx) {
   const TensorNames& names = TensorNamesOf(config.family);
-  const auto name = [&](const std::string& pattern) {
-    return absl::StrReplaceAll(pattern, {{"{}", absl::StrCat(linear_idx / kLinearsPerLayer)}});
-  };
+  const auto name = [&](const std::string& pattern) { return NameInLayer(pattern, linear_idx / kLinearsPerLayer); };
   switch (static_cast<LinearSlot>(linear_idx % kLinearsPerLayer)) {
     case LinearSlot::kQueryKeyValue:
       return {name(names.query), name(names.key), name(names.value)};
@@ -125,7 +136,7 @@ void DivideByFactors(std::span<const float> factors, std::span<float> weights) {
   for (size_t i = 0; i < weights.size(); ++i) weights[i] /= factors[i % factors.size()];
 }
 
-absl::StatusOr<std::unique_ptr<kernels::Linear>> LinearLoader::Load(size_t linear_idx) {
+absl::StatusOr<LoadedLinear> LinearLoader::Load(size_t linear_idx) {
   const std::vector<std::string> names = NamesOfLinear(config_, linear_idx);
   InputFormat input{.kind = KindOfLinear(config_, options_, linear_idx)};
   if (config_.quantization) {
@@ -152,7 +163,7 @@ absl::StatusOr<std::unique_ptr<kernels::Linear>> LinearLoader::Load(size_t linea
   return LoadFloats(linear_idx, std::move(input));
 }
 
-absl::StatusOr<std::unique_ptr<kernels::Linear>> LinearLoader::LoadFloats(size_t linear_idx, InputFormat input) {
+absl::StatusOr<LoadedLinear> LinearLoader::LoadFloats(size_t linear_idx, InputFormat input) {
   ASSIGN_OR_RETURN(OwnedLinear linear, ReadOwnedLinear(config_, linear_idx, &weights_));
   DivideByFactors(input.factors, linear.weights.span());
   return Make(
@@ -161,8 +172,7 @@ absl::StatusOr<std::unique_ptr<kernels::Linear>> LinearLoader::LoadFloats(size_t
       std::move(input));
 }
 
-absl::StatusOr<std::unique_ptr<kernels::Linear>> LinearLoader::LoadQuantized(size_t linear_idx,
-                                                                             const std::vector<std::string>& names) {
+absl::StatusOr<LoadedLinear> LinearLoader::LoadQuantized(size_t linear_idx, const std::vector<std::string>& names) {
   const LinearShape shape = ShapeOfLinear(config_, linear_idx);
   const uint64_t part_out = shape.out_dim / names.size(), part_size = part_out * shape.in_dim;
   AlignedBuffer<int8_t> values(shape.out_dim * shape.in_dim);
@@ -192,7 +202,7 @@ absl::StatusOr<std::unique_ptr<kernels::Linear>> LinearLoader::LoadQuantized(siz
               std::move(input));
 }
 
-absl::StatusOr<std::unique_ptr<kernels::Linear>> LinearLoader::MakePlanned(size_t linear_idx, const LinearPlan& plan) {
+absl::StatusOr<LoadedLinear> LinearLoader::MakePlanned(size_t linear_idx, const LinearPlan& plan) {
   const LinearShape shape = ShapeOfLinear(config_, linear_idx);
   OCTET_CHECK(plan.weights.size() == shape.in_dim * shape.out_dim);
   return Make(
@@ -201,12 +211,15 @@ absl::StatusOr<std::unique_ptr<kernels::Linear>> LinearLoader::MakePlanned(size_
       plan.input);
 }
 
-absl::StatusOr<std::unique_ptr<kernels::Linear>> LinearLoader::Make(size_t linear_idx,
-                                                                    const kernels::LinearWeights& weights,
-                                                                    InputFormat input) {
+absl::StatusOr<LoadedLinear> LinearLoader::Make(size_t linear_idx, const kernels::LinearWeights& weights,
+                                                InputFormat input) {
   if (std::all_of(input.factors.begin(), input.factors.end(), [](float f) { return f == 1; })) input.factors.clear();
-  input.is_scaled = IsBehindNorm(linear_idx) && ArePowersOfTwo(input.factors);
-  return factory_.MakeLinear(weights, std::move(input));
+  LoadedLinear loaded;
+  if (!NormInFront(config_, linear_idx).empty() && ArePowersOfTwo(input.factors)) {
+    loaded.norm_factors = std::exchange(input.factors, {});
+  }
+  ASSIGN_OR_RETURN(loaded.linear, factory_.MakeLinear(weights, std::move(input)));
+  return loaded;
 }
 
 absl::Status LinearLoader::ReadScales(const std::string& name, std::span<float> scales) {

@@ -46,6 +46,16 @@ void DivideByFactors(std::span<const float> factors, std::span<float> weights);
 // kF32 may turn out to be BF16.
 kernels::LinearKind KindOfLinear(const EncoderConfig& config, const EncoderOptions& options, size_t linear_idx);
 
+// The LayerNorm whose output is the layer's input, without ending; "" when there is none.
+std::string NormInFront(const EncoderConfig& config, size_t linear_idx);
+
+struct LoadedLinear {
+  std::unique_ptr<kernels::Linear> linear;
+  // [in_dim], or empty: what the rows of its input must have been multiplied by, beside the factors that it multiplies by itself.
+  // Powers of two, so that the LayerNorm in front can do it and the residual be what it was.
+  std::vector<float> norm_factors;
+};
+
 class LinearLoader {
  public:
   // All of them must outlive the loader.
@@ -54,16 +64,15 @@ class LinearLoader {
       : config_(*config), options_(*options), weights_(*weights), factory_(*factory) {}
 
   // InvalidArgument naming the tensor; see Weights.
-  absl::StatusOr<std::unique_ptr<kernels::Linear>> Load(size_t linear_idx);
+  absl::StatusOr<LoadedLinear> Load(size_t linear_idx);
 
  private:
-  absl::StatusOr<std::unique_ptr<kernels::Linear>> LoadFloats(size_t linear_idx, kernels::InputFormat input);
-  absl::StatusOr<std::unique_ptr<kernels::Linear>> LoadQuantized(size_t linear_idx,
-                                                                 const std::vector<std::string>& names);
-  absl::StatusOr<std::unique_ptr<kernels::Linear>> MakePlanned(size_t linear_idx, const LinearPlan& plan);
-  // Factors that are all 1 are left out, others given to the LayerNorm in front where they can be (InputFormat::is_scaled).
-  absl::StatusOr<std::unique_ptr<kernels::Linear>> Make(size_t linear_idx, const kernels::LinearWeights& weights,
-                                                        kernels::InputFormat input);
+  absl::StatusOr<LoadedLinear> LoadFloats(size_t linear_idx, kernels::InputFormat input);
+  absl::StatusOr<LoadedLinear> LoadQuantized(size_t linear_idx, const std::vector<std::string>& names);
+  absl::StatusOr<LoadedLinear> MakePlanned(size_t linear_idx, const LinearPlan& plan);
+  // Factors that are all 1 are left out.
+  absl::StatusOr<LoadedLinear> Make(size_t linear_idx, const kernels::LinearWeights& weights,
+                                    kernels::InputFormat input);
 
   // One scale per output channel of the part, whether the file has one for each or one for all.
   absl::Status ReadScales(const std::string& name, std::span<float> scales);

@@ -48,7 +48,7 @@ struct QuantizationPlan {
 class LinearInputObserver {
  public:
   virtual ~LinearInputObserver() = default;
-  // x: [in_dim], f32, before factors unless the layer's input is_scaled; valid during the call.
+  // x: [in_dim], f32, before the factors of the layer's input; valid during the call.
   virtual void OnRow(size_t linear_idx, std::span<const float> x) = 0;
 };
 

@@ -48,10 +48,10 @@ absl::Status ReadStored(const EncoderConfig& config, size_t linear_idx, Weights*
 
 absl::StatusOr<LoadedPlan> ReadLoadedPlan(const EncoderConfig& config, const EncoderOptions& options, size_t linear_idx,
                                           Weights* weights, kernels::LinearFactory* factory) {
-  ASSIGN_OR_RETURN(const std::unique_ptr<kernels::Linear> linear,
-                   LinearLoader(&config, &options, weights, factory).Load(linear_idx));
-  LoadedPlan loaded{.plan = {.input = linear->input()}, .bytes = linear->bytes()};
-  loaded.plan.input.is_scaled = false;  // there is no LayerNorm in front
+  ASSIGN_OR_RETURN(LoadedLinear linear, LinearLoader(&config, &options, weights, factory).Load(linear_idx));
+  LoadedPlan loaded{.plan = {.input = linear.linear->input()},
+                    .bytes = linear.linear->bytes() + linear.norm_factors.size() * sizeof(float)};
+  if (!linear.norm_factors.empty()) loaded.plan.input.factors = std::move(linear.norm_factors);
   if (loaded.plan.input.kind != kernels::LinearKind::kInt8) return loaded;
   if (config.quantization) {
     RETURN_IF_ERROR(ReadStored(config, linear_idx, weights, &loaded.plan));

@@ -19,7 +19,7 @@ struct LoadedPlan {
   // Of kInt8 always with weights, scales and bias, rounded to nearest for a directory of floats; of other kinds
   // without, as the floats of the directory are the weights.
   LinearPlan plan;
-  uint64_t bytes = 0;  // that the engine keeps: weights as packed, scales, bias
+  uint64_t bytes = 0;  // that the engine keeps: weights as packed, scales, bias, factors
 };
 
 // `options`: precision and isa as the directory would be loaded. Errors of LinearLoader::Load.

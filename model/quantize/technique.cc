@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 #include "base/status_macros.h"
 #include "model/linear_load.h"
 #include "model/quantize/input_rounding.h"
@@ -123,17 +122,6 @@ class LinearPlanner {
   LinearTrial trial_;
 };
 
-// The LayerNorm whose output is the layer's input, without ending; "" when there is none.
-std::string NormInFront(const EncoderConfig& config, size_t layer_idx, LinearSlot slot) {
-  const TensorNames& names = TensorNamesOf(config.family);
-  const auto name = [](const std::string& pattern, size_t idx) {
-    return absl::StrReplaceAll(pattern, {{"{}", absl::StrCat(idx)}});
-  };
-  if (slot == LinearSlot::kIntermediate) return name(names.attention_norm, layer_idx);
-  if (slot != LinearSlot::kQueryKeyValue) return "";
-  return layer_idx == 0 ? names.embedding_norm : name(names.output_norm, layer_idx - 1);
-}
-
 absl::StatusOr<std::vector<float>> ReadVector(const std::string& name, uint64_t dim, Weights* weights) {
   std::vector<float> values(dim);
   RETURN_IF_ERROR(weights->ReadF32(name, std::span(&dim, 1), values));
@@ -162,10 +150,10 @@ absl::StatusOr<PlannedLayer> PlanLayerWithoutTexts(const TechniqueOptions& optio
                                                    size_t layer_idx, Weights* weights) {
   PlannedLayer layer;
   for (size_t slot = 0; slot < kLinearsPerLayer; ++slot) {
-    const auto linear_slot = static_cast<LinearSlot>(slot);
-    ASSIGN_OR_RETURN(OwnedLinear linear, ReadOwnedLinear(config, LinearIdx(layer_idx, linear_slot), weights));
+    const size_t linear_idx = LinearIdx(layer_idx, static_cast<LinearSlot>(slot));
+    ASSIGN_OR_RETURN(OwnedLinear linear, ReadOwnedLinear(config, linear_idx, weights));
     LinearPlan& plan = layer.linears[slot];
-    const std::string norm = NormInFront(config, layer_idx, linear_slot);
+    const std::string norm = NormInFront(config, linear_idx);
     if (options.technique == Technique::kSmooth && !norm.empty()) {
       ASSIGN_OR_RETURN(const std::vector<float> gamma,
                        ReadVector(absl::StrCat(norm, ".weight"), config.hidden_dim, weights));
