@@ -204,8 +204,10 @@ def test_others_can_read_what_has_no_factors(floats, quantized, texts, tmp_path)
     for directory in [*quantized.values(), tmp_path / "plain"]:
         config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
         method_of[directory.name] = config["quantization_config"]["quant_method"]
+    # Which layers of mixed stay in int8 depends on times measured, and so whether one of them has factors.
+    mixed_has_factors = b".input_factors" in (quantized["mixed"] / "model.safetensors").read_bytes()
     assert method_of == {"dynamic": "compressed-tensors", "plain": "compressed-tensors", "smooth": "octet",
-                         "static": "octet", "mixed": "octet"}
+                         "static": "octet", "mixed": "octet" if mixed_has_factors else "compressed-tensors"}
 
 
 def test_bad_calibration_is_one_line_and_leaves_nothing(floats, tmp_path):
