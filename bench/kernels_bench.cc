@@ -217,13 +217,17 @@ void Attention(State& state, AttentionKind kind) {
   const auto tokens = static_cast<size_t>(state.range(0));
   const AttentionShape shape{static_cast<size_t>(state.range(1)), static_cast<size_t>(state.range(2))};
   const size_t hidden = shape.hidden_dim(), queries = std::min<size_t>(tokens, kMaxProductRows);
-  const auto qkv = RandomFloats(tokens * 3 * hidden, 1);
+  const auto x = RandomFloats(tokens * 3 * hidden, 1);
   std::vector<float> out(queries * hidden), block(AttentionInputs::BlockScratch(shape));
   AlignedBuffer<float> scratch(AttentionInputs::AttendScratch(kind, shape, tokens));
   const auto inputs = AttentionInputs::Create(kind, Kernels(), shape, tokens);
   for (size_t row = 0; row < tokens; ++row) {
-    inputs->StoreRows(row, 0, 1, qkv.data() + row * 3 * hidden, block);
-    inputs->StoreBlock(row, 1, block);
+    const float* part = x.data() + row * 3 * hidden;
+    for (const auto projection : {Projection::kQuery, Projection::kKey, Projection::kValue}) {
+      inputs->StoreRows(projection, row, 0, 1, part, block);
+      part += hidden;
+    }
+    inputs->PlaceKeys(row, 1, block);
   }
   for (auto _ : state) {
     inputs->Attend({.first_row = 0, .num_queries = queries, .text_begin = 0, .text_tokens = tokens, .out = out.data()},
@@ -244,12 +248,16 @@ BENCHMARK_CAPTURE(Attention, S8, AttentionKind::kS8)->Apply(AttentionShapes);
 void StoreAttentionInputs(State& state, AttentionKind kind) {
   const AttentionShape shape{static_cast<size_t>(state.range(0)), static_cast<size_t>(state.range(1))};
   constexpr size_t kRows = kMaxRowsAtOnce;
-  const auto qkv = RandomFloats(kRows * 3 * shape.hidden_dim(), 2);
+  const auto x = RandomFloats(kRows * shape.hidden_dim(), 2);
   std::vector<float> block(AttentionInputs::BlockScratch(shape));
   const auto inputs = AttentionInputs::Create(kind, Kernels(), shape, kMaxProductRows);
   for (auto _ : state) {
-    for (size_t row = 0; row < kMaxProductRows; row += kRows) inputs->StoreRows(0, row, kRows, qkv.data(), block);
-    inputs->StoreBlock(0, kMaxProductRows, block);
+    for (const auto projection : {Projection::kQuery, Projection::kKey, Projection::kValue}) {
+      for (size_t row = 0; row < kMaxProductRows; row += kRows) {
+        inputs->StoreRows(projection, 0, row, kRows, x.data(), block);
+      }
+    }
+    inputs->PlaceKeys(0, kMaxProductRows, block);
     benchmark::ClobberMemory();
   }
 }

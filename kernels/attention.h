@@ -26,6 +26,9 @@ struct AttentionShape {
   size_t hidden_dim() const { return num_heads * head_dim; }
 };
 
+// The columns of a layer's output that a token's row of queries, keys or values is: [hidden_dim], head after head.
+enum class Projection { kQuery, kKey, kValue };
+
 // Some rows of one text, which has rows [text_begin, text_begin + text_tokens) of the batch. Head h has columns
 // [h * head_dim, (h + 1) * head_dim) of `out`.
 struct AttentionQueries {
@@ -44,18 +47,18 @@ class AttentionInputs {
   static std::unique_ptr<AttentionInputs> Create(AttentionKind kind, const KernelTable& kernels,
                                                  const AttentionShape& shape, size_t max_tokens);
   static uint64_t Bytes(AttentionKind kind, const KernelTable& kernels, const AttentionShape& shape, size_t max_tokens);
-  // Floats of scratch that a thread needs for StoreRows and StoreBlock, and for Attend.
+  // Floats of scratch that a thread needs for StoreRows and PlaceKeys, and for Attend.
   static size_t BlockScratch(const AttentionShape& shape);
   static size_t AttendScratch(AttentionKind kind, const AttentionShape& shape, size_t max_text_tokens);
 
   virtual ~AttentionInputs() = default;
 
   // Some rows, from `first_row` on, of the block of rows that begins at `block_begin`; at most kMaxProductRows rows a block.
-  // qkv: [rows, 3, hidden_dim], dense: query, key and value.
-  virtual void StoreRows(size_t block_begin, size_t first_row, size_t rows, const float* qkv,
+  // x: [rows, hidden_dim], dense.
+  virtual void StoreRows(Projection projection, size_t block_begin, size_t first_row, size_t rows, const float* x,
                          std::span<float> scratch) = 0;
-  // After the rows of a block: puts in place what StoreRows left in `scratch`.
-  virtual void StoreBlock(size_t block_begin, size_t num_rows, std::span<float> scratch) = 0;
+  // After the keys of a block: puts in place what StoreRows left of them in `scratch`.
+  virtual void PlaceKeys(size_t block_begin, size_t num_rows, std::span<float> scratch) = 0;
 
   // Each query row's bits depend on that row and the text's keys and values alone.
   virtual void Attend(const AttentionQueries& queries, std::span<float> scratch) const = 0;

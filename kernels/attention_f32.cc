@@ -22,18 +22,21 @@ class F32AttentionInputs final : public AttentionInputs {
     v_.Zero();
   }
 
-  void StoreRows(size_t block_begin, size_t first_row, size_t rows, const float* qkv,
+  void StoreRows(Projection projection, size_t block_begin, size_t first_row, size_t rows, const float* x,
                  std::span<float> scratch) override {
     const size_t hidden = shape_.hidden_dim();
-    for (size_t r = 0; r < rows; ++r, qkv += 3 * hidden) {
-      const size_t row = first_row + r;
-      std::copy_n(qkv, hidden, q_.data() + (block_begin + row) * hidden);
-      std::copy_n(qkv + hidden, hidden, scratch.data() + row * hidden);
-      std::copy_n(qkv + 2 * hidden, hidden, v_.data() + (block_begin + row) * hidden);
+    const auto store = [&](float* to) { std::copy_n(x, rows * hidden, to + first_row * hidden); };
+    switch (projection) {
+      case Projection::kQuery:
+        return store(q_.data() + block_begin * hidden);
+      case Projection::kKey:
+        return store(scratch.data());
+      case Projection::kValue:
+        return store(v_.data() + block_begin * hidden);
     }
   }
 
-  void StoreBlock(size_t block_begin, size_t num_rows, std::span<float> scratch) override {
+  void PlaceKeys(size_t block_begin, size_t num_rows, std::span<float> scratch) override {
     const size_t hidden = shape_.hidden_dim();
     kernels_.transpose(scratch.data(), hidden, num_rows, hidden, k_transposed_.data() + block_begin, k_stride_);
   }

@@ -119,18 +119,23 @@ class IntegerAttentionInputs final : public AttentionInputs {
     key_offsets_.Zero();
   }
 
-  void StoreRows(size_t block_begin, size_t first_row, size_t rows, const float* qkv,
+  void StoreRows(Projection projection, size_t block_begin, size_t first_row, size_t rows, const float* x,
                  std::span<float> scratch) override {
     const size_t token = block_begin + first_row, hidden = shape_.hidden_dim();
-    (kernels_.*Scores::kQuantizeQueries)(
-        Heads(qkv, rows, score_limit_, q_.data() + token * row_size(), head_size(), q_scales_.data() + token));
-    (kernels_.*Scores::kQuantizeKeys)(
-        Heads(qkv + hidden, rows, score_limit_, BlockKey(first_row, scratch), head_size(), k_scales_.data() + token));
-    kernels_.quantize_heads_s16(Heads(qkv + 2 * hidden, rows, kValueLimitS16, v_.data() + token * hidden,
-                                      shape_.head_dim, v_scales_.data() + token));
+    switch (projection) {
+      case Projection::kQuery:
+        return (kernels_.*Scores::kQuantizeQueries)(
+            Heads(x, rows, score_limit_, q_.data() + token * row_size(), head_size(), q_scales_.data() + token));
+      case Projection::kKey:
+        return (kernels_.*Scores::kQuantizeKeys)(
+            Heads(x, rows, score_limit_, BlockKey(first_row, scratch), head_size(), k_scales_.data() + token));
+      case Projection::kValue:
+        return kernels_.quantize_heads_s16(
+            Heads(x, rows, kValueLimitS16, v_.data() + token * hidden, shape_.head_dim, v_scales_.data() + token));
+    }
   }
 
-  void StoreBlock(size_t block_begin, size_t num_rows, std::span<float> scratch) override {
+  void PlaceKeys(size_t block_begin, size_t num_rows, std::span<float> scratch) override {
     const size_t row_words = shape_.num_heads * head_words_;
     kernels_.transpose(reinterpret_cast<const float*>(BlockKey(0, scratch)), row_words, num_rows, row_words,
                        reinterpret_cast<float*>(k_transposed_.data()) + block_begin, stride_);
@@ -242,7 +247,7 @@ class IntegerAttentionInputs final : public AttentionInputs {
   template <typename T>
   HeadRows<T> Heads(const float* x, size_t rows, float limit, T* q, size_t head_stride, float* scales) const {
     return {.x = x,
-            .x_stride = 3 * shape_.hidden_dim(),
+            .x_stride = shape_.hidden_dim(),
             .rows = rows,
             .num_heads = shape_.num_heads,
             .head_dim = shape_.head_dim,

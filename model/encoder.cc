@@ -42,6 +42,20 @@ void EmbeddingTable::Prefetch(size_t row_idx) const {
   for (size_t at = 0; at < row_bytes; at += kCacheLineBytes) __builtin_prefetch(table + row_idx * row_bytes + at);
 }
 
+const kernels::Linear& EncoderLayer::linear(LinearSlot slot) const {
+  switch (slot) {
+    case LinearSlot::kQueryKeyValue:
+      return *query;
+    case LinearSlot::kAttentionOutput:
+      return *attention_output;
+    case LinearSlot::kIntermediate:
+      return *intermediate;
+    case LinearSlot::kOutput:
+      break;
+  }
+  return *output;
+}
+
 Encoder::Encoder(std::unique_ptr<EncoderState> state) : state_(std::move(state)) {}
 Encoder::~Encoder() = default;
 
@@ -61,8 +75,11 @@ uint64_t Encoder::embedding_bytes() const {
 uint64_t Encoder::weight_bytes() const {
   uint64_t bytes = state_->embedding_norm.bytes();
   for (const EncoderLayer& layer : state_->layers) {
-    bytes += layer.query_key_value->bytes() + layer.attention_output->bytes() + layer.intermediate->bytes() +
-             layer.output->bytes() + layer.attention_norm.bytes() + layer.output_norm.bytes();
+    for (const auto* linear :
+         {&layer.query, &layer.key, &layer.value, &layer.attention_output, &layer.intermediate, &layer.output}) {
+      bytes += (*linear)->bytes();
+    }
+    bytes += layer.attention_norm.bytes() + layer.output_norm.bytes();
   }
   return bytes;
 }
@@ -71,17 +88,7 @@ std::vector<std::string> Encoder::implementation_names() const { return state_->
 
 const kernels::InputFormat& Encoder::input_format(size_t linear_idx) const {
   const EncoderLayer& layer = state_->layers[linear_idx / kLinearsPerLayer];
-  switch (static_cast<LinearSlot>(linear_idx % kLinearsPerLayer)) {
-    case LinearSlot::kQueryKeyValue:
-      return layer.query_key_value->input();
-    case LinearSlot::kAttentionOutput:
-      return layer.attention_output->input();
-    case LinearSlot::kIntermediate:
-      return layer.intermediate->input();
-    case LinearSlot::kOutput:
-      break;
-  }
-  return layer.output->input();
+  return layer.linear(static_cast<LinearSlot>(linear_idx % kLinearsPerLayer)).input();
 }
 
 absl::Status Encoder::CheckBatch(const PackedBatch& batch) const {

@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "base/check.h"
 #include "base/status_macros.h"
 #include "model/encoder.h"
 #include "model/encoder_state.h"
@@ -65,10 +66,14 @@ class Loader {
 
   // Returns what the LayerNorm in front must multiply by.
   absl::StatusOr<std::vector<float>> Linear(uint32_t layer_idx, LinearSlot slot,
-                                            std::unique_ptr<kernels::Linear>* linear) {
+                                            std::initializer_list<std::unique_ptr<kernels::Linear>*> parts) {
     ASSIGN_OR_RETURN(LoadedLinear loaded, linear_loader_.Load(LinearIdx(layer_idx, slot)));
-    *linear = std::move(loaded.linear);
-    Advance((*linear)->in_dim() * (*linear)->out_dim() * sizeof(float));
+    OCTET_CHECK(loaded.parts.size() == parts.size());
+    auto from = loaded.parts.begin();
+    for (std::unique_ptr<kernels::Linear>* part : parts) {
+      *part = std::move(*from++);
+      Advance((*part)->in_dim() * (*part)->out_dim() * sizeof(float));
+    }
     return std::move(loaded.norm_factors);
   }
 
@@ -78,15 +83,15 @@ class Loader {
     };
     LayerNorm& in_front = layer_idx == 0 ? state_.embedding_norm : state_.layers.back().output_norm;
     ASSIGN_OR_RETURN(const std::vector<float> attention_factors,
-                     Linear(layer_idx, LinearSlot::kQueryKeyValue, &layer->query_key_value));
-    RETURN_IF_ERROR(Linear(layer_idx, LinearSlot::kAttentionOutput, &layer->attention_output).status());
+                     Linear(layer_idx, LinearSlot::kQueryKeyValue, {&layer->query, &layer->key, &layer->value}));
+    RETURN_IF_ERROR(Linear(layer_idx, LinearSlot::kAttentionOutput, {&layer->attention_output}).status());
     RETURN_IF_ERROR(Norm(name(names_.attention_norm), &layer->attention_norm));
     GiveFactors(attention_factors, &in_front, &layer->attention_norm);
     ASSIGN_OR_RETURN(const std::vector<float> intermediate_factors,
-                     Linear(layer_idx, LinearSlot::kIntermediate, &layer->intermediate));
+                     Linear(layer_idx, LinearSlot::kIntermediate, {&layer->intermediate}));
     layer->intermediate_activates =
         state_.activate_row == state_.kernels().gelu_erf_short_row && layer->intermediate->FuseShortGelu();
-    RETURN_IF_ERROR(Linear(layer_idx, LinearSlot::kOutput, &layer->output).status());
+    RETURN_IF_ERROR(Linear(layer_idx, LinearSlot::kOutput, {&layer->output}).status());
     RETURN_IF_ERROR(Norm(name(names_.output_norm), &layer->output_norm));
     GiveFactors(intermediate_factors, &layer->attention_norm, &layer->output_norm);
     return absl::OkStatus();
@@ -157,8 +162,8 @@ absl::Status CheckActivationRange(const EncoderState& encoder) {
   }
   bool has_int8 = false;
   for (const EncoderLayer& layer : encoder.layers) {
-    for (const auto* linear : {&layer.query_key_value, &layer.attention_output, &layer.intermediate, &layer.output}) {
-      const kernels::InputFormat& input = (*linear)->input();
+    for (size_t slot = 0; slot < kLinearsPerLayer; ++slot) {
+      const kernels::InputFormat& input = layer.linear(static_cast<LinearSlot>(slot)).input();
       if (input.kind != LinearKind::kInt8) continue;
       has_int8 = true;
       if (input.range != kernels::RowRange::kAsymmetric) {
@@ -234,7 +239,8 @@ absl::StatusOr<EncoderMemory> EstimateEncoderMemory(const EncoderConfig& config,
   uint64_t weight_bytes = norm_bytes;
   for (size_t i = 0; i < config.num_layers * kLinearsPerLayer; ++i) {
     const LinearShape shape = ShapeOfLinear(config, i);
-    const uint64_t factor_bytes = HasFactors(config, options, i) ? shape.in_dim * sizeof(float) : 0;
+    const uint64_t factor_bytes =
+        HasFactors(config, options, i) ? NamesOfLinear(config, i).size() * shape.in_dim * sizeof(float) : 0;
     weight_bytes +=
         LinearFactory::LinearBytes(KindOfLinear(config, options, i), options.isa, shape.in_dim, shape.out_dim) +
         factor_bytes;

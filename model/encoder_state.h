@@ -13,6 +13,7 @@
 #include "kernels/linear.h"
 #include "model/encoder.h"
 #include "model/encoder_config.h"
+#include "model/linear_plan.h"
 
 namespace octet::model {
 
@@ -59,13 +60,17 @@ struct LayerNorm {
 };
 
 struct EncoderLayer {
-  std::unique_ptr<kernels::Linear> query_key_value;   // hidden -> 3 hidden, one product
+  // hidden -> hidden each, of one input. Apart, so that what is to be done with their rows comes soon after a product.
+  std::unique_ptr<kernels::Linear> query, key, value;
   std::unique_ptr<kernels::Linear> attention_output;  // hidden -> hidden
   LayerNorm attention_norm;
   std::unique_ptr<kernels::Linear> intermediate;  // hidden -> intermediate
   bool intermediate_activates = false;            // its rows have had the activation
   std::unique_ptr<kernels::Linear> output;        // intermediate -> hidden
   LayerNorm output_norm;
+
+  // Of queries, keys and values the queries' alone: its input is that of all three.
+  const kernels::Linear& linear(LinearSlot slot) const;
 };
 
 // Immutable once Encoder::Load has returned.

@@ -19,9 +19,8 @@ size_t AttendedSize(const EncoderConfig& config, const EncoderOptions& options) 
   return options.activation_range == ActivationRange::kPerText ? options.max_batch_tokens * config.hidden_dim : 0;
 }
 
-size_t RowSize(const EncoderConfig& config) {
-  return std::max<size_t>(3 * size_t{config.hidden_dim}, config.intermediate_dim);
-}
+// Of a layer's output.
+size_t RowSize(const EncoderConfig& config) { return std::max(config.hidden_dim, config.intermediate_dim); }
 
 InputBlock NewInput(const EncoderState& encoder, size_t depth) {
   return InputBlock(&encoder.kernels(), kMaxBlockRows,
@@ -81,7 +80,7 @@ PhaseTicks EncoderWorkspace::Profile() const {
 
 uint64_t EncoderWorkspace::Bytes(const EncoderConfig& config, const EncoderOptions& options) {
   const uint64_t hidden = config.hidden_dim, intermediate = config.intermediate_dim;
-  const uint64_t widest = std::max(3 * hidden, intermediate);
+  const uint64_t widest = RowSize(config);
   const kernels::LinearKind kind = WidestKind(config, options);
   const kernels::AttentionKind attention = AttentionKindOf(config, options.precision);
   const kernels::AttentionShape shape = AttentionShapeOf(config);

@@ -218,7 +218,19 @@ absl::StatusOr<LoadedLinear> LinearLoader::Make(size_t linear_idx, const kernels
   if (!NormInFront(config_, linear_idx).empty() && ArePowersOfTwo(input.factors)) {
     loaded.norm_factors = std::exchange(input.factors, {});
   }
-  ASSIGN_OR_RETURN(loaded.linear, factory_.MakeLinear(weights, std::move(input)));
+  const size_t num_parts = NamesOfLinear(config_, linear_idx).size(), part_out = weights.out_dim / num_parts;
+  for (size_t begin = 0; begin < weights.out_dim; begin += part_out) {
+    kernels::LinearWeights part{
+        .in_dim = weights.in_dim, .out_dim = part_out, .bias = weights.bias.subspan(begin, part_out)};
+    if (weights.s8.empty()) {
+      part.f32 = weights.f32.subspan(begin * weights.in_dim, part_out * weights.in_dim);
+    } else {
+      part.s8 = weights.s8.subspan(begin * weights.in_dim, part_out * weights.in_dim);
+      part.scales = weights.scales.subspan(begin, part_out);
+    }
+    ASSIGN_OR_RETURN(auto linear, factory_.MakeLinear(part, input));
+    loaded.parts.push_back(std::move(linear));
+  }
   return loaded;
 }
 

@@ -50,7 +50,7 @@ kernels::LinearKind KindOfLinear(const EncoderConfig& config, const EncoderOptio
 std::string NormInFront(const EncoderConfig& config, size_t linear_idx);
 
 struct LoadedLinear {
-  std::unique_ptr<kernels::Linear> linear;
+  std::vector<std::unique_ptr<kernels::Linear>> parts;  // one for each of NamesOfLinear
   // [in_dim], or empty: what the rows of its input must have been multiplied by, beside the factors that it multiplies by itself.
   // Powers of two, so that the LayerNorm in front can do it and the residual be what it was.
   std::vector<float> norm_factors;

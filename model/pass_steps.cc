@@ -7,6 +7,9 @@
 #include "model/encoder_workspace.h"
 
 namespace octet::model {
+
+using kernels::Projection;
+
 namespace {
 
 // Rows of `n` values that are finished at once: few enough that they, their sums and what belongs to the columns stay in
@@ -17,12 +20,10 @@ size_t RowsAtOnce(size_t n) {
 }
 
 // Rows of each product of a block of `rows`: as few products as there can be, all of nearly one size, since each reads all
-// weights. Of queries, keys and values half as many: what is done with them after a product is done with all at once, and of 64
-// rows it lasts long enough to lower the processor's clock (docs/decisions/0011-the-clock.md).
-size_t ProductRows(size_t rows, Phase phase) {
+// weights.
+size_t ProductRows(size_t rows) {
   constexpr size_t kTileRows = 8;
-  const size_t max_rows = phase == Phase::kQueryKeyValue ? kernels::kMaxProductRows / 2 : kernels::kMaxProductRows;
-  const size_t num_products = DivideUp(rows, max_rows);
+  const size_t num_products = DivideUp(rows, kernels::kMaxProductRows);
   return RoundUp(DivideUp(rows, num_products), kTileRows);
 }
 
@@ -34,18 +35,7 @@ PassSteps::PassSteps(const EncoderState& encoder, const PackedBatch& batch, Enco
 float* PassSteps::x(size_t row_idx) const { return ws_.x_.data() + row_idx * hidden_; }
 
 const kernels::Linear& PassSteps::linear(size_t layer_idx, LinearSlot slot) const {
-  const EncoderLayer& layer = encoder_.layers[layer_idx];
-  switch (slot) {
-    case LinearSlot::kQueryKeyValue:
-      return *layer.query_key_value;
-    case LinearSlot::kAttentionOutput:
-      return *layer.attention_output;
-    case LinearSlot::kIntermediate:
-      return *layer.intermediate;
-    case LinearSlot::kOutput:
-      break;
-  }
-  return *layer.output;
+  return encoder_.layers[layer_idx].linear(slot);
 }
 
 // Index of the text that has row `row_idx`.
@@ -113,19 +103,24 @@ void PassSteps::SetInput(size_t layer_idx, LinearSlot slot, size_t first_row, si
   input.SetRows(first_row, rows, x);
 }
 
+void PassSteps::MultiplyRows(const kernels::Linear& linear, Phase phase, const kernels::InputBlock& input,
+                             const RowBlock& rows, ThreadScratch& s, UseRows use) const {
+  const size_t at_once = RowsAtOnce(linear.out_dim()), end = rows.begin + rows.size;
+  ws_.team_->Pace();  // a whole step would take too long; after it, who runs the steps does
+  s.meter.Enter(phase);
+  linear.Multiply(input, rows.begin, rows.size, &s.product);
+  for (size_t r = rows.begin; r < end; r += at_once) {
+    const size_t num_rows = std::min(at_once, end - r);
+    s.meter.Enter(Phase::kEpilogue);
+    use(r, num_rows, linear.FinishRows(input, &s.product, r, num_rows, s.rows.data()));
+  }
+}
+
 void PassSteps::ForRows(const kernels::Linear& linear, Phase phase, const kernels::InputBlock& input, size_t rows,
                         ThreadScratch& s, UseRows use) const {
-  const size_t at_once = RowsAtOnce(linear.out_dim()), product_rows = ProductRows(rows, phase);
+  const size_t product_rows = ProductRows(rows);
   for (size_t begin = 0; begin < rows; begin += product_rows) {
-    const size_t end = std::min(begin + product_rows, rows);
-    ws_.team_->Pace();  // a whole step would take too long; after it, who runs the steps does
-    s.meter.Enter(phase);
-    linear.Multiply(input, begin, end - begin, &s.product);
-    for (size_t r = begin; r < end; r += at_once) {
-      const size_t num_rows = std::min(at_once, end - r);
-      s.meter.Enter(Phase::kEpilogue);
-      use(r, num_rows, linear.FinishRows(input, &s.product, r, num_rows, s.rows.data()));
-    }
+    MultiplyRows(linear, phase, input, {begin, std::min(product_rows, rows - begin)}, s, use);
   }
 }
 
@@ -135,17 +130,20 @@ void PassSteps::PrepareAttention(size_t layer_idx, const RowBlock& block, Thread
   s.meter.Enter(Phase::kQuantize);
   StartInput(layer_idx, LinearSlot::kQueryKeyValue, s.attention_input, s);
   SetInput(layer_idx, LinearSlot::kQueryKeyValue, 0, block.size, x(block.begin), s.attention_input, s);
-  const size_t product_rows = ProductRows(block.size, Phase::kQueryKeyValue);
-  size_t part = 0;  // of the block, where the rows of a product begin
-  ForRows(*layer.query_key_value, Phase::kQueryKeyValue, s.attention_input, block.size, s,
-          [&](size_t first_row, size_t rows, const float* qkv) {
-            const size_t end = first_row + rows;
-            inputs.StoreRows(block.begin + part, first_row - part, rows, qkv, s.block.span());
-            if (end % product_rows == 0 || end == block.size) {
-              inputs.StoreBlock(block.begin + part, end - part, s.block.span());
-              part = end;
-            }
-          });
+  const size_t product_rows = ProductRows(block.size);
+  for (size_t begin = 0; begin < block.size; begin += product_rows) {
+    const RowBlock part{begin, std::min(product_rows, block.size - begin)};
+    const auto store = [&](Projection projection, const kernels::Linear& linear) {
+      MultiplyRows(linear, Phase::kQueryKeyValue, s.attention_input, part, s,
+                   [&](size_t first_row, size_t rows, const float* y) {
+                     inputs.StoreRows(projection, block.begin + begin, first_row - begin, rows, y, s.block.span());
+                   });
+    };
+    store(Projection::kQuery, *layer.query);
+    store(Projection::kKey, *layer.key);
+    inputs.PlaceKeys(block.begin + begin, part.size, s.block.span());
+    store(Projection::kValue, *layer.value);
+  }
 }
 
 void PassSteps::Attend(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const {

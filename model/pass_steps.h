@@ -46,10 +46,15 @@ class PassSteps {
 
   // The residual stream's row `row_idx`: [hidden_dim].
   float* x(size_t row_idx) const;
+  // As EncoderLayer::linear.
   const kernels::Linear& linear(size_t layer_idx, LinearSlot slot) const;
 
  private:
   size_t TextOfRow(size_t row_idx) const;
+  // One product, of up to kMaxProductRows rows of `input`, and `use` of rows W + b, in order and up to kMaxRowsAtOnce at a time.
+  // `phase`: of the product.
+  void MultiplyRows(const kernels::Linear& linear, Phase phase, const kernels::InputBlock& input, const RowBlock& rows,
+                    ThreadScratch& s, UseRows use) const;
   // For all of `rows` rows of `input`, in order and up to kMaxRowsAtOnce at a time: `use` of rows W + b.
   // Multiplied are so many as a product has; the weights, once read, serve the whole block from L2. `phase`: of the
   // products.

@@ -49,8 +49,9 @@ absl::Status ReadStored(const EncoderConfig& config, size_t linear_idx, Weights*
 absl::StatusOr<LoadedPlan> ReadLoadedPlan(const EncoderConfig& config, const EncoderOptions& options, size_t linear_idx,
                                           Weights* weights, kernels::LinearFactory* factory) {
   ASSIGN_OR_RETURN(LoadedLinear linear, LinearLoader(&config, &options, weights, factory).Load(linear_idx));
-  LoadedPlan loaded{.plan = {.input = linear.linear->input()},
-                    .bytes = linear.linear->bytes() + linear.norm_factors.size() * sizeof(float)};
+  LoadedPlan loaded{.plan = {.input = linear.parts.front()->input()},
+                    .bytes = linear.norm_factors.size() * sizeof(float)};
+  for (const auto& part : linear.parts) loaded.bytes += part->bytes();
   if (!linear.norm_factors.empty()) loaded.plan.input.factors = std::move(linear.norm_factors);
   if (loaded.plan.input.kind != kernels::LinearKind::kInt8) return loaded;
   if (config.quantization) {

@@ -48,19 +48,6 @@ struct Problem {
         k(RandomFloats(n * s.hidden_dim(), 2, 2)),
         v(RandomFloats(n * s.hidden_dim(), 3)) {}
 
-  // [num_rows, 3, hidden_dim]: query, key and value of rows from `begin` on.
-  std::vector<float> Rows(size_t begin, size_t num_rows) const {
-    const size_t hidden = shape.hidden_dim();
-    std::vector<float> rows;
-    for (size_t r = begin; r < begin + num_rows; ++r) {
-      for (const auto* part : {&q, &k, &v}) {
-        const auto first = part->begin() + static_cast<ptrdiff_t>(r * hidden);
-        rows.insert(rows.end(), first, first + static_cast<ptrdiff_t>(hidden));
-      }
-    }
-    return rows;
-  }
-
   // Queries [begin, end) of the text, which begins at row `text_begin` of its batch and whose keys and values were
   // written in blocks of `block_rows` rows.
   std::vector<float> Run(AttentionKind kind, const KernelTable& kernels, size_t begin, size_t end,
@@ -68,21 +55,29 @@ struct Problem {
     const size_t hidden = shape.hidden_dim();
     const auto inputs = AttentionInputs::Create(kind, kernels, shape, text_begin + tokens + 3);
     std::vector<float> block(AttentionInputs::BlockScratch(shape));
-    const auto store = [&](size_t at, size_t num_rows, const std::vector<float>& qkv) {
-      // In parts of three rows, as a layer's epilogue does.
-      for (size_t r = 0; r < num_rows; r += 3) {
-        inputs->StoreRows(at, r, std::min<size_t>(3, num_rows - r), qkv.data() + r * 3 * hidden, block);
-      }
-      inputs->StoreBlock(at, num_rows, block);
+    // In parts of three rows, as a layer's epilogue does.
+    const auto store = [&](size_t at, size_t num_rows, const float* query, const float* key, const float* value) {
+      const auto store_one = [&](Projection projection, const float* x) {
+        for (size_t r = 0; r < num_rows; r += 3) {
+          inputs->StoreRows(projection, at, r, std::min<size_t>(3, num_rows - r), x + r * hidden, block);
+        }
+      };
+      store_one(Projection::kQuery, query);
+      store_one(Projection::kKey, key);
+      inputs->PlaceKeys(at, num_rows, block);
+      store_one(Projection::kValue, value);
     };
     // Neighbours that would be seen.
-    const std::vector<float> others(3 * 3 * hidden, 1e6f);
-    for (size_t at = 0; at < text_begin; ++at) store(at, 1, others);
+    const std::vector<float> others(3 * hidden, 1e6f);
+    const auto store_others = [&](size_t at, size_t num_rows) {
+      store(at, num_rows, others.data(), others.data(), others.data());
+    };
+    for (size_t at = 0; at < text_begin; ++at) store_others(at, 1);
     for (size_t row = 0; row < tokens; row += block_rows) {
-      const size_t num_rows = std::min(block_rows, tokens - row);
-      store(text_begin + row, num_rows, Rows(row, num_rows));
+      const size_t first = row * hidden;
+      store(text_begin + row, std::min(block_rows, tokens - row), q.data() + first, k.data() + first, v.data() + first);
     }
-    store(text_begin + tokens, 3, others);
+    store_others(text_begin + tokens, 3);
     std::vector<float> out((end - begin) * hidden);
     std::vector<float> scratch(AttentionInputs::AttendScratch(kind, shape, tokens));
     for (size_t at = begin; at < end; at += kMaxQueries) {
