@@ -43,20 +43,11 @@ OCTET_INLINE_VNNI inline __m512 ToF32(__m512i x) {
   return __builtin_convertvector(reinterpret_cast<__v16si>(x), __v16sf);
 }
 
-// And as its minimum and maximum: of a NaN and a number the second.
-OCTET_INLINE_VNNI inline __m512 Min(__m512 a, __m512 b) {
-  asm("vminps %2, %1, %0" : "=v"(a) : "v"(a), "v"(b));
-  return a;
-}
-OCTET_INLINE_VNNI inline __m512 Max(__m512 a, __m512 b) {
-  asm("vmaxps %2, %1, %0" : "=v"(a) : "v"(a), "v"(b));
-  return a;
-}
-
 // As KernelTable::gelu_erf_short_row, to the bit.
 OCTET_INLINE_VNNI inline __m512 GeluErfShort(__m512 x) {
-  x = Max(_mm512_set1_ps(-kShortGeluBound), x);
-  const __m512 t = Min(_mm512_set1_ps(kShortGeluBound), x), square = _mm512_mul_ps(t, t);
+  constexpr int kSmallerOfAbsolutesWithFirstSign = 2;
+  const __m512 t = _mm512_range_ps(x, _mm512_set1_ps(kShortGeluBound), kSmallerOfAbsolutesWithFirstSign);
+  const __m512 square = _mm512_mul_ps(t, t);
   __m512 p = _mm512_set1_ps(kShortGeluCoefficients[0]);
   for (size_t i = 1; i < std::size(kShortGeluCoefficients); ++i) {
     p = _mm512_fmadd_ps(p, square, _mm512_set1_ps(kShortGeluCoefficients[i]));

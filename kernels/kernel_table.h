@@ -151,8 +151,8 @@ inline constexpr float kValueLimitS16 = 2047.0f;
 struct KernelTable {
   // Kernels of several rows take up to kMaxRowsAtOnce, dense: x is [rows, n], as are the results.
 
-  // q[c] = clamp(round_half_even(v[c] / scale) + zero_point, 0, 255), v[c] = x[c] or x[c] * factors[c]. Over a row's
-  // own range [min, max]: scale = max / 255 - min / 255, zero_point = round(-min / scale); a row of zeros gets
+  // q[c] = clamp(round_half_even(v[c] * (1 / scale)) + zero_point, 0, 255), the product unrounded, v[c] = x[c] or
+  // x[c] * factors[c]. Over a row's own range [min, max]: scale = max / 255 - min / 255, zero_point = round(-min / scale); a row of zeros gets
   // scale 1. A row with a NaN or an infinity gets scale NaN, so that everything computed from it is NaN: seen, not
   // swallowed. quantizations: [rows].
   void (*quantize_rows_u8)(const float* x, size_t rows, const RowQuantizer& quantizer, size_t n, uint8_t* q,

@@ -134,7 +134,7 @@ HWY_INLINE void QuantizeOwnRanges(const Row& row, size_t rows, RowRange kind, si
     const VF bias = hn::Set(d, kRoundingBias);
     const auto offset = hn::Set(di, quantizations[r].zero_point - std::bit_cast<int32_t>(kRoundingBias));
     NarrowRow(n, q, [&](size_t c, auto lanes) {
-      const VF rounded = hn::Add(hn::Mul(values(c, lanes), factor), bias);
+      const VF rounded = hn::MulAdd(values(c, lanes), factor, bias);
       return hn::Add(hn::BitCast(di, rounded), offset);
     });
   }
@@ -146,15 +146,15 @@ HWY_INLINE RowQuantization QuantizeFixedRange(const Values& values, RowQuantizat
   const DF d;
   const DI di;
   const VF factor = hn::Set(d, 1.0f / row.scale);
-  const VF lowest = hn::Set(d, static_cast<float>(-row.zero_point));
-  const VF highest = hn::Set(d, static_cast<float>(255 - row.zero_point));
+  const VF lowest = hn::Set(d, kRoundingBias - static_cast<float>(row.zero_point));
+  const VF highest = hn::Set(d, kRoundingBias + static_cast<float>(255 - row.zero_point));
   const VF bias = hn::Set(d, kRoundingBias);
   const auto offset = hn::Set(di, row.zero_point - std::bit_cast<int32_t>(kRoundingBias));
   VF poison = hn::Zero(d);
   NarrowRow(n, q, [&](size_t c, auto lanes) {
     const VF v = values(c, lanes);
     poison = AddPoison(v, poison);
-    const VF rounded = hn::Add(hn::Min(hn::Max(hn::Mul(v, factor), lowest), highest), bias);
+    const VF rounded = hn::Min(hn::Max(hn::MulAdd(v, factor, bias), lowest), highest);
     return hn::Add(hn::BitCast(di, rounded), offset);
   });
   return IsClean(poison) ? row : NotFinite(n, q);
@@ -275,8 +275,7 @@ HWY_INLINE void GeluErfShort(VF (&x)[kCount]) {
   const DF d;
   const VF bound = hn::Set(d, kShortGeluBound), half = hn::Set(d, 0.5f);
   VF t[kCount], squares[kCount], p[kCount];
-  for (size_t i = 0; i < kCount; ++i) x[i] = hn::Max(hn::Neg(bound), x[i]);  // in this order x86 keeps a NaN
-  for (size_t i = 0; i < kCount; ++i) t[i] = hn::Min(bound, x[i]);
+  for (size_t i = 0; i < kCount; ++i) t[i] = hn::Min(bound, hn::Max(hn::Neg(bound), x[i]));
   for (size_t i = 0; i < kCount; ++i) squares[i] = hn::Mul(t[i], t[i]);
   for (size_t i = 0; i < kCount; ++i) p[i] = hn::Set(d, kShortGeluCoefficients[0]);
   for (size_t power = 1; power < std::size(kShortGeluCoefficients); ++power) {

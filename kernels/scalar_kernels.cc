@@ -43,9 +43,10 @@ RowQuantization QuantizeRowU8(const float* x, const RowQuantizer& quantizer, siz
   const RowQuantization row =
       quantizer.range == RowRange::kFixed ? quantizer.fixed : QuantizationOfRange(quantizer.range, min, max);
   const float factor = 1.0f / row.scale;
-  const auto lowest = static_cast<float>(-row.zero_point), highest = static_cast<float>(255 - row.zero_point);
+  const double lowest = -row.zero_point, highest = 255 - row.zero_point;
   for (size_t c = 0; c < n; ++c) {
-    const float clipped = std::clamp(value(c) * factor, lowest, highest);
+    const double exact = static_cast<double>(value(c)) * static_cast<double>(factor);
+    const double clipped = std::clamp(exact, lowest, highest);
     q[c] = static_cast<uint8_t>(static_cast<int32_t>(std::nearbyint(clipped)) + row.zero_point);
   }
   return row;

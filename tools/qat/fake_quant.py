@@ -58,10 +58,15 @@ def range_to_u8(low, high):
     return scale, zero_point
 
 
+def levels_of(x, scale, zero_point):
+    """The integers of x, f32, before they are clipped: round half to even of a product that is not rounded itself."""
+    factor = torch.ones_like(scale) / scale
+    return torch.round(x.double().mul_(factor)).float().add_(zero_point)
+
+
 def quantize_rows(x, scale, zero_point):
     """x: [rows, depth]; scale, zero_point: [rows, 1]. The integers of a row whose scale is NaN are zeros."""
-    rounded = torch.round(x * (torch.ones_like(scale) / scale)).add_(zero_point)
-    return QuantizedRows(rounded.clamp_(0, 255).nan_to_num_(nan=0.0), scale, zero_point)
+    return QuantizedRows(levels_of(x, scale, zero_point).clamp_(0, 255).nan_to_num_(nan=0.0), scale, zero_point)
 
 
 def quantize_rows_static(x, scale, zero_point):
@@ -166,7 +171,7 @@ class _Int8Linear(torch.autograd.Function):
         grad_x = grad @ weight_hat
         if ctx.clips:
             x, scale, zero_point = clipped
-            level = torch.round(x * (torch.ones_like(scale) / scale)) + zero_point
+            level = levels_of(x, scale, zero_point)
             grad_x = torch.where((level >= 0) & (level <= 255), grad_x, torch.zeros_like(grad_x))
         return grad_x, grad.T @ x_hat, grad.sum(0), None
 

@@ -21,9 +21,10 @@ POWER_COEFFICIENTS = (65534, 45308, 15119, 2579)
 SCORE_LIMIT, VALUE_LIMIT, MOST_WEIGHTS = 127, 2047, 1e6
 WHOLE_SCALE = 32767.0
 ZERO_HEAD_SCALE = 1e-30
-# 0.5 (1 + erf(x / sqrt 2)) = 0.5 + x P(x^2) for |x| <= 3.94; highest power first.
-GELU_BOUND = 3.94
-GELU_COEFFICIENTS = (2.4892850e-8, -1.7039068e-6, 4.9990806e-5, -0.000833144, 0.008861814, -0.06476019, 0.39800572)
+# 0.5 (1 + erf(x / sqrt 2)) = 0.5 + x P(x^2) for |x| <= 4; highest power first.
+GELU_BOUND = 4.0
+GELU_COEFFICIENTS = (2.25881269e-08, -1.58882267e-06, 4.77637914e-05, -0.00081218651, 0.00876368582, -0.0645543933,
+                     0.397870302)
 
 
 def multiply_add(a, b, c):
@@ -69,9 +70,8 @@ def power_series(x, coefficients):
 
 
 def gelu_erf(x):
-    from_below = x.clamp(min=-GELU_BOUND)
-    t = from_below.clamp(max=GELU_BOUND)
-    return from_below * multiply_add(t, power_series(t * t, GELU_COEFFICIENTS), 0.5)
+    t = x.clamp(-GELU_BOUND, GELU_BOUND)
+    return x * multiply_add(t, power_series(t * t, GELU_COEFFICIENTS), 0.5)
 
 
 def to_integers(x, factor):
