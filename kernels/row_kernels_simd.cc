@@ -12,7 +12,7 @@
 #include <numbers>
 
 #include "hwy/highway.h"
-#include "kernels/gelu_short.h"
+#include "kernels/simd_activations-inl.h"
 #include "kernels/simd_kernels.h"
 #include "kernels/simd_rows-inl.h"
 
@@ -20,13 +20,6 @@ HWY_BEFORE_NAMESPACE();
 namespace octet::kernels {
 namespace HWY_NAMESPACE {
 namespace {
-
-// y[c] = f(x[c]) over a row.
-template <class F>
-HWY_INLINE void MapRow(const float* x, size_t n, float* y, const F& f) {
-  const DF d;
-  ForEachVector(n, [&](size_t c, auto lanes) { lanes.Store(f(lanes.Load(d, x + c)), d, y + c); });
-}
 
 struct Range {
   float min, max;
@@ -238,94 +231,6 @@ void AddRow(const float* x, const float* bias, size_t n, float* y) {
       n, [&](size_t c, auto lanes) { lanes.Store(hn::Add(lanes.Load(d, x + c), lanes.Load(d, bias + c)), d, y + c); });
 }
 
-// erf(x / sqrt 2) = x P(u), u = 2 x^2 / 25 - 1, for |x| <= 5; beyond that it is +-1 to within 6e-7.
-// P: least squares in Chebyshev points with the weight of the error in GELU, degree 12; evaluated in f32 the
-// largest absolute error of GELU is 1.5e-6.
-constexpr float kErfCoefficients[] = {
-    0.28272756934165955f,   -0.14059330523014069f, 0.1030428409576416f,   -0.08086589723825455f,
-    0.06285246461629868f,   -0.04667345806956291f, 0.03299529105424881f,  -0.02194647304713726f,
-    0.012330901809036732f,  -0.00583133939653635f, 0.004003686364740133f, -0.0030283089727163315f,
-    0.0009859491838142276f,
-};
-
-HWY_INLINE VF GeluErf(VF x) {
-  const DF d;
-  const VF one = hn::Set(d, 1.0f);
-  const VF u = hn::MulSub(hn::Min(hn::Mul(x, x), hn::Set(d, 25.0f)), hn::Set(d, 2.0f / 25.0f), one);
-  const VF u2 = hn::Mul(u, u), u4 = hn::Mul(u2, u2), u8 = hn::Mul(u4, u4);
-  // Pairs, then pairs of pairs (Estrin 1960): half as many steps wait for each other as in Horner's order.
-  const auto pair = [&](int i) {
-    return hn::MulAdd(hn::Set(d, kErfCoefficients[i + 1]), u, hn::Set(d, kErfCoefficients[i]));
-  };
-  const auto quad = [&](int i) { return hn::MulAdd(pair(i + 2), u2, pair(i)); };
-  const VF high = hn::MulAdd(hn::Set(d, kErfCoefficients[12]), u4, quad(8));
-  const VF p = hn::MulAdd(high, u8, hn::MulAdd(quad(4), u4, quad(0)));
-  const VF erf = hn::Max(hn::Min(hn::Mul(x, p), one), hn::Neg(one));
-  const VF half_x = hn::Mul(hn::Set(d, 0.5f), x);
-  return hn::MulAdd(half_x, erf, half_x);
-}
-
-void GeluErfRow(float* x, size_t n) {
-  MapRow(x, n, x, [](VF v) { return GeluErf(v); });
-}
-
-// Of kCount vectors, in place, step by step: each waits for its own last step, of some ten.
-template <size_t kCount>
-HWY_INLINE void GeluErfShort(VF (&x)[kCount]) {
-  const DF d;
-  const VF bound = hn::Set(d, kShortGeluBound), half = hn::Set(d, 0.5f);
-  VF t[kCount], squares[kCount], p[kCount];
-  for (size_t i = 0; i < kCount; ++i) t[i] = hn::Min(bound, hn::Max(hn::Neg(bound), x[i]));
-  for (size_t i = 0; i < kCount; ++i) squares[i] = hn::Mul(t[i], t[i]);
-  for (size_t i = 0; i < kCount; ++i) p[i] = hn::Set(d, kShortGeluCoefficients[0]);
-  for (size_t power = 1; power < std::size(kShortGeluCoefficients); ++power) {
-    const VF coefficient = hn::Set(d, kShortGeluCoefficients[power]);
-    for (size_t i = 0; i < kCount; ++i) p[i] = hn::MulAdd(p[i], squares[i], coefficient);
-  }
-  for (size_t i = 0; i < kCount; ++i) p[i] = hn::MulAdd(t[i], p[i], half);
-  for (size_t i = 0; i < kCount; ++i) x[i] = hn::Mul(x[i], p[i]);
-}
-
-void GeluErfShortRow(float* x, size_t n) {
-  constexpr size_t kCount = kLanes == 16 ? 4 : 2;  // as registers hold
-  const DF d;
-  size_t c = 0;
-  for (; c + kCount * kLanes <= n; c += kCount * kLanes) {
-    VF v[kCount];
-    for (size_t i = 0; i < kCount; ++i) v[i] = hn::LoadU(d, x + c + i * kLanes);
-    GeluErfShort(v);
-    for (size_t i = 0; i < kCount; ++i) hn::StoreU(v[i], d, x + c + i * kLanes);
-  }
-  MapRow(x + c, n - c, x + c, [](VF v) {
-    VF one[1] = {v};
-    GeluErfShort(one);
-    return one[0];
-  });
-}
-
-// 1 + r P(r) with P of degree 4 of least relative error, 9.2e-8; with rounding below 2e-7.
-constexpr float kExp2Coefficients[] = {0.0013264727f, 0.009671513f, 0.055507336f, 0.24022242f, 0.693147f, 1.0f};
-
-// 0.5 (1 + tanh z) = 1 / (1 + exp(-2 z)).
-HWY_INLINE VF GeluTanh(VF x) {
-  const DF d;
-  const VF cubic = hn::MulAdd(hn::Mul(hn::Mul(x, x), hn::Set(d, 0.044715f)), x, x);
-  // Far from 0 the result is x or 0 in f32; the bound keeps Exp2 in its domain.
-  const VF z =
-      hn::Min(hn::Mul(cubic, hn::Set(d, -2.0f * 0.79788456f * std::numbers::log2e_v<float>)), hn::Set(d, 120.0f));
-  return hn::Div(x, hn::Add(hn::Set(d, 1.0f), Exp2(z, kExp2Coefficients)));
-}
-
-void GeluTanhRow(float* x, size_t n) {
-  MapRow(x, n, x, [](VF v) { return GeluTanh(v); });
-}
-
-void ReluRow(float* x, size_t n) {
-  const DF d;
-  // A select, not a maximum: a NaN must stay one.
-  MapRow(x, n, x, [d](VF v) { return hn::IfThenElse(hn::Lt(v, hn::Zero(d)), hn::Zero(d), v); });
-}
-
 void LayerNormRows(const float* x, const float* residual, size_t rows, const LayerNormWeights& weights, size_t n,
                    float* y) {
   const DF d;
@@ -385,8 +290,7 @@ float ExpRow(float* x, float scale, size_t n) {
   for (size_t c = n / kLanes * kLanes; c < n; ++c) row_max = row_max > x[c] ? row_max : x[c];
   return SumRow<kShortSums>(n, [d, x, row_max, scale](size_t c, auto lanes, VF sums) {
     const VF below = hn::Sub(lanes.Load(d, x + c), hn::Set(d, row_max));
-    const VF e =
-        lanes.ZeroUnused(Exp2(hn::Mul(below, hn::Set(d, scale * std::numbers::log2e_v<float>)), kExp2Coefficients));
+    const VF e = lanes.ZeroUnused(Exp2(hn::Mul(below, hn::Set(d, scale * std::numbers::log2e_v<float>))));
     lanes.Store(e, d, x + c);
     return hn::Add(sums, e);
   });

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <type_traits>
 
 #include "hwy/highway.h"
@@ -78,6 +79,13 @@ HWY_INLINE void ForEachVector(size_t n, const F& body) {
   size_t c = 0;
   for (; c + kLanes <= n; c += kLanes) body(c, Whole());
   if (c < n) body(c, Part{n - c});
+}
+
+// y[c] = f(x[c]) over a row.
+template <class F>
+HWY_INLINE void MapRow(const float* x, size_t n, float* y, const F& f) {
+  const DF d;
+  ForEachVector(n, [&](size_t c, auto lanes) { lanes.Store(f(lanes.Load(d, x + c)), d, y + c); });
 }
 
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
@@ -266,24 +274,18 @@ HWY_INLINE VF TimesPowerOfTwo(VF p, VF k, VF biased) {
 #endif
 }
 
-// A polynomial, highest power first.
-template <size_t kNum>
-HWY_INLINE VF PowerSeries(VF x, const float (&coefficients)[kNum]) {
-  const DF d;
-  VF p = hn::Set(d, coefficients[0]);
-  for (size_t i = 1; i < kNum; ++i) p = hn::MulAdd(p, x, hn::Set(d, coefficients[i]));
-  return p;
-}
-
-// 2^x for x <= 127; below -125 it is taken there, above the smallest normal number. x = k + r, |r| <= 1/2, and 2^r is a
-// polynomial, highest power first.
-template <size_t kNum>
-HWY_INLINE VF Exp2(VF x, const float (&coefficients)[kNum]) {
+// 2^x for x <= 127; below -125 it is taken there, above the smallest normal number. x = k + r, |r| <= 1/2, and 2^r =
+// 1 + r P(r), highest power first, with P of degree 4 of least relative error, 9.2e-8; with rounding below 2e-7.
+HWY_INLINE VF Exp2(VF x) {
+  constexpr float kCoefficients[] = {0.0013264727f, 0.009671513f, 0.055507336f, 0.24022242f, 0.693147f, 1.0f};
   const DF d;
   x = hn::Max(hn::Set(d, -125.0f), x);  // in this order x86 keeps a NaN in x
   const VF biased = hn::Add(x, hn::Set(d, kRoundingBias));
   const VF k = hn::Sub(biased, hn::Set(d, kRoundingBias));
-  return TimesPowerOfTwo(PowerSeries(hn::Sub(x, k), coefficients), k, biased);
+  const VF r = hn::Sub(x, k);
+  VF p = hn::Set(d, kCoefficients[0]);
+  for (size_t i = 1; i < std::size(kCoefficients); ++i) p = hn::MulAdd(p, r, hn::Set(d, kCoefficients[i]));
+  return TimesPowerOfTwo(p, k, biased);
 }
 
 }  // namespace

@@ -25,35 +25,51 @@ std::vector<float> WithoutZeros(std::span<const float> values) {
   return result;
 }
 
+// max |a[c] * b[c]|, in lanes, because each maximum waits for the one before.
+float LargestProduct(const float* a, std::span<const float> b) {
+  constexpr size_t kLanes = 16;
+  float lanes[kLanes] = {};
+  size_t c = 0;
+  for (; c + kLanes <= b.size(); c += kLanes) {
+    for (size_t i = 0; i < kLanes; ++i) lanes[i] = std::max(lanes[i], std::abs(a[c + i] * b[c + i]));
+  }
+  for (; c < b.size(); ++c) lanes[0] = std::max(lanes[0], std::abs(a[c] * b[c]));
+  return *std::max_element(std::begin(lanes), std::end(lanes));
+}
+
 // The error that a layer behind a LayerNorm may expect.
 class ErrorBehindNorm {
  public:
   ErrorBehindNorm(std::span<const float> gamma, std::span<const float> beta, const OwnedLinear& linear)
-      : gamma_(gamma), beta_(beta), linear_(linear), reach_(ChannelMaxOfNorm(gamma, beta)) {}
+      : gamma_(gamma),
+        beta_(beta),
+        linear_(linear),
+        reach_(ChannelMaxOfNorm(gamma, beta)),
+        column_squares_(linear.in_dim) {
+    for (size_t i = 0; i < linear.weights.size(); ++i) {
+      column_squares_[i % linear.in_dim] += Square(linear.weights.data()[i]);
+    }
+  }
 
   const std::vector<float>& reach() const { return reach_; }
 
   // Mean square over outputs. factors: [in_dim].
   double Of(const std::vector<float>& factors) const {
     float most = 0;
-    double mean_square = 0;
+    double mean_square = 0, squares = 0;
+    std::vector<float> divisors(factors.size());
     for (size_t c = 0; c < factors.size(); ++c) {
       most = std::max(most, factors[c] * reach_[c]);
       mean_square += Square(factors[c] * gamma_[c]) + Square(factors[c] * beta_[c]);
+      divisors[c] = 1.0f / factors[c];
+      squares += column_squares_[c] * Square(divisors[c]);
     }
-    const double square_of_input_step = Square(2 * most / 255);
-    double error = 0;
+    double error = Square(2 * most / 255) * squares;
     for (size_t j = 0; j < linear_.out_dim; ++j) {
-      const std::span<const float> channel = linear_.weights.span().subspan(j * linear_.in_dim, linear_.in_dim);
-      double squares = 0, largest = 0;
-      for (size_t c = 0; c < channel.size(); ++c) {
-        const double square = Square(channel[c] / factors[c]);
-        squares += square;
-        largest = std::max(largest, square);
-      }
-      error += (square_of_input_step * squares + largest / (127 * 127) * mean_square) / 12;
+      const float* const channel = linear_.weights.data() + j * linear_.in_dim;
+      error += Square(LargestProduct(channel, divisors) / 127) * mean_square;
     }
-    return error / static_cast<double>(linear_.out_dim);
+    return error / 12 / static_cast<double>(linear_.out_dim);
   }
 
  private:
@@ -62,6 +78,7 @@ class ErrorBehindNorm {
   const std::span<const float> gamma_, beta_;
   const OwnedLinear& linear_;
   const std::vector<float> reach_;
+  std::vector<double> column_squares_;
 };
 
 }  // namespace

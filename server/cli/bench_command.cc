@@ -32,6 +32,11 @@ int RunBench(const BenchFlags& flags) {
   options.isa = *isa;
   options.precision = *model::ParsePrecision(flags.precision);  // checked by its flag
   options.method = *model::ParseTechnique(flags.method);
+  if (options.method != model::Technique::kDynamic && options.precision != model::Precision::kInt8) {
+    PrintError(absl::StrCat("--method ", flags.method, ": int8 alone is quantized; leave it out with --precision ",
+                            flags.precision));
+    return kExitConfig;
+  }
   options.num_threads = flags.threads > 0 ? flags.threads : ContainerLimits::Detect().NumThreads();
   // The model's shape alone tells a refused model from a failed run.
   const auto directory = model::ModelDirectory::Open(options.model_directory);

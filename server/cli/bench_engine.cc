@@ -14,7 +14,7 @@ absl::StatusOr<std::unique_ptr<BenchEngine>> BenchEngine::Load(const BenchOption
   ASSIGN_OR_RETURN(const model::EncoderConfig config, model::ReadEncoderConfig(*directory));
   std::unique_ptr<BenchEngine> engine(new BenchEngine(options.num_threads));
   std::shared_ptr<const model::QuantizationPlan> plan;
-  if (options.method != model::Technique::kDynamic && options.precision == model::Precision::kInt8) {
+  if (options.method != model::Technique::kDynamic) {
     ASSIGN_OR_RETURN(
         plan, model::PlanWithoutTexts(options.model_directory, {.technique = options.method, .isa = options.isa}));
   }
