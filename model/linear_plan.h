@@ -15,7 +15,7 @@ namespace octet::model {
 
 // The linear layers of one encoder layer, in the order of computing.
 enum class LinearSlot {
-  kQueryKeyValue,    // hidden -> 3 hidden, one product
+  kQueryKeyValue,    // hidden -> 3 hidden: one input, three products
   kAttentionOutput,  // hidden -> hidden
   kIntermediate,     // hidden -> intermediate
   kOutput,           // intermediate -> hidden

@@ -63,6 +63,13 @@ def test_a_file_that_is_no_report_is_refused(tmp_path, content):
     assert done.stderr.startswith("octet: --compare: ") and done.stderr.count("\n") == 1, done.stderr
 
 
+@pytest.mark.parametrize("precision", ["f32", "bf16"])
+def test_a_method_of_int8_is_refused_with_floats(precision):
+    done = bench("--method", "smooth", "--precision", precision)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("octet: --method smooth: ") and precision in done.stderr, done.stderr
+
+
 class TestRequests:
     """The protocol of bench/peers/adapters/exec_adapter.py."""
 
