@@ -87,11 +87,11 @@ HWY_INLINE void RoundRow(const float* x, float factor, size_t n, T* q) {
 HWY_INLINE VI MaxAbsBitsOfLanes(const float* x, size_t n) {
   const DF d;
   const DI di;
-  const auto abs_bits = [&](size_t c, auto lanes) { return hn::BitCast(di, hn::Abs(lanes.Load(d, x + c))); };
-  VI max = n < kLanes ? abs_bits(0, Part{n}) : abs_bits(0, Whole());
-  for (size_t c = kLanes; c < n; c += kLanes) {
-    max = hn::Max(max, n - c < kLanes ? abs_bits(c, Part{n - c}) : abs_bits(c, Whole()));
-  }
+  VI max = hn::Zero(di);
+  ForEachVector(n, [&](size_t c, auto lanes) {
+    const VI bits = hn::BitCast(di, hn::Abs(lanes.Load(d, x + c)));
+    max = c == 0 ? bits : hn::Max(max, bits);  // known where n is: one step less
+  });
   return max;
 }
 

@@ -19,12 +19,13 @@ size_t RowsAtOnce(size_t n) {
   return std::clamp<size_t>(kMaxValues / n, 1, kernels::kMaxRowsAtOnce);
 }
 
-// Rows of each product of a block of `rows`: as few products as there can be, all of nearly one size, since each reads all
-// weights.
-size_t ProductRows(size_t rows) {
+// body(part) for the rows of each product of a block of `rows`: as few products as there can be, all of nearly one size, since
+// each reads all weights.
+void ForProducts(size_t rows, absl::FunctionRef<void(const RowBlock& part)> body) {
   constexpr size_t kTileRows = 8;
   const size_t num_products = DivideUp(rows, kernels::kMaxProductRows);
-  return RoundUp(DivideUp(rows, num_products), kTileRows);
+  const size_t product_rows = RoundUp(DivideUp(rows, num_products), kTileRows);
+  for (size_t begin = 0; begin < rows; begin += product_rows) body({begin, std::min(product_rows, rows - begin)});
 }
 
 }  // namespace
@@ -118,10 +119,7 @@ void PassSteps::MultiplyRows(const kernels::Linear& linear, Phase phase, const k
 
 void PassSteps::ForRows(const kernels::Linear& linear, Phase phase, const kernels::InputBlock& input, size_t rows,
                         ThreadScratch& s, UseRows use) const {
-  const size_t product_rows = ProductRows(rows);
-  for (size_t begin = 0; begin < rows; begin += product_rows) {
-    MultiplyRows(linear, phase, input, {begin, std::min(product_rows, rows - begin)}, s, use);
-  }
+  ForProducts(rows, [&](const RowBlock& part) { MultiplyRows(linear, phase, input, part, s, use); });
 }
 
 void PassSteps::PrepareAttention(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const {
@@ -130,20 +128,19 @@ void PassSteps::PrepareAttention(size_t layer_idx, const RowBlock& block, Thread
   s.meter.Enter(Phase::kQuantize);
   StartInput(layer_idx, LinearSlot::kQueryKeyValue, s.attention_input, s);
   SetInput(layer_idx, LinearSlot::kQueryKeyValue, 0, block.size, x(block.begin), s.attention_input, s);
-  const size_t product_rows = ProductRows(block.size);
-  for (size_t begin = 0; begin < block.size; begin += product_rows) {
-    const RowBlock part{begin, std::min(product_rows, block.size - begin)};
+  ForProducts(block.size, [&](const RowBlock& part) {
+    const size_t part_begin = block.begin + part.begin;
     const auto store = [&](Projection projection, const kernels::Linear& linear) {
       MultiplyRows(linear, Phase::kQueryKeyValue, s.attention_input, part, s,
                    [&](size_t first_row, size_t rows, const float* y) {
-                     inputs.StoreRows(projection, block.begin + begin, first_row - begin, rows, y, s.block.span());
+                     inputs.StoreRows(projection, part_begin, first_row - part.begin, rows, y, s.block.span());
                    });
     };
     store(Projection::kQuery, *layer.query);
     store(Projection::kKey, *layer.key);
-    inputs.PlaceKeys(block.begin + begin, part.size, s.block.span());
+    inputs.PlaceKeys(part_begin, part.size, s.block.span());
     store(Projection::kValue, *layer.value);
-  }
+  });
 }
 
 void PassSteps::Attend(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const {

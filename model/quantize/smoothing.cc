@@ -46,8 +46,9 @@ class ErrorBehindNorm {
         linear_(linear),
         reach_(ChannelMaxOfNorm(gamma, beta)),
         column_squares_(linear.in_dim) {
-    for (size_t i = 0; i < linear.weights.size(); ++i) {
-      column_squares_[i % linear.in_dim] += Square(linear.weights.data()[i]);
+    for (size_t j = 0; j < linear.out_dim; ++j) {
+      const float* const channel = linear.weights.data() + j * linear.in_dim;
+      for (size_t c = 0; c < linear.in_dim; ++c) column_squares_[c] += Square(channel[c]);
     }
   }
 
@@ -103,9 +104,8 @@ std::vector<float> SmoothingFactors(std::span<const float> input_max, std::span<
 
 std::vector<float> ColumnMax(std::span<const float> values, size_t dim) {
   std::vector<float> max(dim, 0);
-  for (size_t i = 0; i < values.size(); ++i) {
-    float& column = max[i % dim];
-    column = std::max(column, std::abs(values[i]));
+  for (size_t begin = 0; begin < values.size(); begin += dim) {
+    for (size_t c = 0; c < dim; ++c) max[c] = std::max(max[c], std::abs(values[begin + c]));
   }
   return max;
 }
