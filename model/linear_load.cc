@@ -133,7 +133,9 @@ absl::StatusOr<OwnedLinear> ReadOwnedLinear(const EncoderConfig& config, size_t 
 
 void DivideByFactors(std::span<const float> factors, std::span<float> weights) {
   if (factors.empty()) return;
-  for (size_t i = 0; i < weights.size(); ++i) weights[i] /= factors[i % factors.size()];
+  for (size_t begin = 0; begin < weights.size(); begin += factors.size()) {
+    for (size_t c = 0; c < factors.size(); ++c) weights[begin + c] /= factors[c];
+  }
 }
 
 absl::StatusOr<LoadedLinear> LinearLoader::Load(size_t linear_idx) {

@@ -58,7 +58,8 @@ absl::StatusOr<LoadedPlan> ReadLoadedPlan(const EncoderConfig& config, const Enc
     RETURN_IF_ERROR(ReadStored(config, linear_idx, weights, &loaded.plan));
     return loaded;
   }
-  ASSIGN_OR_RETURN(const OwnedLinear floats, ReadOwnedLinear(config, linear_idx, weights));
+  ASSIGN_OR_RETURN(OwnedLinear floats, ReadOwnedLinear(config, linear_idx, weights));
+  DivideByFactors(loaded.plan.input.factors, floats.weights.span());
   RoundedWeights rounded = RoundToNearest(floats.weights.span(), floats.in_dim);
   loaded.plan.weights = std::move(rounded.values);
   loaded.plan.scales = std::move(rounded.scales);

@@ -37,48 +37,50 @@ float LargestProduct(const float* a, std::span<const float> b) {
   return *std::max_element(std::begin(lanes), std::end(lanes));
 }
 
-// The error that a layer behind a LayerNorm may expect.
-class ErrorBehindNorm {
+double Square(float x) { return static_cast<double>(x) * static_cast<double>(x); }
+
+// The error to expect of a layer for rows like these.
+class ExpectedError {
  public:
-  ErrorBehindNorm(std::span<const float> gamma, std::span<const float> beta, const OwnedLinear& linear)
-      : gamma_(gamma),
-        beta_(beta),
-        linear_(linear),
-        reach_(ChannelMaxOfNorm(gamma, beta)),
-        column_squares_(linear.in_dim) {
+  ExpectedError(std::span<const float> rows, const OwnedLinear& linear)
+      : rows_(rows), linear_(linear), column_squares_(linear.in_dim) {
     for (size_t j = 0; j < linear.out_dim; ++j) {
       const float* const channel = linear.weights.data() + j * linear.in_dim;
       for (size_t c = 0; c < linear.in_dim; ++c) column_squares_[c] += Square(channel[c]);
     }
   }
 
-  const std::vector<float>& reach() const { return reach_; }
-
-  // Mean square over outputs. factors: [in_dim].
+  // Mean square over rows and outputs. factors: [in_dim].
   double Of(const std::vector<float>& factors) const {
-    float most = 0;
-    double mean_square = 0, squares = 0;
     std::vector<float> divisors(factors.size());
+    double weight_squares = 0;
     for (size_t c = 0; c < factors.size(); ++c) {
-      most = std::max(most, factors[c] * reach_[c]);
-      mean_square += Square(factors[c] * gamma_[c]) + Square(factors[c] * beta_[c]);
       divisors[c] = 1.0f / factors[c];
-      squares += column_squares_[c] * Square(divisors[c]);
+      weight_squares += column_squares_[c] * Square(divisors[c]);
     }
-    double error = Square(2 * most / 255) * squares;
+    double input_steps = 0, input_squares = 0;  // sums of squares
+    for (size_t begin = 0; begin < rows_.size(); begin += factors.size()) {
+      float low = 0, high = 0;  // as ranges of rows, which hold zero
+      for (size_t c = 0; c < factors.size(); ++c) {
+        const float x = rows_[begin + c] * factors[c];
+        low = std::min(low, x);
+        high = std::max(high, x);
+        input_squares += Square(x);
+      }
+      input_steps += Square((high - low) / 255);
+    }
+    double weight_steps = 0;
     for (size_t j = 0; j < linear_.out_dim; ++j) {
-      const float* const channel = linear_.weights.data() + j * linear_.in_dim;
-      error += Square(LargestProduct(channel, divisors) / 127) * mean_square;
+      weight_steps += Square(LargestProduct(linear_.weights.data() + j * linear_.in_dim, divisors) / 127);
     }
-    return error / 12 / static_cast<double>(linear_.out_dim);
+    const double num_rows = static_cast<double>(rows_.size() / factors.size());
+    return (input_steps * weight_squares + input_squares * weight_steps) / 12 / num_rows /
+           static_cast<double>(linear_.out_dim);
   }
 
  private:
-  static double Square(float x) { return static_cast<double>(x) * static_cast<double>(x); }
-
-  const std::span<const float> gamma_, beta_;
+  const std::span<const float> rows_;
   const OwnedLinear& linear_;
-  const std::vector<float> reach_;
   std::vector<double> column_squares_;
 };
 
@@ -112,12 +114,6 @@ std::vector<float> ColumnMax(std::span<const float> values, size_t dim) {
 
 std::vector<float> ChannelMax(const LinearInputs& inputs) { return ColumnMax(inputs.rows, inputs.dim); }
 
-std::vector<float> ChannelMaxOfNorm(std::span<const float> gamma, std::span<const float> beta) {
-  std::vector<float> max(gamma.size());
-  for (size_t c = 0; c < max.size(); ++c) max[c] = std::abs(beta[c]) + 3 * std::abs(gamma[c]);
-  return max;
-}
-
 absl::StatusOr<SmoothingChoice> ChooseSmoothing(
     std::span<const float> input_max, const OwnedLinear& linear,
     const std::function<kernels::InputFormat(std::vector<float> factors)>& format_of, LinearTrial* trial) {
@@ -137,14 +133,14 @@ absl::StatusOr<SmoothingChoice> ChooseSmoothing(
   return best;
 }
 
-SmoothingChoice ChooseSmoothingBehindNorm(std::span<const float> gamma, std::span<const float> beta,
-                                          const OwnedLinear& linear) {
-  const ErrorBehindNorm error(gamma, beta, linear);
+SmoothingChoice ChooseSmoothingByRows(std::span<const float> rows, const OwnedLinear& linear) {
+  const ExpectedError error(rows, linear);
   SmoothingChoice best;
-  best.error = best.error_without = error.Of(std::vector<float>(gamma.size(), 1.0f));
+  best.error = best.error_without = error.Of(std::vector<float>(linear.in_dim, 1.0f));
+  const std::vector<float> input_max = ColumnMax(rows, linear.in_dim);
   const std::vector<float> weight_max = ColumnMax(linear.weights.span(), linear.in_dim);
   for (const double alpha : kStrengths) {
-    std::vector<float> factors = SmoothingFactors(error.reach(), weight_max, alpha);
+    std::vector<float> factors = SmoothingFactors(input_max, weight_max, alpha);
     const double expected = error.Of(factors);
     if (expected < best.error) best = {std::move(factors), alpha, expected, best.error_without};
   }

@@ -26,10 +26,6 @@ std::vector<float> ColumnMax(std::span<const float> values, size_t dim);
 // The same of inputs.
 std::vector<float> ChannelMax(const LinearInputs& inputs);
 
-// What a LayerNorm's outputs reach, as far as its parameters tell: |beta| + 3 |gamma|, three standard deviations of
-// the normalized value. For smoothing without calibration texts.
-std::vector<float> ChannelMaxOfNorm(std::span<const float> gamma, std::span<const float> beta);
-
 // The factors with the smallest trial error, over a set of strengths and none at all (then empty). `format_of` says how
 // the input is quantized when it has these factors.
 struct SmoothingChoice {
@@ -41,12 +37,9 @@ absl::StatusOr<SmoothingChoice> ChooseSmoothing(
     std::span<const float> input_max, const OwnedLinear& linear,
     const std::function<kernels::InputFormat(std::vector<float> factors)>& format_of, LinearTrial* trial);
 
-// The same without texts, of a layer behind a LayerNorm: by the error to expect when input c is beta[c] + gamma[c] times a
-// standard normal value and roundings are independent, each with a variance of a twelfth of its step's square. An input's step is that
-// of a range between plus and minus what any channel reaches (ChannelMaxOfNorm): wider than that of normal values, as the tails of
-// real ones are heavier (docs/decisions/0013).
-SmoothingChoice ChooseSmoothingBehindNorm(std::span<const float> gamma, std::span<const float> beta,
-                                          const OwnedLinear& linear);
+// The same by the error to expect instead of by trial: roundings of inputs and weights are taken as independent, each with a
+// variance of a twelfth of its step's square, the step of a row being that of the range per token. rows: [num_rows, in_dim].
+SmoothingChoice ChooseSmoothingByRows(std::span<const float> rows, const OwnedLinear& linear);
 
 }  // namespace octet::model
 

@@ -122,12 +122,6 @@ class LinearPlanner {
   LinearTrial trial_;
 };
 
-absl::StatusOr<std::vector<float>> ReadVector(const std::string& name, uint64_t dim, Weights* weights) {
-  std::vector<float> values(dim);
-  RETURN_IF_ERROR(weights->ReadF32(name, std::span(&dim, 1), values));
-  return values;
-}
-
 }  // namespace
 
 absl::string_view TechniqueName(Technique technique) {
@@ -146,20 +140,15 @@ absl::StatusOr<Technique> ParseTechnique(absl::string_view name) {
   return absl::InvalidArgumentError(absl::StrCat("method: unknown, allowed are ", known));
 }
 
-absl::StatusOr<PlannedLayer> PlanLayerWithoutTexts(const TechniqueOptions& options, const EncoderConfig& config,
-                                                   size_t layer_idx, Weights* weights) {
+absl::StatusOr<PlannedLayer> PlanLayerWithoutTexts(const EncoderConfig& config, size_t layer_idx, Weights* weights,
+                                                   const std::vector<std::vector<float>>& probe_rows) {
   PlannedLayer layer;
   for (size_t slot = 0; slot < kLinearsPerLayer; ++slot) {
     const size_t linear_idx = LinearIdx(layer_idx, static_cast<LinearSlot>(slot));
     ASSIGN_OR_RETURN(OwnedLinear linear, ReadOwnedLinear(config, linear_idx, weights));
     LinearPlan& plan = layer.linears[slot];
-    const std::string norm = NormInFront(config, linear_idx);
-    if (options.technique == Technique::kSmooth && !norm.empty()) {
-      ASSIGN_OR_RETURN(const std::vector<float> gamma,
-                       ReadVector(absl::StrCat(norm, ".weight"), config.hidden_dim, weights));
-      ASSIGN_OR_RETURN(const std::vector<float> beta,
-                       ReadVector(absl::StrCat(norm, ".bias"), config.hidden_dim, weights));
-      SmoothingChoice choice = ChooseSmoothingBehindNorm(gamma, beta, linear);
+    if (!probe_rows.empty() && !probe_rows[linear_idx].empty()) {
+      SmoothingChoice choice = ChooseSmoothingByRows(probe_rows[linear_idx], linear);
       plan.input.factors = std::move(choice.factors);
       DivideByFactors(plan.input.factors, linear.weights.span());
       layer.reports[slot].alpha = choice.alpha;

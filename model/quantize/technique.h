@@ -59,10 +59,10 @@ struct PlannedLayer {
   std::array<LinearReport, kLinearsPerLayer> reports;
 };
 
-// Plans an encoder layer from the model alone; weights are rounded to nearest. kDynamic: nothing else. kSmooth: factors
-// for the layers that have a LayerNorm in front (query_key_value, intermediate), from its parameters. Reports have no errors.
-absl::StatusOr<PlannedLayer> PlanLayerWithoutTexts(const TechniqueOptions& options, const EncoderConfig& config,
-                                                   size_t layer_idx, Weights* weights);
+// Plans an encoder layer from the model alone; weights are rounded to nearest. probe_rows: of ProbeRows, for kSmooth: the layers that
+// have rows there get factors; empty for kDynamic. Reports have no errors.
+absl::StatusOr<PlannedLayer> PlanLayerWithoutTexts(const EncoderConfig& config, size_t layer_idx, Weights* weights,
+                                                   const std::vector<std::vector<float>>& probe_rows);
 
 // Plans it with texts, for any technique but kDynamic. InvalidArgument for calibration texts that the model computes
 // no finite values from; errors of Weights and of kernels.

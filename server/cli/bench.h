@@ -13,14 +13,14 @@
 #include "absl/status/status.h"
 #include "base/cpu_isa.h"
 #include "model/precision.h"
-#include "model/quantize/technique.h"
+#include "model/quantize/load_quantized.h"
 
 namespace octet::cli {
 
 struct BenchOptions {
   std::string model_directory;
   model::Precision precision = model::Precision::kInt8;
-  model::Technique method = model::Technique::kDynamic;  // without texts, of int8
+  model::Technique method = model::kTechniqueAtLoad;  // of int8 and a directory of floats
   Isa isa = Isa::kScalar;
   int num_threads = 1;
   std::vector<size_t> lengths;  // tokens of a text; empty: 16, 32, ... up to the model's limit

@@ -17,7 +17,7 @@ namespace {
 
 struct BenchFlags {
   BenchOptions options;
-  std::string precision = "int8", method = "dynamic";
+  std::string precision = "int8", method;
   int threads = 0;
   bool requests = false, sweep = false;
 };
@@ -31,11 +31,13 @@ int RunBench(const BenchFlags& flags) {
   }
   options.isa = *isa;
   options.precision = *model::ParsePrecision(flags.precision);  // checked by its flag
-  options.method = *model::ParseTechnique(flags.method);
-  if (options.method != model::Technique::kDynamic && options.precision != model::Precision::kInt8) {
-    PrintError(absl::StrCat("--method ", flags.method, ": int8 alone is quantized; leave it out with --precision ",
-                            flags.precision));
-    return kExitConfig;
+  if (!flags.method.empty()) {
+    options.method = *model::ParseTechnique(flags.method);
+    if (options.precision != model::Precision::kInt8) {
+      PrintError(absl::StrCat("--method ", flags.method, ": int8 alone is quantized; leave it out with --precision ",
+                              flags.precision));
+      return kExitConfig;
+    }
   }
   options.num_threads = flags.threads > 0 ? flags.threads : ContainerLimits::Detect().NumThreads();
   // The model's shape alone tells a refused model from a failed run.
@@ -62,9 +64,8 @@ void AddBenchCommand(CLI::App& app, CommandBody* chosen) {
   command->add_option("--precision", flags->precision, "Arithmetic of the linear layers")
       ->check(CLI::IsMember({"int8", "bf16", "f32"}))
       ->capture_default_str();
-  command->add_option("--method", flags->method, "How a directory of floats is quantized, without texts")
-      ->check(CLI::IsMember({"dynamic", "smooth"}))
-      ->capture_default_str();
+  command->add_option("--method", flags->method, "How a directory of floats is quantized; default: smooth, as served")
+      ->check(CLI::IsMember({"dynamic", "smooth"}));
   command->add_option("--threads", flags->threads, "Default: the CPUs that the container may use")
       ->check(CLI::Range(1, 1024));
   command->add_option("--lengths", flags->options.lengths, "Tokens of a text, such as 16,128")->delimiter(',');

@@ -5,7 +5,7 @@
 #include "base/status_macros.h"
 #include "model/encoder_config.h"
 #include "model/model_directory.h"
-#include "model/quantize/plan_without_texts.h"
+#include "model/quantize/load_quantized.h"
 
 namespace octet::cli {
 
@@ -13,19 +13,13 @@ absl::StatusOr<std::unique_ptr<BenchEngine>> BenchEngine::Load(const BenchOption
   ASSIGN_OR_RETURN(const auto directory, model::ModelDirectory::Open(options.model_directory));
   ASSIGN_OR_RETURN(const model::EncoderConfig config, model::ReadEncoderConfig(*directory));
   std::unique_ptr<BenchEngine> engine(new BenchEngine(options.num_threads));
-  std::shared_ptr<const model::QuantizationPlan> plan;
-  if (options.method != model::Technique::kDynamic) {
-    ASSIGN_OR_RETURN(
-        plan, model::PlanWithoutTexts(options.model_directory, {.technique = options.method, .isa = options.isa}));
-  }
   ASSIGN_OR_RETURN(engine->model_,
-                   model::TextModel::Load(options.model_directory,
-                                          {.precision = options.precision,
-                                           .isa = options.isa,
-                                           .max_batch_tokens = std::max<size_t>(max_batch_tokens, config.max_tokens()),
-                                           .num_threads = options.num_threads,
-                                           .plan = plan,
-                                           .needs_text = false}));
+                   model::LoadQuantized(options.model_directory, options.method,
+                                        {.precision = options.precision,
+                                         .isa = options.isa,
+                                         .max_batch_tokens = std::max<size_t>(max_batch_tokens, config.max_tokens()),
+                                         .num_threads = options.num_threads,
+                                         .needs_text = false}));
   engine->workspace_ = engine->model_->NewWorkspace(&engine->team_);
   return engine;
 }

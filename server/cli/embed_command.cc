@@ -87,9 +87,8 @@ absl::Status OpenOutput(EmbedRun* run) {
   options.dimensions = run->loaded.model->info().hidden_dim;
   options.overwrite = run->flags.overwrite;
   options.fingerprint =
-      absl::StrCat("octet embed\nmodel ", run->loaded.model->info().version, "\nprecision ", run->flags.precision,
-                   "\nisa ", IsaName(run->loaded.model->info().isa), "\nformat ", is_npy ? "npy" : "jsonl", "\ninput ",
-                   run->is_json ? "jsonl" : "text", "\ntruncate ", !run->flags.no_truncate, "\n");
+      absl::StrCat("octet embed\nmodel ", run->loaded.model->info().fingerprint, "\nformat ", is_npy ? "npy" : "jsonl",
+                   "\ninput ", run->is_json ? "jsonl" : "text", "\ntruncate ", !run->flags.no_truncate, "\n");
   ASSIGN_OR_RETURN(run->output, EmbedOutput::Open(options));
   return absl::OkStatus();
 }

@@ -12,6 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "base/cpu_isa.h"
 #include "model/precision.h"
+#include "model/quantize/load_quantized.h"
 #include "model/text_model.h"
 
 namespace octet::cli {
@@ -19,6 +20,7 @@ namespace octet::cli {
 struct EmbedModelOptions {
   model::Precision precision = model::Precision::kInt8;
   Isa isa = Isa::kScalar;
+  model::Technique technique = model::kTechniqueAtLoad;  // of int8 and a directory of floats
   model::ActivationRange activation_range = model::ActivationRange::kPerToken;
   std::function<void(absl::string_view phase, uint64_t done_bytes, uint64_t total_bytes)> progress = nullptr;
 };

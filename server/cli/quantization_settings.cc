@@ -12,12 +12,10 @@ absl::Status Refuse(absl::string_view key, absl::string_view why) {
   return absl::InvalidArgumentError(absl::StrCat("quantization.", key, ": ", why));
 }
 
-// nullopt: rounded when loaded, or as stored.
-absl::StatusOr<std::optional<model::Technique>> TechniqueAtLoad(const std::string& method,
-                                                                const model::EncoderConfig& config) {
-  if (method.empty()) return std::nullopt;
+absl::StatusOr<model::Technique> TechniqueAtLoad(const std::string& method, const model::EncoderConfig& config) {
+  if (method.empty()) return model::kTechniqueAtLoad;
   if (config.quantization) {
-    if (config.quantization->technique == method) return std::nullopt;
+    if (config.quantization->technique == method) return model::kTechniqueAtLoad;  // nothing to decide
     return Refuse(
         "method",
         absl::StrCat(method, ", but the directory was made with ", config.quantization->technique,
@@ -26,7 +24,6 @@ absl::StatusOr<std::optional<model::Technique>> TechniqueAtLoad(const std::strin
   ASSIGN_OR_RETURN(const model::Technique technique, model::ParseTechnique(method));
   switch (technique) {
     case model::Technique::kDynamic:
-      return std::nullopt;
     case model::Technique::kSmooth:
       return technique;
     case model::Technique::kStatic:

@@ -2,13 +2,11 @@
 #ifndef OCTET_SERVER_CLI_QUANTIZATION_SETTINGS_H_
 #define OCTET_SERVER_CLI_QUANTIZATION_SETTINGS_H_
 
-#include <optional>
-
 #include "absl/status/statusor.h"
 #include "model/activation_range.h"
 #include "model/encoder_config.h"
 #include "model/precision.h"
-#include "model/quantize/technique.h"
+#include "model/quantize/load_quantized.h"
 #include "octet/config/v1/config.pb.h"
 
 namespace octet::cli {
@@ -16,8 +14,7 @@ namespace octet::cli {
 struct QuantizationSettings {
   model::ActivationRange activation_range = model::ActivationRange::kPerToken;
   double momentum = model::kDefaultMomentum;
-  // Of a directory of floats, when its layers are not simply rounded: planned while loading.
-  std::optional<model::Technique> technique_at_load = {};
+  model::Technique technique_at_load = model::kTechniqueAtLoad;  // of a directory of floats
 };
 
 // InvalidArgument "quantization.<key>: ..." for a method that the directory was not made with or that needs texts,

@@ -19,6 +19,7 @@
 #include "model/model_directory.h"
 #include "model/quantization_report.h"
 #include "model/quantize/plan_checkpoint.h"
+#include "model/quantize/probe_rows.h"
 #include "model/quantize/quantized_directory.h"
 #include "model/sha256.h"
 #include "model/text_model.h"
@@ -137,8 +138,9 @@ class QuantizeRun {
     const auto name = [](absl::string_view view) { return std::string(view.data(), view.size()); };
     model::Json json = {{"method", name(model::TechniqueName(technique.technique))}};
     json["texts"] = has_texts_;
-    if (!has_texts_ || technique.technique == Technique::kDynamic) return json;
+    if (technique.technique == Technique::kDynamic) return json;
     json["smoothing"] = technique.smoothing;
+    if (!has_texts_) return json;
     json["compensation"] = technique.compensation;
     json["clipping_search"] = technique.compensation && technique.clipping_search;
     json["bias_correction"] = technique.bias_correction;
@@ -154,8 +156,12 @@ class QuantizeRun {
 
   absl::Status PlanLayers(const model::PlanCheckpoint& checkpoint) {
     std::unique_ptr<model::Calibration> calibration;
-    if (has_texts_ && options_.technique.technique != Technique::kDynamic) {
-      calibration = std::make_unique<model::Calibration>(floats_.get(), texts_.deciding, kMaxCalibrationRows);
+    if (options_.technique.technique != Technique::kDynamic) {
+      if (has_texts_) {
+        calibration = std::make_unique<model::Calibration>(floats_.get(), texts_.deciding, kMaxCalibrationRows);
+      } else if (options_.technique.smoothing) {
+        ASSIGN_OR_RETURN(probe_rows_, model::ProbeRows(options_.model, ModelOptions(model::Precision::kInt8)));
+      }
     }
     for (size_t layer_idx = 0; layer_idx < config_.num_layers; ++layer_idx) {
       progress_.Update("quantizing", layer_idx, config_.num_layers,
@@ -175,7 +181,7 @@ class QuantizeRun {
 
   absl::StatusOr<model::PlannedLayer> PlanOneLayer(size_t layer_idx, model::Calibration* calibration) {
     if (calibration == nullptr) {
-      return model::PlanLayerWithoutTexts(options_.technique, config_, layer_idx, weights_.get());
+      return model::PlanLayerWithoutTexts(config_, layer_idx, weights_.get(), probe_rows_);
     }
     return model::PlanLayer(options_.technique, config_, layer_idx, weights_.get(), calibration);
   }
@@ -277,6 +283,7 @@ class QuantizeRun {
   std::unique_ptr<model::Weights> weights_;
   std::shared_ptr<const model::TextModel> floats_;
   CalibrationTexts texts_;
+  std::vector<std::vector<float>> probe_rows_;
   model::QuantizationPlan plan_;
   std::vector<model::LinearReport> linear_reports_;
   std::vector<double> sensitivity_;

@@ -90,7 +90,6 @@ absl::StatusOr<PlannedShadow> Plan(const config::v1::Model& model, const model::
   planned.max_batch_tokens = floats.max_tokens;
   options.precision = model::Precision::kF32;
   options.max_batch_tokens = floats.max_tokens;
-  options.plan = nullptr;
   ASSIGN_OR_RETURN(planned.memory, model::EstimateMemory(floats, options));
   planned.options = {.reference = nullptr,
                      .share = shadow.share(),
@@ -120,7 +119,6 @@ absl::StatusOr<serving::ShadowOptions> LoadShadow(const std::optional<PlannedSha
   if (!planned) return serving::ShadowOptions();
   options.precision = model::Precision::kF32;
   options.max_batch_tokens = planned->max_batch_tokens;
-  options.plan = nullptr;
   options.activation_range = model::ActivationRange::kPerToken;  // floats have none
   options.gate = {};
   options.needs_tokenizer = false;

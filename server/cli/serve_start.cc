@@ -12,7 +12,7 @@
 #include "base/release_memory.h"
 #include "base/status_macros.h"
 #include "model/model_directory.h"
-#include "model/quantize/plan_without_texts.h"
+#include "model/quantize/load_quantized.h"
 #include "model/text_model_config.h"
 #include "server/cli/classification_settings.h"
 #include "server/cli/config_file.h"
@@ -136,16 +136,6 @@ void SettleThreads(const Config& config, const ContainerLimits& limits, ServePla
   }
 }
 
-absl::StatusOr<std::shared_ptr<const model::TextModel>> LoadWithPlan(const PlannedModel& planned,
-                                                                     model::TextModelOptions* options) {
-  if (planned.quantization->technique_at_load.has_value()) {
-    ASSIGN_OR_RETURN(options->plan,
-                     model::PlanWithoutTexts(planned.directory, {.technique = *planned.quantization->technique_at_load,
-                                                                 .isa = options->isa}));
-  }
-  return model::TextModel::Load(planned.directory, *options);
-}
-
 }  // namespace
 
 std::string FormatBudget(const MemoryBudget& budget) {
@@ -261,7 +251,7 @@ Refusal LoadModels(const Config& config, const ServePlan& plan, const ContainerL
       progress.Update(absl::StrCat("loading ", planned.name, ": ", phase), done, total, "");
     };
     const MonotonicTime start = SteadyClock::Get().Now();
-    auto model = LoadWithPlan(planned, &options);
+    auto model = model::LoadQuantized(planned.directory, planned.quantization->technique_at_load, options);
     progress.Clear();
     if (!model.ok()) {
       return {kExitModel, {absl::StrCat("model ", Quoted(planned.name), ": ", model.status().message())}};

@@ -78,8 +78,8 @@ class CqTransport final : public Transport {
       : metrics_(metrics), clock_(clock) {
     // From the last to the first. A shutdown of gRPC 1.51 takes back what is posted method by method, as registered,
     // and only then refuses calls: one that comes for a method after its turn waits until it is cancelled at the end of
-    // the drain. For the last method registered there is no such time; it is the first in the list. Health comes before
-    // the last service.
+    // the drain. For the last method registered, the first in the list, that time is as short as can be: a call must come while
+    // its own posts are taken back. Health comes before the last service.
     std::vector<std::pair<std::string, std::vector<Method>>> by_service;
     for (auto method = methods.rbegin(); method != methods.rend(); ++method) {
       std::string service = method->name.substr(0, method->name.find('/'));

@@ -29,8 +29,8 @@ def section(output, title):
 def test_speeds_alone(floats):
     done = run_octet("advise", floats)
     assert done.returncode == 0, done.stderr
-    assert re.match(r"advice: (dynamic|f32|bf16)\n", done.stdout)
-    assert any("dynamic: " in line and "not known how close" in line for line in section(done.stdout, "why"))
+    assert re.match(r"advice: (int8|f32|bf16)\n", done.stdout)
+    assert any("int8: " in line and "not known how close" in line for line in section(done.stdout, "why"))
     assert any("--calibration" in line for line in section(done.stdout, "not tried"))
 
 
@@ -39,7 +39,7 @@ def test_texts_without_labels_tell_closeness(floats, texts, tmp_path):
                      env={"TMPDIR": tmp_path})
     assert done.returncode == 0, done.stderr
     reasons = section(done.stdout, "why")
-    assert [line.split(":")[0].strip() for line in reasons] == ["f32", "bf16", "dynamic", "smooth", "static", "mixed"]
+    assert [line.split(":")[0].strip() for line in reasons] == ["f32", "bf16", "int8", "smooth", "static", "mixed"]
     assert all("cosine" in line for line in reasons if not line.startswith("  bf16"))
     assert not os.listdir(tmp_path)
     chosen = re.match(r"advice: (\w+)\n", done.stdout).group(1)

@@ -83,7 +83,7 @@ def test_similarity_equals_the_reference(pairs, sentences, schema, tmp_path):
     schema(report)
     assert report["task"]["examples"] == 80 and report["options"] == {"where": "kind=test"}
     assert report["data"][0]["sha256"] == subprocess.check_output(["sha256sum", path], text=True).split()[0]
-    f32, dynamic = variant_of(report, "f32"), variant_of(report, "dynamic")
+    f32, int8 = variant_of(report, "f32"), variant_of(report, "int8")
     # f32's vectors are within 1e-6 of the reference, so that at most neighbours in rank change places.
     assert f32["metrics"]["spearman"] == pytest.approx(spearman, abs=1e-3)
     assert f32["metrics"]["pearson"] == pytest.approx(pearson, abs=1e-5)
@@ -91,12 +91,12 @@ def test_similarity_equals_the_reference(pairs, sentences, schema, tmp_path):
     assert f32["comparison"] is None
     assert f32["texts"] == 160 and f32["tokens"] == sum(lengths)
     assert f32["clipped_texts"] == lengths.count(256)  # no sentence has 256 tokens by itself
-    comparison = dynamic["comparison"]
-    assert comparison["difference"] == dynamic["metrics"]["spearman"] - f32["metrics"]["spearman"]
+    comparison = int8["comparison"]
+    assert comparison["difference"] == int8["metrics"]["spearman"] - f32["metrics"]["spearman"]
     assert comparison["difference_interval"]["low"] <= comparison["difference"] <= comparison["difference_interval"]["high"]
     assert 0.997 < comparison["cosine_mean"] < 1 and 0.98 < comparison["cosine_min"] < comparison["cosine_mean"]
-    assert dynamic["weight_bytes"] < f32["weight_bytes"] / 2
-    assert dynamic["file_bytes"] == f32["file_bytes"] == os.path.getsize(
+    assert int8["weight_bytes"] < f32["weight_bytes"] / 2
+    assert int8["file_bytes"] == f32["file_bytes"] == os.path.getsize(
         os.path.join(octet_server.MODEL, "model.safetensors"))
     bf16 = variant_of(report, "bf16")
     if HAS_BF16:
@@ -125,16 +125,16 @@ def test_a_directory_is_a_variant(pairs, tmp_path):
     path, _, _ = pairs
     shutil.copytree(octet_server.MODEL, tmp_path / "copy")
     report = measured(tmp_path, "--task", "similarity", "--data", path, "--where", "kind=test", "--limit", 20,
-                      "--variants", f"f32,dynamic,{tmp_path / 'copy'}")
-    dynamic, copy = variant_of(report, "dynamic"), variant_of(report, "copy")
-    assert {**copy, "name": "", "speed": 0} == {**dynamic, "name": "", "speed": 0}
+                      "--variants", f"f32,int8,{tmp_path / 'copy'}")
+    int8, copy = variant_of(report, "int8"), variant_of(report, "copy")
+    assert {**copy, "name": "", "speed": 0} == {**int8, "name": "", "speed": 0}
 
 
 def test_variants_by_name(pairs, sentences, schema, tmp_path):
     path, _, _ = pairs
     calibration = tmp_path / "texts.txt"
     calibration.write_text("\n".join(sentences[0][:64]) + "\n", encoding="utf-8")
-    names = ["f32", "dynamic", "per_text", "moving_average", "smooth", "static"]
+    names = ["f32", "int8", "dynamic", "per_text", "moving_average", "smooth", "static"]
     report = measured(tmp_path, "--task", "similarity", "--data", path, "--where", "kind=test", "--limit", 20,
                       "--variants", ",".join(names), "--calibration", calibration,
                       env={"TMPDIR": tmp_path})
@@ -161,7 +161,7 @@ def test_made_variants_go_when_a_signal_ends_the_run(pairs, sentences, tmp_path)
 
 @pytest.mark.parametrize("variants, message", [
     ("f32,static", "--variants: static needs --calibration FILE"),
-    ("f32,int8", "want f32, bf16, dynamic, per_text, moving_average, smooth, static, mixed or the directory of a model"),
+    ("f32,int4", "want f32, bf16, int8, dynamic, per_text, moving_average, smooth, static, mixed or the directory of a model"),
 ])
 def test_variants_that_cannot_be_made(pairs, variants, message):
     done = evaluate("--task", "similarity", "--data", pairs[0], "--variants", variants)
@@ -214,7 +214,7 @@ REFUSALS = [
     ("x\ty\n1\t2\n", [], 2, ":1: no columns"),
     ("a\tb\t1\na\tb\t2\n", ["--where", "1=z"], 2, ": no records with 1=z"),
     ("a\tb\t1\na\tb\t2\n", ["--columns", "1,2"], 2, "--columns: 2 given, this task reads 3"),
-    ("a\tb\t1\na\tb\t2\n", ["--variants", "f32,int4"], 2, "\"int4\": want f32, bf16, dynamic, per_text"),
+    ("a\tb\t1\na\tb\t2\n", ["--variants", "f32,int4"], 2, "\"int4\": want f32, bf16, int8, dynamic, per_text"),
     ("a\tb\t1\na\tb\t2\n", ["--labels", "x"], 2, "--labels: only for --task classification"),
     ("a\tb\t1\na\tb\t2\n", ["--html", "/nonexistent/x.html"], 2, "cannot write /nonexistent/x.html"),
     (None, [], 2, "cannot read "),
@@ -320,7 +320,7 @@ def test_a_browser_renders_the_page(reports, tmp_path):
 
 # all-MiniLM-L6-v2 on STS-B's test split; torch in f32 with mean pooling and at most 256 tokens gives 82.03.
 F32_SPEARMAN, SPEARMAN_SLACK = 82.03, 0.2
-COSINE_BOUNDS = {"bf16": (0.9999, 0.9995), "dynamic": (0.9985, 0.990)}  # mean, smallest
+COSINE_BOUNDS = {"bf16": (0.9999, 0.9995), "int8": (0.9990, 0.993)}  # mean, smallest
 
 
 def test_stsb_is_within_its_bounds(shared_data, schema, tmp_path):

@@ -88,7 +88,7 @@ def tensor(directory, name):
 def test_floats_are_looked_at_as_they_are_served(floats, schema, tmp_path):
     report = inspected(tmp_path, floats)
     schema(report)
-    assert report["model"]["quantization"] == "dynamic" and report["calibration"] is None and report["floats"] is None
+    assert report["model"]["quantization"] == "smooth" and report["calibration"] is None and report["floats"] is None
     assert len(report["layers"]) == NUM_LINEARS
     layer = layers_of(report)["layer 1 intermediate"]
     weights = tensor(floats, "encoder.layer.1.intermediate.dense.weight")
@@ -105,6 +105,18 @@ def test_floats_are_looked_at_as_they_are_served(floats, schema, tmp_path):
         10 * np.log10((weights ** 2).sum() / (noise ** 2).sum()), abs=0.05)  # scales in f32 move a few ties
     assert sum(layer["weights"]["histogram"]["original"]) == weights.size
     assert layer["bytes"] < layer["f32_bytes"] and layer["inputs"] is None and layer["sensitivity"] is None
+
+
+def test_floats_have_the_factors_that_they_are_served_with(tiny_model, tmp_path):
+    loud = tiny_model("loud")
+    done = run_octet("quantize", loud, "--method", "smooth", "--out", tmp_path / "smooth")
+    assert done.returncode == 0, done.stderr
+    served, made = (layers_of(inspected(tmp_path, directory)) for directory in (loud, tmp_path / "smooth"))
+    behind_norms = [name for name in served if name.endswith(("query_key_value", "intermediate"))]
+    assert len(behind_norms) == 4 and any(served[name]["input_factors"] for name in behind_norms)
+    for name in behind_norms:
+        assert served[name]["input_factors"] == made[name]["input_factors"], name
+    assert not any(served[name]["input_factors"] for name in served if name not in behind_norms)
 
 
 def test_calibration_shows_inputs_and_outputs(floats, texts, schema, tmp_path):

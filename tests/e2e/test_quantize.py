@@ -86,14 +86,11 @@ def test_report_says_what_was_done(quantized, method):
 
 def test_methods_differ_and_are_close_to_floats(floats, quantized, tmp_path):
     reference = embed(floats, tmp_path, "--precision", "f32")
-    seen = [embed(floats, tmp_path, "--precision", "int8")]
+    seen = []
     for method in METHODS:
         vectors = embed(quantized[method], tmp_path)
         assert ((vectors * reference).sum(1) > 0.99).all()
-        if method == "dynamic":  # what serving the floats in int8 does
-            assert np.array_equal(vectors, seen[0])
-        else:
-            assert all(not np.array_equal(vectors, other) for other in seen), method
+        assert all(not np.array_equal(vectors, other) for other in seen), method
         seen.append(vectors)
 
 
@@ -153,20 +150,25 @@ def served_vectors(directory, section, tmp_path, texts):
         return vectors, "\n".join(server.log)
 
 
-def test_smoothing_while_loading_has_the_bits_of_the_directory(loud_floats, tmp_path):
-    done = quantize(loud_floats, tmp_path / "smooth", "--method", "smooth")
-    assert done.returncode == 0, done.stderr
-    expected = embed(tmp_path / "smooth", tmp_path)[0]
-    (vector,), log = served_vectors(loud_floats, "{method: smooth}", tmp_path, ["the quick brown fox"])
-    assert np.array_equal(vector, expected) and "int8 (smooth)" in log
-    assert not np.array_equal(vector, embed(loud_floats, tmp_path)[0])
+def test_floats_are_served_with_the_bits_of_the_directory_made_without_texts(loud_floats, tmp_path):
+    served = {}
+    for method in ("smooth", "dynamic"):
+        done = quantize(loud_floats, tmp_path / method, "--method", method)
+        assert done.returncode == 0, done.stderr
+        (served[method],), log = served_vectors(loud_floats, f"{{method: {method}}}", tmp_path, ["the quick brown fox"])
+        assert np.array_equal(served[method], embed(tmp_path / method, tmp_path)[0]) and f"int8 ({method})" in log
+    assert not np.array_equal(served["smooth"], served["dynamic"])
+    # Unless told otherwise: smooth.
+    (vector,), log = served_vectors(loud_floats, "{}", tmp_path, ["the quick brown fox"])
+    assert np.array_equal(vector, served["smooth"]) and "int8 (smooth)" in log
+    assert np.array_equal(embed(loud_floats, tmp_path)[0], served["smooth"])
 
 
 def test_one_range_a_text(floats, tmp_path):
     texts = ["the quick brown fox", "abc", "the quick brown fox"]
     vectors, log = served_vectors(floats, "{activation_range: per_text}", tmp_path, texts)
     per_token = embed(floats, tmp_path)[0]
-    assert "int8 (dynamic per_text)" in log
+    assert "int8 (smooth per_text)" in log
     assert np.array_equal(vectors[0], vectors[2]) and not np.array_equal(vectors[0], per_token)
     assert vectors[0] @ per_token > 0.99
 
@@ -226,7 +228,9 @@ def test_methods_without_texts(loud_floats, tmp_path, method):
     done = quantize(loud_floats, tmp_path / "out", "--method", method)
     assert done.returncode == 0, done.stderr
     report = report_of(tmp_path / "out")
-    assert report["options"] == {"method": method, "texts": False} and report["fidelity"]["held_out_texts"] == 0
+    smoothing = {"smoothing": True} if method == "smooth" else {}
+    assert report["options"] == {"method": method, "texts": False} | smoothing
+    assert report["fidelity"]["held_out_texts"] == 0
     assert ("smoothing_alpha" in report["layers"][0]) == (method == "smooth")
 
 

@@ -44,19 +44,19 @@ constexpr AdviceInputs kAll = {.max_drop = 0.005, .has_labels = true, .has_calib
 
 TEST(ChooseVariantTest, TakesTheFastestWithinTheLimit) {
   const Advice advice = ChooseVariant({Measured("f32", 0, 1000, "f32"), NotRun("bf16", "needs avx512_bf16"),
-                                       Measured("dynamic", -0.002, 1900), Measured("static", -0.02, 2600)},
+                                       Measured("int8", -0.002, 1900), Measured("static", -0.02, 2600)},
                                       kAll);
-  EXPECT_EQ(advice.variant, "dynamic");
+  EXPECT_EQ(advice.variant, "int8");
   EXPECT_THAT(advice.reasons,
               ElementsAre("f32: spearman 80.00, what the others are compared with", "bf16: needs avx512_bf16",
-                          "dynamic: spearman -0.20 points, 1.90 times the speed of f32, 0.33 of its memory",
+                          "int8: spearman -0.20 points, 1.90 times the speed of f32, 0.33 of its memory",
                           "static: spearman -2.00 points, 2.60 times the speed of f32, 0.33 of its memory; more than "
                           "the 0.50 allowed"));
   EXPECT_THAT(advice.next, IsEmpty());
 }
 
 TEST(ChooseVariantTest, AmongEquallyFastTheClosest) {
-  EXPECT_EQ(ChooseVariant({Measured("f32", 0, 1000, "f32"), Measured("dynamic", -0.003, 2000),
+  EXPECT_EQ(ChooseVariant({Measured("f32", 0, 1000, "f32"), Measured("int8", -0.003, 2000),
                            Measured("smooth", -0.001, 1950), Measured("mixed", 0, 1700)},
                           kAll)
                 .variant,
@@ -65,37 +65,37 @@ TEST(ChooseVariantTest, AmongEquallyFastTheClosest) {
 
 TEST(ChooseVariantTest, SaysWhenTheDataLeaveItOpen) {
   const Advice advice =
-      ChooseVariant({Measured("f32", 0, 1000, "f32"), Measured("dynamic", -0.002, 1900, "int8", 0.01)}, kAll);
-  EXPECT_EQ(advice.variant, "dynamic");
+      ChooseVariant({Measured("f32", 0, 1000, "f32"), Measured("int8", -0.002, 1900, "int8", 0.01)}, kAll);
+  EXPECT_EQ(advice.variant, "int8");
   EXPECT_THAT(advice.reasons[1], HasSubstr("these data leave open whether it is more than 0.50"));
 }
 
 TEST(ChooseVariantTest, FloatsWhereInt8LosesTooMuchOrIsNoFaster) {
-  Advice advice = ChooseVariant({Measured("f32", 0, 1000, "f32"), Measured("dynamic", -0.02, 1900)}, kAll);
+  Advice advice = ChooseVariant({Measured("f32", 0, 1000, "f32"), Measured("int8", -0.02, 1900)}, kAll);
   EXPECT_EQ(advice.variant, "f32");
   EXPECT_THAT(advice.next, ElementsAre(HasSubstr("needs labelled training data")));
   AdviceInputs trainable = kAll;
   trainable.can_train = true;
-  advice = ChooseVariant({Measured("f32", 0, 1000, "f32"), Measured("dynamic", -0.02, 1900)}, trainable);
+  advice = ChooseVariant({Measured("f32", 0, 1000, "f32"), Measured("int8", -0.02, 1900)}, trainable);
   EXPECT_THAT(advice.next, ElementsAre(HasSubstr("train on with octet's arithmetic")));
-  advice = ChooseVariant({Measured("f32", 0, 1000, "f32"), Measured("dynamic", -0.001, 700)}, kAll);
+  advice = ChooseVariant({Measured("f32", 0, 1000, "f32"), Measured("int8", -0.001, 700)}, kAll);
   EXPECT_EQ(advice.variant, "f32");
   EXPECT_THAT(advice.next, ElementsAre(HasSubstr("int8 is no faster here")));
 }
 
 TEST(ChooseVariantTest, NamesWhatWasNotTried) {
-  const Advice advice = ChooseVariant({Measured("f32", 0, 1000, "f32"), Measured("dynamic", 0, 1900)}, {});
+  const Advice advice = ChooseVariant({Measured("f32", 0, 1000, "f32"), Measured("int8", 0, 1900)}, {});
   EXPECT_THAT(advice.next, ElementsAre(StartsWith("with --calibration"), StartsWith("with --task and --data")));
 }
 
 TEST(ChooseBySpeedTest, Int8UnlessAnotherPrecisionIsFaster) {
   EXPECT_EQ(ChooseBySpeed({.model_version = "", .tokens_per_second = {{"f32", 100}, {"int8", 180}}}, kAll).variant,
-            "dynamic");
+            "int8");
   EXPECT_EQ(ChooseBySpeed({.model_version = "", .tokens_per_second = {{"f32", 100}, {"int8", 97}}}, kAll).variant,
-            "dynamic");
+            "int8");
   const PrecisionSpeeds slow{.model_version = "", .tokens_per_second = {{"bf16", 150}, {"f32", 100}, {"int8", 120}}};
   EXPECT_EQ(ChooseBySpeed(slow, kAll).variant, "bf16");
-  EXPECT_EQ(ChooseBySpeed(slow, kAll).reasons.back(), "dynamic: 1.20 times the speed of f32; not known how close");
+  EXPECT_EQ(ChooseBySpeed(slow, kAll).reasons.back(), "int8: 1.20 times the speed of f32; not known how close");
 }
 
 TEST(StartupAdviceTest, WarnsOnlyWhenAnotherPrecisionIsFaster) {

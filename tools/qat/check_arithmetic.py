@@ -5,7 +5,8 @@
 
 1. Small layers against tests/kernels/golden/fake_quant.json, bit for bit; octet's kernels are held to the same file by
    fake_quant_golden_test.cc.
-2. Whole vectors of the golden sentences against `octet embed --precision int8`. With torch's own LayerNorm, softmax
+2. Whole vectors of the golden sentences against `octet embed` of the directory that `octet quantize --method dynamic`
+   makes, the arithmetic that is trained for. With torch's own LayerNorm, softmax
    and GELU most cannot be equal: their last bits differ, and a value that lies at the edge between two integers then
    falls to the other side. With octet's (served_floats.py) every sentence must have the same integers in every layer.
 3. With --classifier (a directory that train_goemotions.py wrote): logits of the first texts of --data's test.tsv, as
@@ -49,13 +50,22 @@ def check_layers():
             for key in want if want[key] != got[key]]
 
 
+def without_factors(binary, model, folder):
+    """A directory of octet's int8 as it is trained for; octet's default has input factors."""
+    out = os.path.join(folder, "dynamic")
+    subprocess.run([binary, "quantize", model, "--method", "dynamic", "--out", out],
+                   stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    return out
+
+
 def octet_vectors(binary, model, texts):
     """[num_texts, hidden] f64, normalized: octet's answer in int8."""
     with tempfile.TemporaryDirectory() as folder:
+        model = without_factors(binary, model, folder)
         lines, out = os.path.join(folder, "in.jsonl"), os.path.join(folder, "out.npy")
         with open(lines, "w", encoding="utf-8") as f:
             f.writelines(json.dumps({"text": text}) + "\n" for text in texts)
-        subprocess.run([binary, "embed", "--model", model, "--precision", "int8", "--npy", out, lines],
+        subprocess.run([binary, "embed", "--model", model, "--npy", out, lines],
                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
         return np.load(out).astype(np.float64)
 
@@ -117,7 +127,7 @@ def check_logits(args):
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "logits.npy")
         subprocess.run([os.path.join(ROOT, ".venv/bin/python"), os.path.join(ROOT, "tools/qat/served_logits.py"),
-                        args.classifier, out], input=json.dumps({"texts": texts}), text=True, check=True,
+                        without_factors(args.binary, args.classifier, folder), out], input=json.dumps({"texts": texts}), text=True, check=True,
                        env={**os.environ, "OCTET_BINARY": args.binary})
         served = np.load(out)
     classifier = make_classifier(args.classifier, num_labels)

@@ -68,7 +68,7 @@ std::vector<std::string> NextSteps(const std::string& chosen, const std::vector<
                                    const AdviceInputs& inputs) {
   std::vector<std::string> next;
   if (!inputs.has_calibration) {
-    next.push_back("with --calibration, about 100 texts: static and mixed could be tried, and smooth would be better");
+    next.push_back("with --calibration, about 100 texts: smooth, static and mixed could be tried");
   }
   if (!inputs.has_labels) {
     next.push_back("with --task and --data, labelled examples: the loss would be told in the metric that matters");
@@ -102,15 +102,14 @@ Advice ChooseVariant(const std::vector<VariantResult>& results, const AdviceInpu
 
 Advice ChooseBySpeed(const PrecisionSpeeds& speeds, const AdviceInputs& inputs) {
   const auto& by_precision = speeds.tokens_per_second;
-  const auto variant_of = [](const std::string& precision) { return precision == "int8" ? "dynamic" : precision; };
   const double f32 = by_precision.at("f32");
   const auto fastest = std::max_element(by_precision.begin(), by_precision.end(),
                                         [](const auto& a, const auto& b) { return a.second < b.second; });
   const bool int8_pays = by_precision.at("int8") >= (1 - kSpeedNoise) * fastest->second;
-  Advice advice{.variant = int8_pays ? "dynamic" : fastest->first, .reasons = {}, .next = {}};
+  Advice advice{.variant = int8_pays ? "int8" : fastest->first, .reasons = {}, .next = {}};
   for (const auto& [precision, speed] : by_precision) {
     advice.reasons.push_back(
-        absl::StrFormat("%s: %.2f times the speed of f32; not known how close", variant_of(precision), speed / f32));
+        absl::StrFormat("%s: %.2f times the speed of f32; not known how close", precision, speed / f32));
   }
   advice.next = NextSteps(advice.variant, {}, inputs);
   return advice;

@@ -103,8 +103,8 @@ void PrintAdvice(const AdviseFlags& flags, const Advice& advice) {
 }
 
 std::vector<std::string> VariantsFor(const AdviseFlags& flags) {
-  std::vector<std::string> variants = {kBaselineVariant, "bf16", "dynamic", "smooth"};
-  if (!flags.calibration.empty()) variants.insert(variants.end(), {"static", "mixed"});
+  std::vector<std::string> variants = {kBaselineVariant, "bf16", "int8"};
+  if (!flags.calibration.empty()) variants.insert(variants.end(), {"smooth", "static", "mixed"});
   return variants;
 }
 

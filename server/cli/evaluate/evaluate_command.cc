@@ -49,7 +49,7 @@ See docs/quantization.md.
 struct EvaluateFlags {
   std::string model;
   TaskOptions task;
-  std::vector<std::string> variants = {"f32", "bf16", "dynamic"};
+  std::vector<std::string> variants = {"f32", "bf16", "int8"};
   std::string calibration;
   std::string json, markdown, html;
   int threads = 0;
@@ -193,9 +193,11 @@ void AddEvaluateCommand(CLI::App& app, CommandBody* chosen) {
   command->add_option("model", flags->model, "Model directory")->required();
   AddTaskOptions(command, &flags->task);
   command
-      ->add_option("--variants", flags->variants,
-                   "f32, bf16, dynamic (int8 as served), per_text, moving_average (other activation ranges), smooth, "
-                   "static, mixed (made as octet quantize does, from --calibration), or directories of models")
+      ->add_option(
+          "--variants", flags->variants,
+          "f32, bf16, int8 (as served), dynamic (int8 without factors), per_text, moving_average (int8 with other "
+          "activation ranges), smooth, static, mixed (made as octet quantize does, from --calibration), or "
+          "directories of models")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->capture_default_str();

@@ -21,14 +21,16 @@ namespace fs = std::filesystem;
 struct BuiltIn {
   const char* name;
   model::Precision precision;
+  model::Technique technique = model::kTechniqueAtLoad;
   model::ActivationRange activation_range = model::ActivationRange::kPerToken;
 };
 constexpr BuiltIn kBuiltIns[] = {
     {kBaselineVariant, model::Precision::kF32},
     {"bf16", model::Precision::kBf16},
-    {"dynamic", model::Precision::kInt8},
-    {"per_text", model::Precision::kInt8, model::ActivationRange::kPerText},
-    {"moving_average", model::Precision::kInt8, model::ActivationRange::kMovingAverage},
+    {"int8", model::Precision::kInt8},
+    {"dynamic", model::Precision::kInt8, model::Technique::kDynamic},
+    {"per_text", model::Precision::kInt8, model::kTechniqueAtLoad, model::ActivationRange::kPerText},
+    {"moving_average", model::Precision::kInt8, model::kTechniqueAtLoad, model::ActivationRange::kMovingAverage},
 };
 
 // Null for a directory.
@@ -84,6 +86,7 @@ absl::StatusOr<LoadedVariant> LoadVariant(const std::string& model_directory, co
   model_options.precision = built_in != nullptr ? built_in->precision : model::Precision::kInt8;
   LoadedVariant variant;
   if (built_in != nullptr) {
+    model_options.technique = built_in->technique;
     model_options.activation_range = built_in->activation_range;
     variant.depends_on_history = built_in->activation_range == model::ActivationRange::kMovingAverage;
   }

@@ -1,7 +1,7 @@
 // The seam where ways of quantizing a model join `octet evaluate`: a variant's name becomes a model ready to run.
-// "f32", "bf16", "dynamic" (int8 with activation ranges per token, what octet serves by default), "per_text" and
-// "moving_average" (the same with other ranges) are made from the model directory; anything else is the directory of
-// another model, such as a quantized one. Thread-safe.
+// "f32", "bf16", "int8" (what octet serves by default), "dynamic" (int8 without factors), "per_text" and "moving_average" (int8
+// with other activation ranges) are made from the model directory; anything else is the directory of another model, such as a
+// quantized one. Thread-safe.
 #ifndef OCTET_SERVER_CLI_EVALUATE_LOAD_VARIANT_H_
 #define OCTET_SERVER_CLI_EVALUATE_LOAD_VARIANT_H_
 

@@ -16,6 +16,7 @@
 #include "model/linear_load.h"
 #include "model/model_directory.h"
 #include "model/quantize/calibration.h"
+#include "model/quantize/load_quantized.h"
 #include "model/quantize/loaded_plan.h"
 #include "model/text_model.h"
 #include "server/cli/inspect/inspect_linear.h"
@@ -34,6 +35,7 @@ struct Source {
   std::unique_ptr<model::ModelDirectory> directory;
   model::EncoderConfig config;
   std::shared_ptr<const model::TextModel> loaded;
+  std::shared_ptr<const model::QuantizationPlan> plan;  // that floats are served by; null for a quantized directory
 };
 
 absl::Status OutOfMemory() {
@@ -77,6 +79,7 @@ class LayerInspector {
       : isa_(isa), subject_(*subject), floats_(floats), factory_(isa) {
     options_.precision = model::Precision::kInt8;
     options_.isa = isa;
+    options_.plan = subject->plan;
   }
 
   static absl::StatusOr<std::unique_ptr<model::Weights>> OpenWeights(const Source& source) {
@@ -146,14 +149,18 @@ class InspectRun {
     source.path = path;
     ASSIGN_OR_RETURN(source.directory, model::ModelDirectory::Open(path));
     ASSIGN_OR_RETURN(source.config, model::ReadEncoderConfig(*source.directory));
-    model::TextModelOptions options;
     // Floats stay floats: they are what calibration texts run through.
-    options.precision = source.config.quantization ? model::Precision::kInt8 : model::Precision::kF32;
-    options.isa = options_.isa;
+    model::TextModelOptions options =
+        LoadOptions(source.config.quantization ? model::Precision::kInt8 : model::Precision::kF32);
     options.max_batch_tokens = std::max<size_t>(2048, source.config.max_tokens());
-    options.memory_limit_bytes = ContainerLimits::Detect().memory_limit_bytes().value_or(0);
     ASSIGN_OR_RETURN(source.loaded, model::TextModel::Load(path, options));
     return source;
+  }
+
+  model::TextModelOptions LoadOptions(model::Precision precision) const {
+    return {.precision = precision,
+            .isa = options_.isa,
+            .memory_limit_bytes = ContainerLimits::Detect().memory_limit_bytes().value_or(0)};
   }
 
   const Source* floats() const {
@@ -167,7 +174,10 @@ class InspectRun {
     result_.isa = std::string(IsaName(options_.isa));
     result_.model_name = PathName(options_.model);
     result_.model_version = info.version;
-    result_.method = subject_.config.quantization ? info.quantization : "dynamic";
+    if (!subject_.config.quantization) {
+      ASSIGN_OR_RETURN(subject_.plan, model::PlanWithoutTexts(options_.model, LoadOptions(model::Precision::kInt8)));
+    }
+    result_.method = subject_.plan != nullptr ? subject_.plan->technique : info.quantization;
     ASSIGN_OR_RETURN(details_, ReadQuantizationDetails(*subject_.directory, info.version));
     if (options_.floats.empty()) return absl::OkStatus();
     if (!subject_.config.quantization) {

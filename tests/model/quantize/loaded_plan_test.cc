@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "model/quantize/calibration.h"
+#include "model/quantize/load_quantized.h"
 #include "model/quantize/mixed.h"
+#include "model/quantize/probe_rows.h"
 #include "model/quantize/quantized_directory.h"
 #include "model/quantize/technique.h"
 #include "tests/model/tiny_model.h"
@@ -22,11 +24,12 @@ class LoadedPlanTest : public ::testing::Test {
  protected:
   LoadedPlanTest() { octet::testing::WriteTinyModel(source_.path(), {}); }
 
-  absl::StatusOr<std::vector<LoadedPlan>> Read(const std::string& path) {
+  absl::StatusOr<std::vector<LoadedPlan>> Read(const std::string& path,
+                                               std::shared_ptr<const QuantizationPlan> of_floats = nullptr) {
     const auto directory = *ModelDirectory::Open(path);
     const EncoderConfig config = *ReadEncoderConfig(*directory);
     const auto weights = *Weights::Open(*directory);
-    const EncoderOptions options{.precision = Precision::kInt8, .isa = DetectIsa()};
+    const EncoderOptions options{.precision = Precision::kInt8, .isa = DetectIsa(), .plan = std::move(of_floats)};
     kernels::LinearFactory factory(DetectIsa());
     std::vector<LoadedPlan> plans;
     for (size_t i = 0; i < config.num_layers * kLinearsPerLayer; ++i) {
@@ -50,7 +53,7 @@ class LoadedPlanTest : public ::testing::Test {
     QuantizationPlan plan;
     for (size_t layer_idx = 0; layer_idx < config.num_layers; ++layer_idx) {
       auto layer = technique == Technique::kDynamic
-                       ? PlanLayerWithoutTexts(options, config, layer_idx, weights.get())
+                       ? PlanLayerWithoutTexts(config, layer_idx, weights.get(), {})
                        : PlanLayer(options, config, layer_idx, weights.get(), &calibration);
       EXPECT_TRUE(layer.ok()) << layer.status();
       for (LinearPlan& linear : layer->linears) plan.linears.push_back(std::move(linear));
@@ -81,6 +84,30 @@ TEST_F(LoadedPlanTest, FloatsAreRoundedToNearest) {
     ExpectSame((*loaded)[i].plan, plan.linears[i], i);
     EXPECT_GE((*loaded)[i].bytes, plan.linears[i].weights.size()) << i;
   }
+}
+
+TEST_F(LoadedPlanTest, FloatsAreDividedByTheFactorsOfTheirPlan) {
+  octet::testing::WriteTinyModel(source_.path(), {.loud_channels = 2});
+  const auto directory = *ModelDirectory::Open(source_.path());
+  const EncoderConfig config = *ReadEncoderConfig(*directory);
+  const auto weights = *Weights::Open(*directory);
+  const TextModelOptions options{.isa = DetectIsa()};
+  const auto probe_rows = ProbeRows(source_.path(), options);
+  ASSERT_TRUE(probe_rows.ok()) << probe_rows.status();
+  const auto plan = PlanWithoutTexts(source_.path(), options);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ((*plan)->technique, "smooth");
+  const auto loaded = Read(source_.path(), *plan);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  size_t num_with_factors = 0;
+  for (size_t i = 0; i < loaded->size(); ++i) {
+    const auto layer = PlanLayerWithoutTexts(config, i / kLinearsPerLayer, weights.get(), *probe_rows);
+    ASSERT_TRUE(layer.ok()) << layer.status();
+    const LinearPlan& want = layer->linears[i % kLinearsPerLayer];
+    ExpectSame((*loaded)[i].plan, want, i);
+    num_with_factors += !want.input.factors.empty();
+  }
+  EXPECT_GT(num_with_factors, 0u);
 }
 
 TEST_F(LoadedPlanTest, StoredPlansComeBack) {

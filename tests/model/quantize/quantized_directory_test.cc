@@ -8,8 +8,10 @@
 #include <memory>
 
 #include "model/linear_load.h"
+#include "model/quantize/load_quantized.h"
 #include "model/quantize/mixed.h"
 #include "model/quantize/plan_checkpoint.h"
+#include "model/quantize/probe_rows.h"
 #include "model/quantize/technique.h"
 #include "model/text_model.h"
 #include "tests/model/tiny_model.h"
@@ -57,7 +59,7 @@ class QuantizedDirectoryTest : public ::testing::Test {
     QuantizationPlan plan;
     for (size_t layer_idx = 0; layer_idx < config_.num_layers; ++layer_idx) {
       auto layer = technique == Technique::kDynamic
-                       ? PlanLayerWithoutTexts(options, config_, layer_idx, weights_.get())
+                       ? PlanLayerWithoutTexts(config_, layer_idx, weights_.get(), {})
                        : PlanLayer(options, config_, layer_idx, weights_.get(), &calibration);
       EXPECT_TRUE(layer.ok()) << layer.status();
       for (LinearPlan& linear : layer->linears) plan.linears.push_back(std::move(linear));
@@ -149,12 +151,13 @@ TEST_F(QuantizedDirectoryTest, SmoothIsCloserToFloatsThanDynamicAndStaticFollows
   }
 }
 
-TEST_F(QuantizedDirectoryTest, SmoothingWithoutTextsUsesTheNorms) {
+TEST_F(QuantizedDirectoryTest, SmoothingWithoutTextsIsBehindNormsAndHasTheBitsOfLoadingSo) {
   Write({.num_layers = 2, .hidden_dim = 64, .intermediate_dim = 256, .loud_channels = 2});
-  const TechniqueOptions options{.technique = Technique::kSmooth, .isa = DetectIsa()};
+  const auto probe_rows = ProbeRows(source_.path(), {.isa = DetectIsa()});
+  ASSERT_TRUE(probe_rows.ok()) << probe_rows.status();
   QuantizationPlan plan;
   for (size_t layer_idx = 0; layer_idx < 2; ++layer_idx) {
-    auto layer = PlanLayerWithoutTexts(options, config_, layer_idx, weights_.get());
+    auto layer = PlanLayerWithoutTexts(config_, layer_idx, weights_.get(), *probe_rows);
     ASSERT_TRUE(layer.ok()) << layer.status();
     EXPECT_EQ(layer->linears[0].input.factors.size(), 64u);  // query, key, value
     EXPECT_TRUE(layer->linears[1].input.factors.empty());
@@ -164,6 +167,9 @@ TEST_F(QuantizedDirectoryTest, SmoothingWithoutTextsUsesTheNorms) {
   }
   const std::vector<float> vectors = VectorsFromDisk(plan);
   EXPECT_EQ(vectors, VectorsInMemory(plan));
+  const auto loaded = LoadQuantized(source_.path(), Technique::kSmooth, Options(Precision::kInt8));
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_EQ(vectors, VectorsOf(**loaded));
   const Fidelity dynamic = Closeness(VectorsInMemory(PlanFor(Technique::kDynamic)));
   EXPECT_LT(1 - Closeness(vectors).cosine_mean, 0.7 * (1 - dynamic.cosine_mean));
 }
