@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "model/value_range.h"
 
 namespace octet::model {
 namespace {
@@ -25,63 +26,54 @@ std::vector<float> WithoutZeros(std::span<const float> values) {
   return result;
 }
 
-// max |a[c] * b[c]|, in lanes, because each maximum waits for the one before.
-float LargestProduct(const float* a, std::span<const float> b) {
-  constexpr size_t kLanes = 16;
-  float lanes[kLanes] = {};
-  size_t c = 0;
-  for (; c + kLanes <= b.size(); c += kLanes) {
-    for (size_t i = 0; i < kLanes; ++i) lanes[i] = std::max(lanes[i], std::abs(a[c + i] * b[c + i]));
-  }
-  for (; c < b.size(); ++c) lanes[0] = std::max(lanes[0], std::abs(a[c] * b[c]));
-  return *std::max_element(std::begin(lanes), std::end(lanes));
-}
-
 double Square(float x) { return static_cast<double>(x) * static_cast<double>(x); }
+
+// Of each column of [rows, dim].
+std::vector<double> SquaresOfColumns(std::span<const float> values, size_t dim) {
+  std::vector<double> squares(dim);
+  for (size_t begin = 0; begin < values.size(); begin += dim) {
+    for (size_t c = 0; c < dim; ++c) squares[c] += Square(values[begin + c]);
+  }
+  return squares;
+}
 
 // The error to expect of a layer for rows like these.
 class ExpectedError {
  public:
   ExpectedError(std::span<const float> rows, const OwnedLinear& linear)
-      : rows_(rows), linear_(linear), column_squares_(linear.in_dim) {
-    for (size_t j = 0; j < linear.out_dim; ++j) {
-      const float* const channel = linear.weights.data() + j * linear.in_dim;
-      for (size_t c = 0; c < linear.in_dim; ++c) column_squares_[c] += Square(channel[c]);
-    }
-  }
+      : rows_(rows),
+        linear_(linear),
+        row_squares_(SquaresOfColumns(rows, linear.in_dim)),
+        weight_squares_(SquaresOfColumns(linear.weights.span(), linear.in_dim)) {}
 
   // Mean square over rows and outputs. factors: [in_dim].
   double Of(const std::vector<float>& factors) const {
-    std::vector<float> divisors(factors.size());
-    double weight_squares = 0;
-    for (size_t c = 0; c < factors.size(); ++c) {
+    const size_t dim = factors.size();
+    std::vector<float> divisors(dim);
+    double row_squares = 0, weight_squares = 0;
+    for (size_t c = 0; c < dim; ++c) {
       divisors[c] = 1.0f / factors[c];
-      weight_squares += column_squares_[c] * Square(divisors[c]);
+      row_squares += row_squares_[c] * Square(factors[c]);
+      weight_squares += weight_squares_[c] * Square(divisors[c]);
     }
-    double input_steps = 0, input_squares = 0;  // sums of squares
-    for (size_t begin = 0; begin < rows_.size(); begin += factors.size()) {
-      float low = 0, high = 0;  // as ranges of rows, which hold zero
-      for (size_t c = 0; c < factors.size(); ++c) {
-        const float x = rows_[begin + c] * factors[c];
-        low = std::min(low, x);
-        high = std::max(high, x);
-        input_squares += Square(x);
-      }
-      input_steps += Square((high - low) / 255);
+    double row_steps = 0, weight_steps = 0;  // sums of squares
+    for (size_t begin = 0; begin < rows_.size(); begin += dim) {
+      const ValueRange range = RangeOf(rows_.subspan(begin, dim), factors.data());
+      row_steps += Square((range.max - range.min) / 255);
     }
-    double weight_steps = 0;
     for (size_t j = 0; j < linear_.out_dim; ++j) {
-      weight_steps += Square(LargestProduct(linear_.weights.data() + j * linear_.in_dim, divisors) / 127);
+      const ValueRange range = RangeOf(linear_.weights.span().subspan(j * dim, dim), divisors.data());
+      weight_steps += Square(std::max(-range.min, range.max) / 127);
     }
-    const double num_rows = static_cast<double>(rows_.size() / factors.size());
-    return (input_steps * weight_squares + input_squares * weight_steps) / 12 / num_rows /
+    const auto num_rows = static_cast<double>(rows_.size() / dim);
+    return (row_steps * weight_squares + row_squares * weight_steps) / 12 / num_rows /
            static_cast<double>(linear_.out_dim);
   }
 
  private:
   const std::span<const float> rows_;
   const OwnedLinear& linear_;
-  std::vector<double> column_squares_;
+  const std::vector<double> row_squares_, weight_squares_;
 };
 
 }  // namespace
