@@ -6,7 +6,6 @@
 #include <iterator>
 
 namespace octet::model {
-
 namespace {
 
 // value(c) for c below n. In lanes: an extreme of all would wait for the value before.

@@ -22,7 +22,7 @@ struct LoadedPlan {
   uint64_t bytes = 0;  // that the engine keeps: weights as packed, scales, bias, factors
 };
 
-// `options`: precision and isa as the directory would be loaded. Errors of LinearLoader::Load.
+// `options`: precision, isa and plan as the directory would be loaded. Errors of LinearLoader::Load.
 absl::StatusOr<LoadedPlan> ReadLoadedPlan(const EncoderConfig& config, const EncoderOptions& options, size_t linear_idx,
                                           Weights* weights, kernels::LinearFactory* factory);
 

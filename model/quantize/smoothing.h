@@ -1,6 +1,7 @@
 // Input factors that move the difficulty of quantizing a layer's input into its weights: channels with large values
 // are made smaller, their weights larger by as much, and the product stays the same. Source: SmoothQuant (Xiao et al.
-// 2022), equation 4, with the migration strength chosen for each layer by trial as AWQ (Lin et al. 2023) does.
+// 2022), equation 4, with the migration strength chosen for each layer by trial, as AWQ (Lin et al. 2023) does, or
+// by the error to expect.
 // Pure functions.
 #ifndef OCTET_MODEL_QUANTIZE_SMOOTHING_H_
 #define OCTET_MODEL_QUANTIZE_SMOOTHING_H_

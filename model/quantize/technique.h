@@ -22,11 +22,14 @@
 namespace octet::model {
 
 enum class Technique {
-  kDynamic,  // ranges of each token's row at run time, weights rounded to nearest: what serving does by itself
-  kSmooth,   // dynamic, with input factors and compensated rounding
+  kDynamic,  // ranges of each token's row at run time, weights rounded to nearest
+  kSmooth,   // dynamic, with input factors; with texts also compensated rounding
   kStatic,   // as smooth, with fixed input ranges
   kMixed,    // as smooth, with the layers that matter most in floats: model/quantize/mixed.h
 };
+
+// What a directory of floats is served with unless something else is asked for.
+inline constexpr Technique kTechniqueAtLoad = Technique::kSmooth;
 
 // "dynamic", "smooth", "static", "mixed".
 absl::string_view TechniqueName(Technique technique);
@@ -35,8 +38,8 @@ absl::StatusOr<Technique> ParseTechnique(absl::string_view name);
 
 struct TechniqueOptions {
   Technique technique = Technique::kSmooth;
-  // These four not of kDynamic, which needs no calibration.
-  bool smoothing = true;         // input factors
+  bool smoothing = true;  // input factors; not of kDynamic
+  // These three only with texts.
   bool compensation = true;      // error-compensated rounding of weights (model/quantize/weight_rounding.h)
   bool clipping_search = false;  // of compensation: scales that clip weights are tried too
   bool bias_correction = true;   // the mean error of each output is taken off the bias

@@ -13,7 +13,7 @@
 #include "absl/status/status.h"
 #include "base/cpu_isa.h"
 #include "model/precision.h"
-#include "model/quantize/load_quantized.h"
+#include "model/quantize/technique.h"
 
 namespace octet::cli {
 

@@ -42,10 +42,15 @@ int RunBench(const BenchFlags& flags) {
   options.num_threads = flags.threads > 0 ? flags.threads : ContainerLimits::Detect().NumThreads();
   // The model's shape alone tells a refused model from a failed run.
   const auto directory = model::ModelDirectory::Open(options.model_directory);
-  const absl::Status shape = directory.ok() ? model::ReadEncoderConfig(**directory).status() : directory.status();
-  if (!shape.ok()) {
-    PrintError(absl::StrCat("model refused: ", shape.message()));
+  const auto config = directory.ok() ? model::ReadEncoderConfig(**directory) : directory.status();
+  if (!config.ok()) {
+    PrintError(absl::StrCat("model refused: ", config.status().message()));
     return kExitModel;
+  }
+  if (!flags.method.empty() && config->quantization) {
+    PrintError(absl::StrCat("--method ", flags.method, ": the directory is quantized (",
+                            config->quantization->technique, "); leave it out"));
+    return kExitConfig;
   }
   const absl::Status status = flags.requests ? RunBenchRequests(options, std::cin, std::cout)
                               : flags.sweep  ? RunBenchSweep(options, std::cout)

@@ -5,7 +5,7 @@
 #include "base/status_macros.h"
 #include "model/encoder_config.h"
 #include "model/model_directory.h"
-#include "model/quantize/load_quantized.h"
+#include "model/quantize/load_with_technique.h"
 
 namespace octet::cli {
 
@@ -13,13 +13,13 @@ absl::StatusOr<std::unique_ptr<BenchEngine>> BenchEngine::Load(const BenchOption
   ASSIGN_OR_RETURN(const auto directory, model::ModelDirectory::Open(options.model_directory));
   ASSIGN_OR_RETURN(const model::EncoderConfig config, model::ReadEncoderConfig(*directory));
   std::unique_ptr<BenchEngine> engine(new BenchEngine(options.num_threads));
-  ASSIGN_OR_RETURN(engine->model_,
-                   model::LoadQuantized(options.model_directory, options.method,
-                                        {.precision = options.precision,
-                                         .isa = options.isa,
-                                         .max_batch_tokens = std::max<size_t>(max_batch_tokens, config.max_tokens()),
-                                         .num_threads = options.num_threads,
-                                         .needs_text = false}));
+  ASSIGN_OR_RETURN(engine->model_, model::LoadWithTechnique(
+                                       options.model_directory, options.method,
+                                       {.precision = options.precision,
+                                        .isa = options.isa,
+                                        .max_batch_tokens = std::max<size_t>(max_batch_tokens, config.max_tokens()),
+                                        .num_threads = options.num_threads,
+                                        .needs_text = false}));
   engine->workspace_ = engine->model_->NewWorkspace(&engine->team_);
   return engine;
 }

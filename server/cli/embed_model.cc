@@ -6,6 +6,7 @@
 #include "base/status_macros.h"
 #include "model/encoder_config.h"
 #include "model/model_directory.h"
+#include "model/quantize/load_with_technique.h"
 
 namespace octet::cli {
 namespace {
@@ -29,7 +30,7 @@ absl::StatusOr<EmbedModel> LoadEmbedModel(const std::string& directory_path, con
   model_options.num_threads = 1;
   model_options.memory_limit_bytes = ContainerLimits::Detect().memory_limit_bytes().value_or(0);
   model_options.progress = options.progress;
-  ASSIGN_OR_RETURN(loaded.model, model::LoadQuantized(directory_path, options.technique, model_options));
+  ASSIGN_OR_RETURN(loaded.model, model::LoadWithTechnique(directory_path, options.technique, model_options));
   return loaded;
 }
 

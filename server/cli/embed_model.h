@@ -12,7 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "base/cpu_isa.h"
 #include "model/precision.h"
-#include "model/quantize/load_quantized.h"
+#include "model/quantize/technique.h"
 #include "model/text_model.h"
 
 namespace octet::cli {

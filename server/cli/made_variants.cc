@@ -19,7 +19,7 @@ bool IsMadeVariant(const std::string& name) {
 
 absl::Status MadeVariants::Check(const std::vector<std::string>& names) const {
   for (const std::string& name : names) {
-    if (!IsMadeVariant(name) || name == "smooth" || !options_.calibration.empty()) continue;
+    if (!IsMadeVariant(name) || !options_.calibration.empty()) continue;
     return absl::InvalidArgumentError(
         absl::StrCat("--variants: ", name, " needs --calibration FILE, about 100 texts of the kind to be served"));
   }

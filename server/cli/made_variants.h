@@ -13,14 +13,14 @@
 
 namespace octet::cli {
 
-// One of kMadeVariants: the techniques whose weights differ from those that are rounded at load.
+// One of kMadeVariants: the techniques that decide on texts.
 bool IsMadeVariant(const std::string& name);
 
 class MadeVariants {
  public:
   struct Options {
     std::string model;        // directory of floats
-    std::string calibration;  // file of texts; empty: only "smooth" can be made
+    std::string calibration;  // file of texts; empty: none can be made
     Isa isa = Isa::kScalar;
     int num_threads = 1;
   };

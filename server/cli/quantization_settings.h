@@ -6,7 +6,7 @@
 #include "model/activation_range.h"
 #include "model/encoder_config.h"
 #include "model/precision.h"
-#include "model/quantize/load_quantized.h"
+#include "model/quantize/technique.h"
 #include "octet/config/v1/config.pb.h"
 
 namespace octet::cli {

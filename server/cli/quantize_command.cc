@@ -58,9 +58,10 @@ void AddQuantizeCommand(CLI::App& app, CommandBody* chosen) {
   command->add_option("model", options.model, "Model directory with float weights")->required();
   command->add_option("--out", options.out, "Directory to make")->required();
   command
-      ->add_option("--method", flags->method,
-                   "dynamic: weights only; smooth: input factors and compensated rounding; static: fixed ranges "
-                   "besides; mixed: the most sensitive layers in floats")
+      ->add_option(
+          "--method", flags->method,
+          "dynamic: weights only; smooth: input factors and, with texts, compensated rounding; static: fixed ranges "
+          "besides; mixed: the most sensitive layers in floats")
       ->check(CLI::IsMember({"dynamic", "smooth", "static", "mixed"}))
       ->capture_default_str();
   command->add_option("--calibration", options.calibration.path, "File of texts, one a line; every eighth is held out");

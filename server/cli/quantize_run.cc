@@ -156,11 +156,12 @@ class QuantizeRun {
 
   absl::Status PlanLayers(const model::PlanCheckpoint& checkpoint) {
     std::unique_ptr<model::Calibration> calibration;
+    std::vector<std::vector<float>> probe_rows;
     if (options_.technique.technique != Technique::kDynamic) {
       if (has_texts_) {
         calibration = std::make_unique<model::Calibration>(floats_.get(), texts_.deciding, kMaxCalibrationRows);
       } else if (options_.technique.smoothing) {
-        ASSIGN_OR_RETURN(probe_rows_, model::ProbeRows(options_.model, ModelOptions(model::Precision::kInt8)));
+        ASSIGN_OR_RETURN(probe_rows, model::ProbeRows(options_.model, ModelOptions(model::Precision::kInt8)));
       }
     }
     for (size_t layer_idx = 0; layer_idx < config_.num_layers; ++layer_idx) {
@@ -168,7 +169,7 @@ class QuantizeRun {
                        absl::StrCat("layer ", layer_idx + 1, " of ", config_.num_layers));
       std::optional<model::PlannedLayer> layer = checkpoint.LoadOrNone(config_, layer_idx);
       if (!layer) {
-        ASSIGN_OR_RETURN(layer, PlanOneLayer(layer_idx, calibration.get()));
+        ASSIGN_OR_RETURN(layer, PlanOneLayer(layer_idx, calibration.get(), probe_rows));
         RETURN_IF_ERROR(checkpoint.Save(layer_idx, *layer));
       }
       for (size_t slot = 0; slot < model::kLinearsPerLayer; ++slot) {
@@ -179,9 +180,10 @@ class QuantizeRun {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<model::PlannedLayer> PlanOneLayer(size_t layer_idx, model::Calibration* calibration) {
+  absl::StatusOr<model::PlannedLayer> PlanOneLayer(size_t layer_idx, model::Calibration* calibration,
+                                                   const std::vector<std::vector<float>>& probe_rows) {
     if (calibration == nullptr) {
-      return model::PlanLayerWithoutTexts(config_, layer_idx, weights_.get(), probe_rows_);
+      return model::PlanLayerWithoutTexts(config_, layer_idx, weights_.get(), probe_rows);
     }
     return model::PlanLayer(options_.technique, config_, layer_idx, weights_.get(), calibration);
   }
@@ -283,7 +285,6 @@ class QuantizeRun {
   std::unique_ptr<model::Weights> weights_;
   std::shared_ptr<const model::TextModel> floats_;
   CalibrationTexts texts_;
-  std::vector<std::vector<float>> probe_rows_;
   model::QuantizationPlan plan_;
   std::vector<model::LinearReport> linear_reports_;
   std::vector<double> sensitivity_;

@@ -12,7 +12,7 @@
 #include "base/release_memory.h"
 #include "base/status_macros.h"
 #include "model/model_directory.h"
-#include "model/quantize/load_quantized.h"
+#include "model/quantize/load_with_technique.h"
 #include "model/text_model_config.h"
 #include "server/cli/classification_settings.h"
 #include "server/cli/config_file.h"
@@ -251,7 +251,7 @@ Refusal LoadModels(const Config& config, const ServePlan& plan, const ContainerL
       progress.Update(absl::StrCat("loading ", planned.name, ": ", phase), done, total, "");
     };
     const MonotonicTime start = SteadyClock::Get().Now();
-    auto model = model::LoadQuantized(planned.directory, planned.quantization->technique_at_load, options);
+    auto model = model::LoadWithTechnique(planned.directory, planned.quantization->technique_at_load, options);
     progress.Clear();
     if (!model.ok()) {
       return {kExitModel, {absl::StrCat("model ", Quoted(planned.name), ": ", model.status().message())}};

@@ -17,8 +17,8 @@ namespace octet::rpc {
 
 // Binds and starts. Every call of `methods` is counted in `metrics` once at its start and once with its
 // outcome. FailedPrecondition "cannot bind ..." when an address is in use or wrong. `metrics` and `clock`
-// must outlive the transport. The methods of one service stand together; the first method is the one that calls are
-// least likely to be left unanswered of when the transport shuts down.
+// must outlive the transport. The methods of one service stand together; calls of the first method are the least
+// likely to be left unanswered when the transport shuts down.
 absl::StatusOr<std::unique_ptr<Transport>> StartCqTransport(const RpcOptions& options, std::vector<Method> methods,
                                                             serving::Metrics* metrics, const Clock* clock);
 

@@ -70,6 +70,13 @@ def test_a_method_of_int8_is_refused_with_floats(precision):
     assert done.stderr.startswith("octet: --method smooth: ") and precision in done.stderr, done.stderr
 
 
+def test_a_method_is_refused_with_a_quantized_directory(tiny_model, tmp_path):
+    done = run_octet("quantize", tiny_model(0), "--method", "dynamic", "--out", tmp_path / "quantized")
+    assert done.returncode == 0, done.stderr
+    done = run_octet("bench", "--model", tmp_path / "quantized", "--method", "dynamic")
+    assert done.returncode == 2 and done.stdout == "" and "the directory is quantized (dynamic)" in done.stderr
+
+
 class TestRequests:
     """The protocol of bench/peers/adapters/exec_adapter.py."""
 

@@ -161,6 +161,7 @@ def test_made_variants_go_when_a_signal_ends_the_run(pairs, sentences, tmp_path)
 
 @pytest.mark.parametrize("variants, message", [
     ("f32,static", "--variants: static needs --calibration FILE"),
+    ("f32,smooth", "--variants: smooth needs --calibration FILE"),
     ("f32,int4", "want f32, bf16, int8, dynamic, per_text, moving_average, smooth, static, mixed or the directory of a model"),
 ])
 def test_variants_that_cannot_be_made(pairs, variants, message):

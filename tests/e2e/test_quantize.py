@@ -164,26 +164,26 @@ def test_floats_are_served_with_the_bits_of_the_directory_made_without_texts(lou
     assert np.array_equal(embed(loud_floats, tmp_path)[0], served["smooth"])
 
 
-def test_one_range_a_text(floats, tmp_path):
+def test_one_range_a_text(loud_floats, tmp_path):
     texts = ["the quick brown fox", "abc", "the quick brown fox"]
-    vectors, log = served_vectors(floats, "{activation_range: per_text}", tmp_path, texts)
-    per_token = embed(floats, tmp_path)[0]
+    vectors, log = served_vectors(loud_floats, "{activation_range: per_text}", tmp_path, texts)
+    per_token = embed(loud_floats, tmp_path)[0]
     assert "int8 (smooth per_text)" in log
     assert np.array_equal(vectors[0], vectors[2]) and not np.array_equal(vectors[0], per_token)
     assert vectors[0] @ per_token > 0.99
 
 
-def test_a_moving_average_needs_leave_and_depends_on_history(floats, tmp_path):
+def test_a_moving_average_needs_leave_and_depends_on_history(loud_floats, tmp_path):
     config = tmp_path / "refused.yaml"
-    config.write_text(section_config(floats, "{activation_range: moving_average}"), encoding="utf-8")
+    config.write_text(section_config(loud_floats, "{activation_range: moving_average}"), encoding="utf-8")
     for arguments in (["--check-config"], []):
         done = run_octet("serve", "--config", config, "--grpc-address", "127.0.0.1:0", "--metrics-address", "", *arguments)
         assert done.returncode == EXIT_CONFIG and "allow_history_dependent: true" in done.stderr, done.stderr
     section = "{activation_range: moving_average, momentum: 0.5, allow_history_dependent: true}"
     texts = ["the quick brown fox", "abc", "7", "the quick brown fox"]
-    vectors, _ = served_vectors(floats, section, tmp_path, texts)
+    vectors, _ = served_vectors(loud_floats, section, tmp_path, texts)
     # The warm-up leaves no history: the first answer is that of ranges per token.
-    assert np.array_equal(vectors[0], embed(floats, tmp_path)[0])
+    assert np.array_equal(vectors[0], embed(loud_floats, tmp_path)[0])
     assert not np.array_equal(vectors[0], vectors[3]) and vectors[0] @ vectors[3] > 0.97
 
 

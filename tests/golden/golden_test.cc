@@ -20,7 +20,7 @@
 #include "gtest/gtest.h"
 #include "kernels/thread_team.h"
 #include "model/precision.h"
-#include "model/quantize/load_quantized.h"
+#include "model/quantize/load_with_technique.h"
 #include "model/sha256.h"
 #include "model/text_model.h"
 #include "nlohmann/json.hpp"
@@ -117,7 +117,7 @@ class GoldenTest : public testing::TestWithParam<Served> {
     options.isa = isa;
     options.precision = GetParam().precision;
     options.max_batch_tokens = 2048;
-    const auto model = LoadQuantized(OCTET_DEFAULT_MODEL, GetParam().technique, options);
+    const auto model = LoadWithTechnique(OCTET_DEFAULT_MODEL, GetParam().technique, options);
     ASSERT_TRUE(model.ok()) << model.status();
     kernels::ThreadTeam team(1);
     const auto workspace = (*model)->NewWorkspace(&team);

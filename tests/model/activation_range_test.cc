@@ -140,6 +140,29 @@ TEST(RangeHistoryTest, AveragesWhatAllThreadsHaveSeen) {
   EXPECT_FLOAT_EQ(history.quantization(0).scale, 5.25f / 255);
 }
 
+TEST(ValueRangeTest, SeesEveryPlaceOfARow) {
+  constexpr float kInf = std::numeric_limits<float>::infinity(), kNan = std::numeric_limits<float>::quiet_NaN();
+  for (size_t n = 1; n <= 50; ++n) {
+    const std::vector<float> halves(n, 0.5f);
+    for (size_t place = 0; place < n; ++place) {
+      std::vector<float> x(n, 1.0f);
+      x[place] = -8;
+      const ValueRange plain = RangeOf(x, nullptr), scaled = RangeOf(x, halves.data());
+      EXPECT_EQ(plain.min, -8);
+      EXPECT_EQ(plain.max, n > 1 ? 1 : 0);
+      EXPECT_EQ(scaled.min, -4);
+      x[place] = 8;
+      EXPECT_EQ(RangeOf(x, nullptr).max, 8);
+      EXPECT_EQ(RangeOf(x, nullptr).min, 0);
+      for (const float value : {kInf, -kInf, kNan}) {
+        x[place] = value;
+        EXPECT_EQ(RangeOf(x, nullptr).max, 0) << n << " " << place;
+        EXPECT_EQ(RangeOf(x, halves.data()).max, 0) << n << " " << place;
+      }
+    }
+  }
+}
+
 TEST(ValueRangeTest, HoldsZeroAndTheFiniteRowsTimesTheirFactors) {
   const std::vector<float> x = {1, -2, 4}, factors = {8, 1, 0.5f};
   const ValueRange plain = RangeOf(x, nullptr), scaled = RangeOf(x, factors.data());

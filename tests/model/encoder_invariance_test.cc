@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/cpu_isa.h"
+#include "model/quantize/load_with_technique.h"
 #include "tests/model/encoder_invariance.h"
 #include "tests/model/tiny_model.h"
 
@@ -104,6 +105,18 @@ TEST_P(EncoderInvarianceTest, LayersOfEveryTechnique) {
     plan->linears.push_back({.input = std::move(input)});
   }
   ExpectSameBits(dir.path(), kNumTexts, 700, plan);
+}
+
+// As floats are served: LayerNorms multiply by factors, and take them from the residual.
+TEST_P(EncoderInvarianceTest, FactorsOfLayerNorms) {
+  if (GetParam() != Precision::kInt8) GTEST_SKIP() << "only int8 has factors";
+  octet::testing::TempDir dir;
+  octet::testing::WriteTinyModel(dir.path(),
+                                 {.num_layers = 3, .num_positions = 130, .loud_channels = 2, .max_seq_length = 0});
+  const auto plan = PlanWithoutTexts(dir.path(), {.isa = isa_});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_FALSE((*plan)->linears[0].input.factors.empty());
+  ExpectSameBits(dir.path(), kNumTexts, 700, *plan);
 }
 
 TEST_P(EncoderInvarianceTest, OneRangeAText) {

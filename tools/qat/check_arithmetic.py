@@ -54,14 +54,13 @@ def without_factors(binary, model, folder):
     """A directory of octet's int8 as it is trained for; octet's default has input factors."""
     out = os.path.join(folder, "dynamic")
     subprocess.run([binary, "quantize", model, "--method", "dynamic", "--out", out],
-                   stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+                   stdin=subprocess.DEVNULL, check=True)
     return out
 
 
 def octet_vectors(binary, model, texts):
-    """[num_texts, hidden] f64, normalized: octet's answer in int8."""
+    """[num_texts, hidden] f64, normalized: what the directory is served with in int8."""
     with tempfile.TemporaryDirectory() as folder:
-        model = without_factors(binary, model, folder)
         lines, out = os.path.join(folder, "in.jsonl"), os.path.join(folder, "out.npy")
         with open(lines, "w", encoding="utf-8") as f:
             f.writelines(json.dumps({"text": text}) + "\n" for text in texts)
@@ -89,7 +88,8 @@ def make_classifier(model_dir, num_labels=1):
 
 def all_vectors(args, texts, token_ids):
     """By name, [num_texts, hidden] each."""
-    vectors = {"octet": octet_vectors(args.binary, args.model, texts)}
+    with tempfile.TemporaryDirectory() as folder:
+        vectors = {"octet": octet_vectors(args.binary, without_factors(args.binary, args.model, folder), texts)}
     encoder = make_classifier(args.model).bert
     vectors["torch f32"] = torch_vectors(encoder, token_ids)
     fake_quant.quantize_encoder_(encoder)
@@ -127,7 +127,8 @@ def check_logits(args):
     with tempfile.TemporaryDirectory() as folder:
         out = os.path.join(folder, "logits.npy")
         subprocess.run([os.path.join(ROOT, ".venv/bin/python"), os.path.join(ROOT, "tools/qat/served_logits.py"),
-                        without_factors(args.binary, args.classifier, folder), out], input=json.dumps({"texts": texts}), text=True, check=True,
+                        without_factors(args.binary, args.classifier, folder), out],
+                       input=json.dumps({"texts": texts}), text=True, check=True,
                        env={**os.environ, "OCTET_BINARY": args.binary})
         served = np.load(out)
     classifier = make_classifier(args.classifier, num_labels)

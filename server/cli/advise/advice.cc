@@ -79,7 +79,7 @@ std::vector<std::string> NextSteps(const std::string& chosen, const std::vector<
                DropOf(*result.measurement) <= inputs.max_drop;
       });
   if (int8_fails && inputs.can_train) {
-    next.push_back("no int8 variant stays within the limit: train on with octet's arithmetic (tools/qat), then again");
+    next.push_back("no int8 variant stays within the limit: train on with octet's arithmetic (tools/qat)");
   } else if (int8_fails) {
     next.push_back(
         "no int8 variant stays within the limit: quantization-aware training (tools/qat) needs labelled "

@@ -90,9 +90,8 @@ void PrintAdvice(const AdviseFlags& flags, const Advice& advice) {
   std::string directory = flags.model;
   if (IsMadeVariant(advice.variant)) {
     directory = absl::StrCat(absl::StripSuffix(flags.model, "/"), "-", advice.variant);
-    absl::StrAppend(&text, "make it:\n  octet quantize ", flags.model, " --method ", advice.variant,
-                    flags.calibration.empty() ? "" : absl::StrCat(" --calibration ", flags.calibration), " --out ",
-                    directory, "\n");
+    absl::StrAppend(&text, "make it:\n  octet quantize ", flags.model, " --method ", advice.variant, " --calibration ",
+                    flags.calibration, " --out ", directory, "\n");
   }
   const bool is_float = advice.variant == kBaselineVariant || advice.variant == "bf16";
   absl::StrAppend(&text, "configuration:\n  models:\n    - directory: ", directory, "\n");

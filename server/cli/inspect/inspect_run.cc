@@ -16,7 +16,7 @@
 #include "model/linear_load.h"
 #include "model/model_directory.h"
 #include "model/quantize/calibration.h"
-#include "model/quantize/load_quantized.h"
+#include "model/quantize/load_with_technique.h"
 #include "model/quantize/loaded_plan.h"
 #include "model/text_model.h"
 #include "server/cli/inspect/inspect_linear.h"
@@ -174,16 +174,18 @@ class InspectRun {
     result_.isa = std::string(IsaName(options_.isa));
     result_.model_name = PathName(options_.model);
     result_.model_version = info.version;
-    if (!subject_.config.quantization) {
-      ASSIGN_OR_RETURN(subject_.plan, model::PlanWithoutTexts(options_.model, LoadOptions(model::Precision::kInt8)));
-    }
-    result_.method = subject_.plan != nullptr ? subject_.plan->technique : info.quantization;
     ASSIGN_OR_RETURN(details_, ReadQuantizationDetails(*subject_.directory, info.version));
-    if (options_.floats.empty()) return absl::OkStatus();
     if (!subject_.config.quantization) {
-      step_ = InspectStep::kCheckingFlags;
-      return absl::InvalidArgumentError("--floats: only for a quantized model; this one has floats itself");
+      if (!options_.floats.empty()) {
+        step_ = InspectStep::kCheckingFlags;
+        return absl::InvalidArgumentError("--floats: only for a quantized model; this one has floats itself");
+      }
+      ASSIGN_OR_RETURN(subject_.plan, model::PlanWithoutTexts(options_.model, LoadOptions(model::Precision::kInt8)));
+      result_.method = subject_.plan->technique;
+      return absl::OkStatus();
     }
+    result_.method = info.quantization;
+    if (options_.floats.empty()) return absl::OkStatus();
     ASSIGN_OR_RETURN(floats_, Load(options_.floats));
     step_ = InspectStep::kCheckingFlags;
     RETURN_IF_ERROR(CheckFloats());

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "model/quantize/calibration.h"
-#include "model/quantize/load_quantized.h"
+#include "model/quantize/load_with_technique.h"
 #include "model/quantize/mixed.h"
 #include "model/quantize/probe_rows.h"
 #include "model/quantize/quantized_directory.h"

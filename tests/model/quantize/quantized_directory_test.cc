@@ -8,7 +8,7 @@
 #include <memory>
 
 #include "model/linear_load.h"
-#include "model/quantize/load_quantized.h"
+#include "model/quantize/load_with_technique.h"
 #include "model/quantize/mixed.h"
 #include "model/quantize/plan_checkpoint.h"
 #include "model/quantize/probe_rows.h"
@@ -115,7 +115,7 @@ TEST_F(QuantizedDirectoryTest, LayersWithoutFactorsBesideOthersSurvive) {
   EXPECT_EQ(VectorsFromDisk(plan), VectorsInMemory(plan));
 }
 
-TEST_F(QuantizedDirectoryTest, DynamicIsWhatServingDoesByItself) {
+TEST_F(QuantizedDirectoryTest, DynamicIsWhatLoadingDoesWithoutAPlan) {
   Write({.prefix = "bert."});
   EXPECT_EQ(VectorsFromDisk(PlanFor(Technique::kDynamic)), VectorsOf(*Load(source_.path(), Options(Precision::kInt8))));
 }
@@ -167,7 +167,7 @@ TEST_F(QuantizedDirectoryTest, SmoothingWithoutTextsIsBehindNormsAndHasTheBitsOf
   }
   const std::vector<float> vectors = VectorsFromDisk(plan);
   EXPECT_EQ(vectors, VectorsInMemory(plan));
-  const auto loaded = LoadQuantized(source_.path(), Technique::kSmooth, Options(Precision::kInt8));
+  const auto loaded = LoadWithTechnique(source_.path(), Technique::kSmooth, Options(Precision::kInt8));
   ASSERT_TRUE(loaded.ok()) << loaded.status();
   EXPECT_EQ(vectors, VectorsOf(**loaded));
   const Fidelity dynamic = Closeness(VectorsInMemory(PlanFor(Technique::kDynamic)));

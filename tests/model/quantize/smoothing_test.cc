@@ -74,6 +74,7 @@ TEST(SmoothingTest, TheExpectedErrorIsThatOfTheTrial) {
   EXPECT_LT(choice.factors[3], choice.factors[4]);
   LinearTrial trial(DetectIsa(), linear, inputs, 400);
   const double without = *trial.ErrorOf(InputFormat{}), with = *trial.ErrorOf(InputFormat{.factors = choice.factors});
+  // 48 outputs of 400 rows leave the trial a few percent; that one scale of weights serves all rows, a few more.
   EXPECT_NEAR(without / choice.error_without, 1, 0.2);
   EXPECT_NEAR(with / choice.error, 1, 0.2);
   EXPECT_LT(with, 1.1 * Choose(linear, inputs).error);
@@ -88,10 +89,12 @@ TEST(SmoothingTest, EvenRowsAreExpectedToNeedNoFactors) {
 }
 
 TEST(SmoothingTest, RowsThatAreNotFiniteGiveNoFactors) {
+  const OwnedLinear linear = RandomLinear(64, 48, 2);
+  std::vector<float> rows = RandomInputs(20, 64, 3).rows;
+  EXPECT_FALSE(ChooseSmoothingByRows(rows, linear).factors.empty());
   for (const float value : {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
-    std::vector<float> rows(80, 1.0f);
     rows[13] = value;
-    EXPECT_TRUE(ChooseSmoothingByRows(rows, RandomLinear(8, 8, 2)).factors.empty()) << value;
+    EXPECT_TRUE(ChooseSmoothingByRows(rows, linear).factors.empty()) << value;
   }
 }
 

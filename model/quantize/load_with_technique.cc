@@ -1,19 +1,22 @@
-#include "model/quantize/load_quantized.h"
+#include "model/quantize/load_with_technique.h"
 
 #include <utility>
+#include <vector>
 
+#include "base/check.h"
 #include "base/status_macros.h"
 #include "model/encoder_config.h"
 #include "model/linear_load.h"
 #include "model/model_directory.h"
 #include "model/quantize/probe_rows.h"
 #include "model/quantize/smoothing.h"
+#include "model/weights.h"
 
 namespace octet::model {
 
 absl::StatusOr<std::shared_ptr<const QuantizationPlan>> PlanWithoutTexts(const std::string& directory_path,
                                                                          const TextModelOptions& options) {
-  ASSIGN_OR_RETURN(const auto probe_rows, ProbeRows(directory_path, options));
+  ASSIGN_OR_RETURN(const std::vector<std::vector<float>> probe_rows, ProbeRows(directory_path, options));
   ASSIGN_OR_RETURN(const auto directory, ModelDirectory::Open(directory_path));
   ASSIGN_OR_RETURN(const EncoderConfig config, ReadEncoderConfig(*directory));
   ASSIGN_OR_RETURN(const auto weights, Weights::Open(*directory, TensorNamesOf(config.family)));
@@ -26,11 +29,13 @@ absl::StatusOr<std::shared_ptr<const QuantizationPlan>> PlanWithoutTexts(const s
     ASSIGN_OR_RETURN(const OwnedLinear linear, ReadOwnedLinear(config, linear_idx, weights.get()));
     plan->linears[linear_idx].input.factors = ChooseSmoothingByRows(probe_rows[linear_idx], linear).factors;
   }
+  RETURN_IF_ERROR(weights->Finish().status());
   return plan;
 }
 
-absl::StatusOr<std::shared_ptr<const TextModel>> LoadQuantized(const std::string& directory_path, Technique technique,
-                                                               TextModelOptions options) {
+absl::StatusOr<std::shared_ptr<const TextModel>> LoadWithTechnique(const std::string& directory_path,
+                                                                   Technique technique, TextModelOptions options) {
+  OCTET_CHECK(technique == Technique::kDynamic || technique == Technique::kSmooth);
   if (technique == Technique::kSmooth && options.precision == Precision::kInt8) {
     ASSIGN_OR_RETURN(const auto directory, ModelDirectory::Open(directory_path));
     ASSIGN_OR_RETURN(const EncoderConfig config, ReadEncoderConfig(*directory));
