@@ -1,6 +1,6 @@
 // A fixed-size array aligned to cache lines, for weights and scratch. Elements are trivially copyable
 // and start uninitialized: Linux gives pages only when they are first touched, so claimed but unused
-// scratch costs nothing. Large ones are not taken from the heap (large_memory.h), so that their memory goes back to
+// scratch costs nothing. Large ones that stay are not taken from the heap (large_memory.h), so that their memory goes back to
 // the system when they go (glibc's heap kept 60 MB of a freed workspace). Not a container: it never grows.
 #ifndef OCTET_BASE_ALIGNED_BUFFER_H_
 #define OCTET_BASE_ALIGNED_BUFFER_H_
@@ -19,6 +19,10 @@
 
 namespace octet {
 
+// kShort: gone before what is allocated after it. On the heap, where the next one finds its pages again; among large arrays that stay
+// it would leave a hole, and the huge page around that would be split.
+enum class Lifetime { kLong, kShort };
+
 template <typename T>
 class AlignedBuffer {
   static_assert(std::is_trivially_copyable_v<T>);
@@ -26,11 +30,13 @@ class AlignedBuffer {
  public:
   AlignedBuffer() = default;
   // Precondition: size * sizeof(T) does not overflow; callers with sizes from files check first.
-  explicit AlignedBuffer(size_t size) : size_(size) {
+  explicit AlignedBuffer(size_t size, Lifetime lifetime = Lifetime::kLong) : size_(size) {
     if (size == 0) return;
     const size_t bytes = RoundUp(size * sizeof(T), kCacheLineBytes);
     OCTET_CHECK(bytes / sizeof(T) >= size);
-    data_ = std::unique_ptr<T, Free>(static_cast<T*>(Allocate(bytes)), Free{bytes});
+    const bool is_large = lifetime == Lifetime::kLong && IsLarge(bytes);
+    void* const memory = is_large ? AllocateLarge(bytes) : std::aligned_alloc(kCacheLineBytes, bytes);
+    data_ = std::unique_ptr<T, Free>(static_cast<T*>(memory), Free{is_large ? bytes : 0});
     if (data_ == nullptr) throw std::bad_alloc();
   }
 
@@ -56,16 +62,11 @@ class AlignedBuffer {
   static bool IsLarge(size_t bytes) { return bytes >= size_t{64} << 10; }
 #endif
 
-  // Null when there is no memory.
-  static void* Allocate(size_t bytes) {
-    return IsLarge(bytes) ? AllocateLarge(bytes) : std::aligned_alloc(kCacheLineBytes, bytes);
-  }
-
   struct Free {
-    size_t bytes = 0;
+    size_t large_bytes = 0;  // 0: on the heap
     void operator()(T* p) const {
-      if (IsLarge(bytes)) {
-        FreeLarge(p, bytes);
+      if (large_bytes > 0) {
+        FreeLarge(p, large_bytes);
       } else {
         std::free(p);
       }

@@ -288,7 +288,7 @@ absl::StatusOr<std::unique_ptr<Linear>> LinearFactory::MakeLinear(const LinearWe
   switch (input.kind) {
     case LinearKind::kInt8: {
       if (is_quantized) return MakeInt8(weights, weights.s8, weights.scales, std::move(input));
-      AlignedBuffer<int8_t> quantized(weights.f32.size());
+      AlignedBuffer<int8_t> quantized(weights.f32.size(), Lifetime::kShort);
       std::vector<float> scales(out_dim);
       for (size_t j = 0; j < out_dim; ++j) {
         scales[j] = QuantizeChannelS8(weights.f32.subspan(j * in_dim, in_dim), quantized.data() + j * in_dim);

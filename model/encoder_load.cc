@@ -50,7 +50,7 @@ class Loader {
   }
 
   absl::StatusOr<std::unique_ptr<EmbeddingTable>> Table(const std::string& name, uint64_t rows) {
-    AlignedBuffer<float> values(rows * config_.hidden_dim);
+    AlignedBuffer<float> values(rows * config_.hidden_dim, Lifetime::kShort);
     RETURN_IF_ERROR(Read(name, {rows, config_.hidden_dim}, values.span()));
     const bool half = state_.options.precision != Precision::kF32;
     return std::make_unique<EmbeddingTable>(&state_.kernels(), values.span(), config_.hidden_dim, half);

@@ -48,7 +48,7 @@ std::string NameInLayer(const std::string& pattern, size_t layer_idx) {
 // [out_dim], of all parts.
 absl::StatusOr<AlignedBuffer<float>> ReadBias(const std::vector<std::string>& names, uint64_t out_dim,
                                               Weights* weights) {
-  AlignedBuffer<float> bias(out_dim);
+  AlignedBuffer<float> bias(out_dim, Lifetime::kShort);
   const uint64_t part_out = out_dim / names.size();
   for (size_t part = 0; part < names.size(); ++part) {
     RETURN_IF_ERROR(weights->ReadF32(absl::StrCat(names[part], ".bias"), std::span(&part_out, 1),
@@ -119,7 +119,7 @@ absl::StatusOr<OwnedLinear> ReadOwnedLinear(const EncoderConfig& config, size_t 
   const std::vector<std::string> names = NamesOfLinear(config, linear_idx);
   OwnedLinear linear{.in_dim = shape.in_dim,
                      .out_dim = shape.out_dim,
-                     .weights = AlignedBuffer<float>(shape.in_dim * shape.out_dim),
+                     .weights = AlignedBuffer<float>(shape.in_dim * shape.out_dim, Lifetime::kShort),
                      .bias = {}};
   const uint64_t part_out = shape.out_dim / names.size(), part_size = part_out * shape.in_dim;
   for (size_t part = 0; part < names.size(); ++part) {
@@ -177,8 +177,8 @@ absl::StatusOr<LoadedLinear> LinearLoader::LoadFloats(size_t linear_idx, InputFo
 absl::StatusOr<LoadedLinear> LinearLoader::LoadQuantized(size_t linear_idx, const std::vector<std::string>& names) {
   const LinearShape shape = ShapeOfLinear(config_, linear_idx);
   const uint64_t part_out = shape.out_dim / names.size(), part_size = part_out * shape.in_dim;
-  AlignedBuffer<int8_t> values(shape.out_dim * shape.in_dim);
-  AlignedBuffer<float> scales(shape.out_dim);
+  AlignedBuffer<int8_t> values(shape.out_dim * shape.in_dim, Lifetime::kShort);
+  AlignedBuffer<float> scales(shape.out_dim, Lifetime::kShort);
   InputFormat input;
   for (size_t part = 0; part < names.size(); ++part) {
     const std::string& name = names[part];
