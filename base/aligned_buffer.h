@@ -1,6 +1,6 @@
 // A fixed-size array aligned to cache lines, for weights and scratch. Elements are trivially copyable
 // and start uninitialized: Linux gives pages only when they are first touched, so claimed but unused
-// scratch costs nothing. Large ones that stay are not taken from the heap (large_memory.h), so that their memory goes back to
+// scratch costs nothing. Large ones are not taken from the heap (large_memory.h), so that their memory goes back to
 // the system when they go (glibc's heap kept 60 MB of a freed workspace). Not a container: it never grows.
 #ifndef OCTET_BASE_ALIGNED_BUFFER_H_
 #define OCTET_BASE_ALIGNED_BUFFER_H_
@@ -19,10 +19,6 @@
 
 namespace octet {
 
-// kShort: gone before what is allocated after it. On the heap, where the next one finds its pages again; among large arrays that stay
-// it would leave a hole, and the huge page around that would be split.
-enum class Lifetime { kLong, kShort };
-
 template <typename T>
 class AlignedBuffer {
   static_assert(std::is_trivially_copyable_v<T>);
@@ -34,9 +30,7 @@ class AlignedBuffer {
     if (size == 0) return;
     const size_t bytes = RoundUp(size * sizeof(T), kCacheLineBytes);
     OCTET_CHECK(bytes / sizeof(T) >= size);
-    const bool is_large = lifetime == Lifetime::kLong && IsLarge(bytes);
-    void* const memory = is_large ? AllocateLarge(bytes) : std::aligned_alloc(kCacheLineBytes, bytes);
-    data_ = std::unique_ptr<T, Free>(static_cast<T*>(memory), Free{is_large ? bytes : 0});
+    data_ = std::unique_ptr<T, Free>(static_cast<T*>(Allocate(bytes, lifetime)), Free{bytes, lifetime});
     if (data_ == nullptr) throw std::bad_alloc();
   }
 
@@ -62,11 +56,17 @@ class AlignedBuffer {
   static bool IsLarge(size_t bytes) { return bytes >= size_t{64} << 10; }
 #endif
 
+  // Null when there is no memory.
+  static void* Allocate(size_t bytes, Lifetime lifetime) {
+    return IsLarge(bytes) ? AllocateLarge(bytes, lifetime) : std::aligned_alloc(kCacheLineBytes, bytes);
+  }
+
   struct Free {
-    size_t large_bytes = 0;  // 0: on the heap
+    size_t bytes = 0;
+    Lifetime lifetime = Lifetime::kLong;
     void operator()(T* p) const {
-      if (large_bytes > 0) {
-        FreeLarge(p, large_bytes);
+      if (IsLarge(bytes)) {
+        FreeLarge(p, bytes, lifetime);
       } else {
         std::free(p);
       }

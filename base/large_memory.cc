@@ -37,6 +37,9 @@ std::byte* Map(size_t size) {
 
 class Regions {
  public:
+  // keeps_one: a region that nothing is in any more stays, with its pages, for what comes next.
+  explicit Regions(bool keeps_one) : keeps_one_(keeps_one) {}
+
   void* Allocate(size_t bytes) {
     bytes = RoundUp(bytes, kCacheLineBytes);
     const MutexLock lock(&mu_);
@@ -57,16 +60,20 @@ class Regions {
     Region& region = it->second;
     OCTET_CHECK(begin + bytes <= it->first + region.used && bytes <= region.live);
     region.live -= bytes;
-    if (region.live == 0) {
-      if (it == current_) current_ = regions_.end();
-      munmap(it->first, region.size);
-      regions_.erase(it);
+    if (keeps_one_ && it == current_) {
+      if (region.live == 0) region.used = 0;
       return;
     }
+    if (region.live == 0) return Unmap(it);
     // Whole pages that no neighbor has a part of.
     const size_t first = RoundUp(static_cast<size_t>(begin - it->first), page_bytes_);
     const size_t end = static_cast<size_t>(begin + bytes - it->first) / page_bytes_ * page_bytes_;
     if (first < end) madvise(it->first + first, end - first, MADV_DONTNEED);
+  }
+
+  void ReleaseKept() {
+    const MutexLock lock(&mu_);
+    if (current_ != regions_.end() && current_->second.live == 0) Unmap(current_);
   }
 
  private:
@@ -84,6 +91,12 @@ class Regions {
     return regions_.insert({begin, {.size = size, .used = 0, .live = 0}}).first;
   }
 
+  void Unmap(RegionsByBegin::iterator it) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (it == current_) current_ = regions_.end();
+    munmap(it->first, it->second.size);
+    regions_.erase(it);
+  }
+
   void* Take(RegionsByBegin::iterator it, size_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     if (it == regions_.end()) return nullptr;
     Region& region = it->second;
@@ -93,6 +106,7 @@ class Regions {
     return memory;
   }
 
+  const bool keeps_one_;
   const size_t page_bytes_ = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   Mutex mu_;
   RegionsByBegin regions_ ABSL_GUARDED_BY(mu_);
@@ -100,14 +114,16 @@ class Regions {
 };
 
 // Never destroyed: arrays of static objects are freed late.
-Regions& AllRegions() {
-  static auto* const regions = new Regions;
-  return *regions;
+Regions& RegionsOf(Lifetime lifetime) {
+  static auto* const lasting = new Regions(/*keeps_one=*/false);
+  static auto* const short_lived = new Regions(/*keeps_one=*/true);
+  return lifetime == Lifetime::kLong ? *lasting : *short_lived;
 }
 
 }  // namespace
 
-void* AllocateLarge(size_t bytes) { return AllRegions().Allocate(bytes); }
-void FreeLarge(void* memory, size_t bytes) { AllRegions().Free(memory, bytes); }
+void* AllocateLarge(size_t bytes, Lifetime lifetime) { return RegionsOf(lifetime).Allocate(bytes); }
+void FreeLarge(void* memory, size_t bytes, Lifetime lifetime) { RegionsOf(lifetime).Free(memory, bytes); }
+void ReleaseShortLived() { RegionsOf(Lifetime::kShort).ReleaseKept(); }
 
 }  // namespace octet

@@ -52,19 +52,20 @@ struct Array {
   uint8_t* data;
   size_t bytes;
   uint8_t value;
+  Lifetime lifetime;
 };
 
-Array NewArray(size_t bytes, uint8_t value) {
-  auto* const data = static_cast<uint8_t*>(AllocateLarge(bytes));
+Array NewArray(size_t bytes, uint8_t value, Lifetime lifetime = Lifetime::kLong) {
+  auto* const data = static_cast<uint8_t*>(AllocateLarge(bytes, lifetime));
   EXPECT_NE(data, nullptr);
   EXPECT_EQ(reinterpret_cast<uintptr_t>(data) % kCacheLineBytes, 0u);
   std::memset(data, value, bytes);
-  return {data, bytes, value};
+  return {data, bytes, value, lifetime};
 }
 
 void CheckAndFree(const Array& array) {
   for (size_t i = 0; i < array.bytes; ++i) ASSERT_EQ(array.data[i], array.value);
-  FreeLarge(array.data, array.bytes);
+  FreeLarge(array.data, array.bytes, array.lifetime);
 }
 
 TEST(LargeMemoryTest, ArraysDoNotOverlapWhateverIsFreedBetween) {
@@ -72,7 +73,7 @@ TEST(LargeMemoryTest, ArraysDoNotOverlapWhateverIsFreedBetween) {
   std::vector<Array> arrays;
   for (int i = 0; i < 400; ++i) {
     const size_t bytes = 1 + rng() % (i % 20 == 0 ? 20 * kMiB : kMiB);
-    arrays.push_back(NewArray(bytes, static_cast<uint8_t>(i)));
+    arrays.push_back(NewArray(bytes, static_cast<uint8_t>(i), i % 3 == 0 ? Lifetime::kShort : Lifetime::kLong));
     if (arrays.size() < 12) continue;
     std::swap(arrays[rng() % arrays.size()], arrays.back());
     CheckAndFree(arrays.back());
@@ -86,6 +87,25 @@ TEST(LargeMemoryTest, WhatIsFreedGoesBackToTheSystemThoughItsNeighborsStay) {
   ASSERT_GT(ResidentPages(array.data, array.bytes), 0);
   CheckAndFree(array);
   EXPECT_EQ(ResidentPages(array.data, array.bytes), 0);
+  CheckAndFree(before);
+  CheckAndFree(after);
+}
+
+TEST(LargeMemoryTest, ShortLivedArraysLieApartAndTheirPagesAreKeptForTheNext) {
+  ReleaseShortLived();
+  const Array before = NewArray(kMiB, 1), first = NewArray(4 * kMiB, 2, Lifetime::kShort), after = NewArray(kMiB, 3);
+  EXPECT_EQ(after.data, before.data + before.bytes);
+  const Array second = NewArray(kMiB, 4, Lifetime::kShort);
+  const int pages = ResidentPages(first.data, first.bytes);
+  CheckAndFree(first);
+  CheckAndFree(second);
+  EXPECT_EQ(ResidentPages(first.data, first.bytes), pages);
+  const Array next = NewArray(2 * kMiB, 5, Lifetime::kShort);
+  EXPECT_EQ(next.data, first.data);
+  ReleaseShortLived();  // not while something is in it
+  CheckAndFree(next);
+  ReleaseShortLived();
+  EXPECT_EQ(ResidentPages(next.data, next.bytes), -1);
   CheckAndFree(before);
   CheckAndFree(after);
 }
@@ -111,7 +131,9 @@ TEST(LargeMemoryTest, HasHugePages) {
   CheckAndFree(large);
 }
 
-TEST(LargeMemoryTest, IsNullWhereThereIsNoMemory) { EXPECT_EQ(AllocateLarge(size_t{1} << 60), nullptr); }
+TEST(LargeMemoryTest, IsNullWhereThereIsNoMemory) {
+  EXPECT_EQ(AllocateLarge(size_t{1} << 60, Lifetime::kLong), nullptr);
+}
 
 TEST(LargeMemoryTest, ThreadsAllocateAndFreeAtOnce) {
   std::vector<std::thread> threads;
@@ -119,7 +141,8 @@ TEST(LargeMemoryTest, ThreadsAllocateAndFreeAtOnce) {
     threads.emplace_back([t] {
       std::mt19937 rng(static_cast<uint32_t>(t));
       for (int i = 0; i < 50; ++i) {
-        const Array a = NewArray(1 + rng() % kMiB, static_cast<uint8_t>(t)), b = NewArray(1 + rng() % kMiB, 255);
+        const Array a = NewArray(1 + rng() % kMiB, static_cast<uint8_t>(t)),
+                    b = NewArray(1 + rng() % kMiB, 255, Lifetime::kShort);
         CheckAndFree(a);
         CheckAndFree(b);
       }
