@@ -4,7 +4,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "base/check.h"
-#include "base/large_memory.h"
 #include "base/status_macros.h"
 #include "model/encoder.h"
 #include "model/encoder_state.h"
@@ -223,9 +222,7 @@ absl::StatusOr<std::unique_ptr<Encoder>> Encoder::Load(const EncoderConfig& conf
   state->options = options;
   state->linears = std::make_unique<LinearFactory>(options.isa);
   state->activate_row = ActivationKernel(state->kernels(), config.activation, QuantizesActivations(config, options));
-  const absl::Status loaded = Loader(state.get(), weights, progress).LoadAll();
-  ReleaseShortLived();
-  RETURN_IF_ERROR(loaded);
+  RETURN_IF_ERROR(Loader(state.get(), weights, progress).LoadAll());
   RETURN_IF_ERROR(CheckActivationRange(*state));
   return std::unique_ptr<Encoder>(new Encoder(std::move(state)));
 }

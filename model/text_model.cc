@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/checked_math.h"
+#include "base/large_memory.h"
 #include "base/status_macros.h"
 #include "model/classification_head.h"
 #include "model/digest_manifest.h"
@@ -103,6 +104,7 @@ absl::StatusOr<std::shared_ptr<const TextModel>> TextModel::Load(const std::stri
   }
   RETURN_IF_ERROR(model->LoadEncoder(config.encoder, weights.get(), options));
   RETURN_IF_ERROR(model->LoadHead(config, weights.get(), options));
+  ReleaseShortLived();
   WarnOfUnused(*weights, TensorNamesOf(config.encoder.family), &model->warnings_);
   ASSIGN_OR_RETURN(model->info_.version, weights->Finish());
   RETURN_IF_ERROR(CheckGate(options.gate, *directory, model->info_.version));
