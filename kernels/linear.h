@@ -131,6 +131,8 @@ class Linear {
   // Before the first product: whether the layer can, and from now on does, give its rows KernelTable::gelu_erf_short_row as it
   // multiplies.
   virtual bool FuseShortGelu() { return false; }
+  // Rows of a product, at most kMaxProductRows, at which the layer is fastest where there are many.
+  virtual size_t product_rows() const { return kMaxProductRows; }
   virtual const InputFormat& input() const = 0;
   virtual size_t in_dim() const = 0;
   virtual size_t out_dim() const = 0;

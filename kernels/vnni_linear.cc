@@ -39,6 +39,9 @@ class VnniLinear final : public Linear {
 
   bool FuseShortGelu() override { return has_gelu_ = true; }
 
+  // So many rows of input stay in L1 beside a panel of weights.
+  size_t product_rows() const override { return 32; }
+
   const InputFormat& input() const override { return input_; }
   size_t in_dim() const override { return in_dim_; }
   size_t out_dim() const override { return out_dim_; }

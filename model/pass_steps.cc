@@ -19,11 +19,11 @@ size_t RowsAtOnce(size_t n) {
   return std::clamp<size_t>(kMaxValues / n, 1, kernels::kMaxRowsAtOnce);
 }
 
-// body(part) for the rows of each product of a block of `rows`: as few products as there can be, all of nearly one size, since
-// each reads all weights.
-void ForProducts(size_t rows, absl::FunctionRef<void(const RowBlock& part)> body) {
+// body(part) for the rows of each product of a block of `rows`: products of nearly one size, and nearly the layer's.
+void ForProducts(const kernels::Linear& linear, size_t rows, absl::FunctionRef<void(const RowBlock& part)> body) {
   constexpr size_t kTileRows = 8;
-  const size_t num_products = DivideUp(rows, kernels::kMaxProductRows);
+  const size_t num_nearest = (rows + linear.product_rows() / 2) / linear.product_rows();
+  const size_t num_products = std::max(num_nearest, DivideUp(rows, kernels::kMaxProductRows));
   const size_t product_rows = RoundUp(DivideUp(rows, num_products), kTileRows);
   for (size_t begin = 0; begin < rows; begin += product_rows) body({begin, std::min(product_rows, rows - begin)});
 }
@@ -119,7 +119,7 @@ void PassSteps::MultiplyRows(const kernels::Linear& linear, Phase phase, const k
 
 void PassSteps::ForRows(const kernels::Linear& linear, Phase phase, const kernels::InputBlock& input, size_t rows,
                         ThreadScratch& s, UseRows use) const {
-  ForProducts(rows, [&](const RowBlock& part) { MultiplyRows(linear, phase, input, part, s, use); });
+  ForProducts(linear, rows, [&](const RowBlock& part) { MultiplyRows(linear, phase, input, part, s, use); });
 }
 
 void PassSteps::PrepareAttention(size_t layer_idx, const RowBlock& block, ThreadScratch& s) const {
@@ -128,7 +128,7 @@ void PassSteps::PrepareAttention(size_t layer_idx, const RowBlock& block, Thread
   s.meter.Enter(Phase::kQuantize);
   StartInput(layer_idx, LinearSlot::kQueryKeyValue, s.attention_input, s);
   SetInput(layer_idx, LinearSlot::kQueryKeyValue, 0, block.size, x(block.begin), s.attention_input, s);
-  ForProducts(block.size, [&](const RowBlock& part) {
+  ForProducts(*layer.query, block.size, [&](const RowBlock& part) {
     const size_t part_begin = block.begin + part.begin;
     const auto store = [&](Projection projection, const kernels::Linear& linear) {
       MultiplyRows(linear, Phase::kQueryKeyValue, s.attention_input, part, s,
