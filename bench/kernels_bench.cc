@@ -94,19 +94,16 @@ BENCHMARK(QuantizeRows)->Arg(384)->Arg(1536)->Arg(3072);
 template <typename T>
 void QuantizeHeads(State& state, void (*KernelTable::*kernel)(const HeadRows<T>&), float limit) {
   const auto head_dim = static_cast<size_t>(state.range(1));
-  const size_t head_stride = RoundUp(head_dim, sizeof(int32_t) / sizeof(T));
-  std::vector<T> q(kMaxRowsAtOnce * static_cast<size_t>(state.range(0)) / head_dim * head_stride);
+  std::vector<T> q(kMaxRowsAtOnce * static_cast<size_t>(state.range(0)) / head_dim * HeadSize<T>(head_dim));
   std::vector<float> scales(q.size() / head_dim);
   const auto x = RandomFloats(kMaxRowsAtOnce * static_cast<size_t>(state.range(0)), 1);
   RunRows(state, 4 + sizeof(T), [&](size_t n) {
     (Kernels().*kernel)({.x = x.data(),
-                         .x_stride = n,
                          .rows = kMaxRowsAtOnce,
                          .num_heads = n / head_dim,
                          .head_dim = head_dim,
                          .limit = limit,
                          .q = q.data(),
-                         .head_stride = head_stride,
                          .scales = scales.data(),
                          .scale_stride = kMaxRowsAtOnce});
   });

@@ -125,13 +125,13 @@ class IntegerAttentionInputs final : public AttentionInputs {
     switch (projection) {
       case Projection::kQuery:
         return (kernels_.*Scores::kQuantizeQueries)(
-            Heads(x, rows, score_limit_, q_.data() + token * row_size(), head_size(), q_scales_.data() + token));
+            Heads(x, rows, score_limit_, q_.data() + token * row_size(), q_scales_.data() + token));
       case Projection::kKey:
         return (kernels_.*Scores::kQuantizeKeys)(
-            Heads(x, rows, score_limit_, BlockKey(first_row, scratch), head_size(), k_scales_.data() + token));
+            Heads(x, rows, score_limit_, BlockKey(first_row, scratch), k_scales_.data() + token));
       case Projection::kValue:
         return kernels_.quantize_heads_s16(
-            Heads(x, rows, kValueLimitS16, v_.data() + token * hidden, shape_.head_dim, v_scales_.data() + token));
+            Heads(x, rows, kValueLimitS16, v_.data() + token * hidden, v_scales_.data() + token));
     }
   }
 
@@ -245,15 +245,13 @@ class IntegerAttentionInputs final : public AttentionInputs {
   }
 
   template <typename T>
-  HeadRows<T> Heads(const float* x, size_t rows, float limit, T* q, size_t head_stride, float* scales) const {
+  HeadRows<T> Heads(const float* x, size_t rows, float limit, T* q, float* scales) const {
     return {.x = x,
-            .x_stride = shape_.hidden_dim(),
             .rows = rows,
             .num_heads = shape_.num_heads,
             .head_dim = shape_.head_dim,
             .limit = limit,
             .q = q,
-            .head_stride = head_stride,
             .scales = scales,
             .scale_stride = stride_};
   }

@@ -38,15 +38,22 @@ HWY_INLINE void WithKnownHeadDim(size_t head_dim, const F& body) {
   }
 }
 
-// q[c] = round_half_even(x[c] * factor) of a row, |q| < 32768; of a NaN 0.
-HWY_INLINE void RoundRow(const float* x, float factor, size_t n, int16_t* q) {
+// x[c .. c + kLanes) of a row of n values, those past n as zeros. `lanes`: how a row that has no less is read there.
+template <class Size, class Lanes>
+HWY_INLINE VF LoadPadded(const float* x, size_t c, Size n, Lanes lanes) {
   const DF d;
+  return c + kLanes > n ? Part{n - c}.Load(d, x + c) : lanes.Load(d, x + c);
+}
+
+// q[c] = round_half_even(x[c] * factor) of a row, |q| < 32768; of a NaN 0. Up to `size`, at most kLanes more than n, of zeros.
+template <class Size>
+HWY_INLINE void RoundRow(const float* x, float factor, Size n, size_t size, int16_t* q) {
   const DI di;
   const hn::Rebind<int16_t, DI> d16_half;
-  const VF factors = hn::Set(d, factor), bias = hn::Set(d, kRoundingBias);
+  const VF factors = hn::Set(DF(), factor), bias = hn::Set(DF(), kRoundingBias);
   const auto bias_bits = hn::BitCast(di, bias);
   const auto rounded = [&](size_t c, auto lanes) {
-    return hn::BitCast(di, hn::MulAdd(lanes.Load(d, x + c), factors, bias));
+    return hn::BitCast(di, hn::MulAdd(LoadPadded(x, c, n, lanes), factors, bias));
   };
   size_t c = 0;
 #if HWY_TARGET != HWY_SCALAR
@@ -55,16 +62,18 @@ HWY_INLINE void RoundRow(const float* x, float factor, size_t n, int16_t* q) {
   const auto two = [&](size_t at, auto second) {
     return hn::ConcatEven(d16, hn::BitCast(d16, rounded(at + kLanes, second)), hn::BitCast(d16, rounded(at, Whole())));
   };
-  for (; c + 2 * kLanes <= n; c += 2 * kLanes) hn::StoreU(two(c, Whole()), d16, q + c);
+  for (; c + 2 * kLanes <= size; c += 2 * kLanes) hn::StoreU(two(c, Whole()), d16, q + c);
   if constexpr (Part::kHasMask<int16_t>) {
-    if (c + kLanes < n) return hn::BlendedStore(two(c, Part{n - c - kLanes}), hn::FirstN(d16, n - c), d16, q + c);
+    if (c + kLanes < size) {
+      return hn::BlendedStore(two(c, Part{size - c - kLanes}), hn::FirstN(d16, size - c), d16, q + c);
+    }
   }
 #endif
   const auto store = [&](size_t at, auto lanes) {
     lanes.Store(hn::DemoteTo(d16_half, hn::Sub(rounded(at, lanes), bias_bits)), d16_half, q + at);
   };
-  for (; c + kLanes <= n; c += kLanes) store(c, Whole());
-  if (c < n) store(c, Part{n - c});
+  for (; c + kLanes <= size; c += kLanes) store(c, Whole());
+  if (c < size) store(c, Part{size - c});
 }
 
 // What stands for 0.
@@ -72,14 +81,14 @@ template <typename T>
 constexpr T kZeroOf = static_cast<T>(std::is_same_v<T, uint8_t> ? kHeadOffsetU8 : 0);
 
 // As above, in u8 or s8.
-template <typename T>
-HWY_INLINE void RoundRow(const float* x, float factor, size_t n, T* q) {
+template <typename T, class Size>
+HWY_INLINE void RoundRow(const float* x, float factor, Size n, size_t size, T* q) {
   const DF d;
   const DI di;
   const VF factors = hn::Set(d, factor), bias = hn::Set(d, kRoundingBias);
   const auto offset = hn::Set(di, int32_t{kZeroOf<T>} - std::bit_cast<int32_t>(kRoundingBias));
-  NarrowRow(n, q, [&](size_t c, auto lanes) {
-    return hn::Add(hn::BitCast(di, hn::MulAdd(lanes.Load(d, x + c), factors, bias)), offset);
+  NarrowRow(size, q, [&](size_t c, auto lanes) {
+    return hn::Add(hn::BitCast(di, hn::MulAdd(LoadPadded(x, c, n, lanes), factors, bias)), offset);
   });
 }
 
@@ -126,9 +135,10 @@ HWY_INLINE void QuantizeSomeHeads(const HeadRows<T>& h, Dim head_dim, size_t fir
   VI lanes[kHeadsAtOnce];
   HWY_ALIGN int32_t max_bits[kHeadsAtOnce];
   HWY_ALIGN float scales[kHeadsAtOnce], factors[kHeadsAtOnce];
-  const float* const x = h.x + first_row * h.x_stride + first_head * head_dim;
+  const size_t row_dim = h.num_heads * head_dim, head_size = HeadSize<T>(head_dim);
+  const float* const x = h.x + first_row * row_dim + first_head * head_dim;
   for (size_t r = 0, i = 0; r < rows; ++r) {
-    const float* head = x + r * h.x_stride;
+    const float* head = x + r * row_dim;
     for (size_t end = i + heads; i < end; ++i, head += head_dim) lanes[i] = MaxAbsBitsOfLanes(head, head_dim);
   }
   for (size_t i = count; i < padded_count; ++i) lanes[i] = hn::Set(di, std::bit_cast<int32_t>(1.0f));
@@ -138,17 +148,16 @@ HWY_INLINE void QuantizeSomeHeads(const HeadRows<T>& h, Dim head_dim, size_t fir
     all_usable &= ScalesOfHeads(max_bits + i, h.limit, scales + i, factors + i);
   }
   for (size_t r = 0, i = 0; r < rows; ++r) {
-    const float* head = x + r * h.x_stride;
-    T* q = h.q + ((first_row + r) * h.num_heads + first_head) * h.head_stride;
+    const float* head = x + r * row_dim;
+    T* q = h.q + ((first_row + r) * h.num_heads + first_head) * head_size;
     float* scale = h.scales + first_head * h.scale_stride + first_row + r;
-    for (size_t end = i + heads; i < end; ++i, head += head_dim, q += h.head_stride, scale += h.scale_stride) {
+    for (size_t end = i + heads; i < end; ++i, head += head_dim, q += head_size, scale += h.scale_stride) {
       *scale = scales[i];
       if (!all_usable && factors[i] == 0.0f) {
-        std::fill_n(q, static_cast<size_t>(head_dim), kZeroOf<T>);
+        std::fill_n(q, head_size, kZeroOf<T>);
       } else {
-        RoundRow(head, factors[i], head_dim, q);
+        RoundRow(head, factors[i], head_dim, head_size, q);
       }
-      for (size_t c = head_dim; c < h.head_stride; ++c) q[c] = kZeroOf<T>;
     }
   }
 }
@@ -197,7 +206,7 @@ void InterleaveRows(const int16_t* src, size_t stride, size_t rows, size_t cols,
 
 float RelativeScalesOf(const float* scales, size_t n, int16_t* parts) {
   const float largest = std::bit_cast<float>(MaxAbsBits(scales, n));
-  RoundRow(scales, kWholeScale / largest, n, parts);
+  RoundRow(scales, kWholeScale / largest, n, n, parts);
   std::fill(parts + n, parts + RoundUp(n, kScoreCols), int16_t{0});
   return largest;
 }

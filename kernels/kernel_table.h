@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "base/cpu_isa.h"
+#include "base/rounding.h"
 
 namespace octet::kernels {
 
@@ -52,16 +53,20 @@ struct DequantizeColumns {
   const float* bias;
 };
 
+// Integers of type T that a head takes: whole words of 32 bits.
+template <typename T>
+constexpr size_t HeadSize(size_t head_dim) {
+  return RoundUp(head_dim, sizeof(int32_t) / sizeof(T));
+}
+
 // Rows of heads that become integers of type T, with a scale for each row and head.
 template <typename T>
 struct HeadRows {
-  const float* x;  // [rows, num_heads, head_dim], x_stride between rows
-  size_t x_stride;
+  const float* x;  // [rows, num_heads, head_dim]
   size_t rows, num_heads, head_dim;
-  float limit;         // of the integers' absolute values
-  T* q;                // [rows, num_heads, head_stride], dense
-  size_t head_stride;  // >= head_dim: integers past it are 0
-  float* scales;       // [num_heads, rows], scale_stride between heads
+  float limit;    // of the integers' absolute values
+  T* q;           // [rows, num_heads, HeadSize]; past head_dim they are 0
+  float* scales;  // [num_heads, rows], scale_stride between heads
   size_t scale_stride;
 };
 // Of heads that are all 0, small beside others': scales are looked at together.

@@ -193,12 +193,13 @@ float QuantizeHead(const float* x, size_t n, float limit, int32_t offset, T* q) 
 template <typename T>
 void QuantizeHeads(const HeadRows<T>& h) {
   constexpr int32_t kOffset = std::is_same_v<T, uint8_t> ? kHeadOffsetU8 : 0;
+  const size_t size = HeadSize<T>(h.head_dim);
   for (size_t r = 0; r < h.rows; ++r) {
     for (size_t head = 0; head < h.num_heads; ++head) {
-      T* const q = h.q + (r * h.num_heads + head) * h.head_stride;
-      h.scales[head * h.scale_stride + r] =
-          QuantizeHead(h.x + r * h.x_stride + head * h.head_dim, h.head_dim, h.limit, kOffset, q);
-      std::fill(q + h.head_dim, q + h.head_stride, static_cast<T>(kOffset));
+      const size_t idx = r * h.num_heads + head;
+      T* const q = h.q + idx * size;
+      h.scales[head * h.scale_stride + r] = QuantizeHead(h.x + idx * h.head_dim, h.head_dim, h.limit, kOffset, q);
+      std::fill(q + h.head_dim, q + size, static_cast<T>(kOffset));
     }
   }
 }

@@ -18,28 +18,26 @@ class IntegerAttentionKernelsTest : public KernelTableTest {};
 
 INSTANTIATE_TEST_SUITE_P(Isas, IntegerAttentionKernelsTest, testing::ValuesIn(SupportedIsas()), NameOfLevel);
 
-// More heads than a kernel takes at once, and what lies between rows and between scales is left alone.
+// More heads than a kernel takes at once, and what lies between scales is left alone.
 template <typename T>
 void ExpectQuantizedHeadsAreBitEqual(const KernelTable& reference, const KernelTable& kernels,
                                      void (*KernelTable::*kernel)(const HeadRows<T>&), float limit) {
   constexpr size_t kRows = 7, kHeads = 11, kStride = kRows + 2;
   for (size_t head_dim = 1; head_dim <= kMaxCols; ++head_dim) {
-    const size_t x_stride = kHeads * head_dim + 3, head_stride = RoundUp(head_dim, sizeof(int32_t) / sizeof(T));
-    auto x = RandomFloats(kRows * x_stride, static_cast<uint32_t>(head_dim), 3);
+    const size_t head_size = HeadSize<T>(head_dim);
+    auto x = RandomFloats(kRows * kHeads * head_dim, static_cast<uint32_t>(head_dim), 3);
     for (const float special : {0.0f, 1e-35f, kNan, kInfinity, -kInfinity, 3e38f}) {
       std::fill_n(x.begin() + static_cast<ptrdiff_t>(head_dim), std::min<size_t>(head_dim, 7), special);
       if (special == 0 || special == 1e-35f)
         std::fill_n(x.begin() + static_cast<ptrdiff_t>(head_dim), head_dim, special);
-      std::vector<T> expected(kRows * kHeads * head_stride + 1, 77), actual(expected);
+      std::vector<T> expected(kRows * kHeads * head_size + 1, 77), actual(expected);
       std::vector<float> want(kHeads * kStride, 5), got(want);
       HeadRows<T> heads{.x = x.data(),
-                        .x_stride = x_stride,
                         .rows = kRows,
                         .num_heads = kHeads,
                         .head_dim = head_dim,
                         .limit = limit,
                         .q = expected.data(),
-                        .head_stride = head_stride,
                         .scales = want.data(),
                         .scale_stride = kStride};
       (reference.*kernel)(heads);
