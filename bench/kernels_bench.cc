@@ -1,5 +1,5 @@
 // Google Benchmark cases of the kernels, at the level of OCTET_ISA (else the machine's highest), one thread.
-// Shapes are all-MiniLM-L6-v2's (hidden 384, intermediate 1536) and BERT-base's (768, 3072). `ops` counts a
+// Shapes are all-MiniLM-L6-v2's (hidden 384, intermediate 1536), BERT-base's (768, 3072) and some of other sizes. `ops` counts a
 // multiply-add as two; `bytes` are those read and written.
 //
 //   make bench-kernels ARGS="--benchmark_filter=Int8"
@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <utility>
 
 #include "base/aligned_buffer.h"
 #include "base/rounding.h"
@@ -89,7 +90,7 @@ void QuantizeRows(State& state) {
   RunRows(state, 5,
           [&](size_t n) { Kernels().quantize_rows_u8(x.data(), kMaxRowsAtOnce, {}, n, q.data(), quantizations); });
 }
-BENCHMARK(QuantizeRows)->Arg(384)->Arg(1536)->Arg(3072);
+BENCHMARK(QuantizeRows)->Arg(312)->Arg(384)->Arg(1200)->Arg(1536)->Arg(3072);
 
 template <typename T>
 void QuantizeHeads(State& state, void (*KernelTable::*kernel)(const HeadRows<T>&), float limit) {
@@ -156,7 +157,7 @@ void LayerNormRows(State& state) {
                               y.data());
   });
 }
-BENCHMARK(LayerNormRows)->Arg(384)->Arg(768);
+BENCHMARK(LayerNormRows)->Arg(312)->Arg(384)->Arg(768);
 
 void ExpRow(State& state) {
   RunRow(state, 8, [](size_t n, float* x) { benchmark::DoNotOptimize(Kernels().exp_row(x, 0.1f, n)); });
@@ -186,6 +187,15 @@ void LinearShapes(benchmark::internal::Benchmark* bench) {
   }
 }
 
+// Products of 32 rows, as of VNNI in a pass, by hidden size.
+void VnniShapes(benchmark::internal::Benchmark* bench) {
+  constexpr int64_t kRows = 32;
+  for (const auto& [hidden, intermediate] :
+       {std::pair<int64_t, int64_t>{256, 1024}, {312, 1200}, {384, 1536}, {768, 3072}, {1024, 4096}}) {
+    bench->Args({kRows, hidden, hidden})->Args({kRows, hidden, intermediate})->Args({kRows, intermediate, hidden});
+  }
+}
+
 void Multiply(State& state, LinearKind kind) {
   const auto rows = static_cast<size_t>(state.range(0)), depth = static_cast<size_t>(state.range(1)),
              cols = static_cast<size_t>(state.range(2));
@@ -205,7 +215,7 @@ void Multiply(State& state, LinearKind kind) {
   }
   CountOps(state, 2.0 * static_cast<double>(rows * depth * cols));
 }
-BENCHMARK_CAPTURE(Multiply, Int8, LinearKind::kInt8)->Apply(LinearShapes);
+BENCHMARK_CAPTURE(Multiply, Int8, LinearKind::kInt8)->Apply(LinearShapes)->Apply(VnniShapes);
 BENCHMARK_CAPTURE(Multiply, Bf16, LinearKind::kBf16)->Apply(LinearShapes);
 BENCHMARK_CAPTURE(Multiply, F32, LinearKind::kF32)->Apply(LinearShapes);
 
@@ -234,7 +244,7 @@ void Attention(State& state, AttentionKind kind) {
   CountOps(state, 4.0 * static_cast<double>(queries * tokens * hidden));
 }
 void AttentionShapes(benchmark::internal::Benchmark* bench) {
-  bench->ArgsProduct({{16, 32, 64, 128, 256, 512}, {12}, {32, 64}});
+  bench->ArgsProduct({{16, 32, 64, 128, 256, 512}, {12}, {32, 64}})->Args({128, 12, 26});
   bench->ArgsProduct({{1024, 2048, 4096, 8192}, {12}, {64}});
 }
 BENCHMARK_CAPTURE(Attention, F32, AttentionKind::kF32)->Apply(AttentionShapes);
@@ -260,7 +270,7 @@ void StoreAttentionInputs(State& state, AttentionKind kind) {
 }
 BENCHMARK_CAPTURE(StoreAttentionInputs, F32, AttentionKind::kF32)->Args({12, 32})->Args({12, 64});
 BENCHMARK_CAPTURE(StoreAttentionInputs, S16, AttentionKind::kS16)->Args({12, 32})->Args({12, 64});
-BENCHMARK_CAPTURE(StoreAttentionInputs, S8, AttentionKind::kS8)->Args({12, 32})->Args({12, 64});
+BENCHMARK_CAPTURE(StoreAttentionInputs, S8, AttentionKind::kS8)->Args({12, 26})->Args({12, 32})->Args({12, 64});
 
 }  // namespace
 }  // namespace octet::kernels

@@ -16,6 +16,12 @@
 namespace octet::kernels {
 namespace {
 
+// Queries of a tile, whose softmax they take together: the more, the less its steps wait for each other, as long as scores and
+// weights of a text's keys stay in L1.
+constexpr size_t kMaxTile = kMaxSoftmaxRows, kMaxTokensOfMaxTile = 160;
+
+size_t MaxTile(size_t tokens) { return tokens <= kMaxTokensOfMaxTile ? kMaxTile : 12; }
+
 // Where parts of a thread's scratch memory begin, in bytes, each on a cache line. `tokens`: of the text.
 struct ScratchLayout {
   size_t v, key_parts, value_parts, scores, p, sums, size;
@@ -29,13 +35,14 @@ struct ScratchLayout {
       return begin;
     };
     stride = RoundUp(tokens, kScoreCols);
+    const size_t tile = MaxTile(tokens);
     static_assert(kScoreCols % kPaddedCols == 0 && kScoreCols * sizeof(int16_t) % kCacheLineBytes == 0);
     v = take(RoundUp(tokens, 2) * shape.head_dim * sizeof(int16_t));
     key_parts = take(stride * sizeof(int16_t));
     value_parts = take(stride * sizeof(int16_t));
-    scores = take(kQueryTile * stride * sizeof(int32_t));
-    p = take(kQueryTile * stride * sizeof(int16_t));
-    sums = take(kQueryTile * shape.head_dim * sizeof(int32_t));
+    scores = take(tile * stride * sizeof(int32_t));
+    p = take(tile * stride * sizeof(int16_t));
+    sums = take(tile * shape.head_dim * sizeof(int32_t));
   }
 };
 
@@ -162,14 +169,14 @@ class IntegerAttentionInputs final : public AttentionInputs {
     auto* const v = reinterpret_cast<int16_t*>(memory + layout.v);                  // [text_tokens / 2, head_dim, 2]
     auto* const key_parts = reinterpret_cast<int16_t*>(memory + layout.key_parts);  // [stride]
     auto* const value_parts = reinterpret_cast<int16_t*>(memory + layout.value_parts);  // [stride]
-    auto* const scores = reinterpret_cast<int32_t*>(memory + layout.scores);            // [kQueryTile, stride]
-    auto* const p = reinterpret_cast<int16_t*>(memory + layout.p);                      // [kQueryTile, stride]
-    auto* const sums = reinterpret_cast<int32_t*>(memory + layout.sums);                // [kQueryTile, head_dim]
+    auto* const scores = reinterpret_cast<int32_t*>(memory + layout.scores);            // [tile, stride]
+    auto* const p = reinterpret_cast<int16_t*>(memory + layout.p);                      // [tile, stride]
+    auto* const sums = reinterpret_cast<int32_t*>(memory + layout.sums);                // [tile, head_dim]
     const size_t hidden = shape_.hidden_dim(), head_dim = shape_.head_dim, tokens = queries.text_tokens;
     const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
     const size_t num_pairs = (tokens + 1) / 2;
     // Tiles of nearly one size.
-    const size_t tile_rows = DivideUp(queries.num_queries, DivideUp(queries.num_queries, kQueryTile));
+    const size_t tile_rows = DivideUp(queries.num_queries, DivideUp(queries.num_queries, MaxTile(tokens)));
     for (size_t head = 0; head < shape_.num_heads; ++head) {
       const size_t first = head * head_dim, scales = head * stride_;
       kernels_.interleave_rows_s16(v_.data() + queries.text_begin * hidden + first, hidden, tokens, head_dim, v);
@@ -189,7 +196,7 @@ class IntegerAttentionInputs final : public AttentionInputs {
                           .depth = head_words_,
                           .pads_c = true},
                          kHasOffset<Scores> ? key_offsets_.data() + scales + queries.text_begin : nullptr);
-        float query_scales[kQueryTile], factors[kQueryTile];
+        float query_scales[kMaxTile], factors[kMaxTile];
         for (size_t r = 0; r < tile; ++r) query_scales[r] = q_scales_.data()[scales + row + r] * scale;
         kernels_.softmax_s16({.scores = scores,
                               .score_shift = score_shift_,
@@ -288,7 +295,8 @@ uint64_t IntegerAttentionInputsBytes(AttentionKind kind, const KernelTable& kern
 }
 
 size_t IntegerAttendScratch(const AttentionShape& shape, size_t max_text_tokens) {
-  return ScratchLayout(shape, max_text_tokens).size / sizeof(float);
+  const auto bytes = [&](size_t tokens) { return ScratchLayout(shape, tokens).size; };
+  return std::max(bytes(max_text_tokens), bytes(std::min(max_text_tokens, kMaxTokensOfMaxTile))) / sizeof(float);
 }
 
 }  // namespace octet::kernels

@@ -6,11 +6,6 @@
 
 namespace octet::kernels {
 
-// Query rows that share one pass over a head's keys: two register tiles of six. Their scores for 512 keys are 24 KB
-// and stay in L1 or L2 for the second product.
-inline constexpr size_t kQueryTile = 12;
-static_assert(kQueryTile <= kMaxSoftmaxRows);
-
 // Elements between rows of transposed keys: 16 past a multiple of the page-sized power of two that a round batch size
 // would give, so that the same position of all rows does not fall into one cache set.
 inline size_t KeyStride(size_t max_tokens) { return (max_tokens + 15) / 16 * 16 + 16; }

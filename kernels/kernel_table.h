@@ -95,7 +95,7 @@ struct SoftmaxS16 {
   int16_t* p;      // [rows, stride]
   float* factors;  // [rows]
 };
-inline constexpr size_t kMaxSoftmaxRows = 12;
+inline constexpr size_t kMaxSoftmaxRows = 24;
 inline constexpr size_t kScoreCols = 32;
 inline constexpr size_t kPaddedCols = 16;
 
