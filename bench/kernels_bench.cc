@@ -90,7 +90,7 @@ void QuantizeRows(State& state) {
   RunRows(state, 5,
           [&](size_t n) { Kernels().quantize_rows_u8(x.data(), kMaxRowsAtOnce, {}, n, q.data(), quantizations); });
 }
-BENCHMARK(QuantizeRows)->Arg(312)->Arg(384)->Arg(1200)->Arg(1536)->Arg(3072);
+BENCHMARK(QuantizeRows)->Arg(256)->Arg(312)->Arg(384)->Arg(768)->Arg(1024)->Arg(1200)->Arg(1536)->Arg(3072)->Arg(4096);
 
 template <typename T>
 void QuantizeHeads(State& state, void (*KernelTable::*kernel)(const HeadRows<T>&), float limit) {
@@ -140,7 +140,7 @@ BENCHMARK(GeluErfRow)->Arg(1536)->Arg(3072);
 void GeluErfShortRow(State& state) {
   RunRow(state, 8, [](size_t n, float* x) { Kernels().gelu_erf_short_row(x, n); });
 }
-BENCHMARK(GeluErfShortRow)->Arg(1536)->Arg(3072);
+BENCHMARK(GeluErfShortRow)->Arg(1024)->Arg(1200)->Arg(1536)->Arg(3072)->Arg(4096);
 
 void GeluTanhRow(State& state) {
   RunRow(state, 8, [](size_t n, float* x) { Kernels().gelu_tanh_row(x, n); });
@@ -157,7 +157,7 @@ void LayerNormRows(State& state) {
                               y.data());
   });
 }
-BENCHMARK(LayerNormRows)->Arg(312)->Arg(384)->Arg(768);
+BENCHMARK(LayerNormRows)->Arg(256)->Arg(312)->Arg(384)->Arg(768)->Arg(1024);
 
 void ExpRow(State& state) {
   RunRow(state, 8, [](size_t n, float* x) { benchmark::DoNotOptimize(Kernels().exp_row(x, 0.1f, n)); });
@@ -244,7 +244,10 @@ void Attention(State& state, AttentionKind kind) {
   CountOps(state, 4.0 * static_cast<double>(queries * tokens * hidden));
 }
 void AttentionShapes(benchmark::internal::Benchmark* bench) {
-  bench->ArgsProduct({{16, 32, 64, 128, 256, 512}, {12}, {32, 64}})->Args({128, 12, 26});
+  bench->ArgsProduct({{16, 32, 64, 128, 256, 512}, {12}, {32, 64}})
+      ->Args({128, 12, 26})
+      ->Args({128, 4, 64})
+      ->Args({128, 16, 64});
   bench->ArgsProduct({{1024, 2048, 4096, 8192}, {12}, {64}});
 }
 BENCHMARK_CAPTURE(Attention, F32, AttentionKind::kF32)->Apply(AttentionShapes);
@@ -270,7 +273,12 @@ void StoreAttentionInputs(State& state, AttentionKind kind) {
 }
 BENCHMARK_CAPTURE(StoreAttentionInputs, F32, AttentionKind::kF32)->Args({12, 32})->Args({12, 64});
 BENCHMARK_CAPTURE(StoreAttentionInputs, S16, AttentionKind::kS16)->Args({12, 32})->Args({12, 64});
-BENCHMARK_CAPTURE(StoreAttentionInputs, S8, AttentionKind::kS8)->Args({12, 26})->Args({12, 32})->Args({12, 64});
+BENCHMARK_CAPTURE(StoreAttentionInputs, S8, AttentionKind::kS8)
+    ->Args({12, 26})
+    ->Args({12, 32})
+    ->Args({4, 64})
+    ->Args({12, 64})
+    ->Args({16, 64});
 
 }  // namespace
 }  // namespace octet::kernels
