@@ -39,7 +39,7 @@ class VnniLinear final : public Linear {
 
   bool FuseShortGelu() override { return has_gelu_ = true; }
 
-  // So many rows of input stay in L1 beside a panel of weights.
+  // The sums of more push weights and the rest of the block out of L2, fewer read the weights too often (docs/decisions/0010).
   size_t product_rows() const override { return 32; }
 
   const InputFormat& input() const override { return input_; }
