@@ -234,7 +234,7 @@ class IntegerAttentionInputs final : public AttentionInputs {
   using Key = typename Scores::Key;
 
   // Integers of a head and of a row, of queries and of keys; past head_dim they are 0.
-  size_t head_size() const { return head_words_ * kGroup<Scores>; }
+  size_t head_size() const { return HeadSize<Key>(shape_.head_dim); }
   size_t row_size() const { return shape_.num_heads * head_size(); }
 
   RelativeScales Relative(const float* scales, size_t n, int16_t* parts) const {
