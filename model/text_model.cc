@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/checked_math.h"
@@ -102,9 +103,9 @@ absl::StatusOr<std::shared_ptr<const TextModel>> TextModel::Load(const std::stri
     tokenizer_sha256 = Sha256Hex(json);
     RETURN_IF_ERROR(model->LoadTokenizer(json, config));
   }
+  const absl::Cleanup release = [] { ReleaseShortLived(); };
   RETURN_IF_ERROR(model->LoadEncoder(config.encoder, weights.get(), options));
   RETURN_IF_ERROR(model->LoadHead(config, weights.get(), options));
-  ReleaseShortLived();
   WarnOfUnused(*weights, TensorNamesOf(config.encoder.family), &model->warnings_);
   ASSIGN_OR_RETURN(model->info_.version, weights->Finish());
   RETURN_IF_ERROR(CheckGate(options.gate, *directory, model->info_.version));
