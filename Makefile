@@ -14,8 +14,8 @@ STSB ?= ../shared/data/stsbenchmark-en/stsbenchmark.tsv
 FORMATTED = $(shell find base kernels text model serving server bench tests -name "*.h" -o -name "*.cc")
 
 .PHONY: help setup setup-test build serve test check asan tsan thread-safety install format lint \
-  test-deploy test-cluster chart-files image test-container buf accuracy bench bench-kernels bench-tracing overhead served \
-  capacity scrape peers goldens interop qat metrics-page dashboards clean
+  test-deploy test-cluster chart-files image test-container buf accuracy bench bench-kernels roofline bench-tracing \
+  overhead served capacity scrape peers goldens interop qat metrics-page dashboards clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do \
@@ -97,6 +97,11 @@ bench-kernels: setup-test ## Google Benchmark cases of the kernels; ARGS="--benc
 	@cmake --preset release --log-level=WARNING
 	@cmake --build build --target kernels_bench --parallel $(JOBS)
 	@build/bench/kernels_bench $(ARGS)
+
+roofline: setup-test ## passes as sums of their kernels alone; ARGS="MODEL_DIR ..." (VNNI)
+	@cmake --preset release --log-level=WARNING
+	@cmake --build build --target octet kernels_bench --parallel $(JOBS)
+	@$(PYTHON) tools/roofline.py $(ARGS)
 
 bench-tracing: setup-test ## what metrics, tracing and the log cost a call; ARGS as Google Benchmark
 	@cmake --preset release --log-level=WARNING

@@ -254,6 +254,94 @@ BENCHMARK_CAPTURE(Attention, F32, AttentionKind::kF32)->Apply(AttentionShapes);
 BENCHMARK_CAPTURE(Attention, S16, AttentionKind::kS16)->Apply(AttentionShapes);
 BENCHMARK_CAPTURE(Attention, S8, AttentionKind::kS8)->Apply(AttentionShapes);
 
+// The three steps of integer attention for a tile of kMaxSoftmaxRows queries of one head, whose data stay in L1. Range: tokens,
+// head size.
+struct AttentionTile {
+  static constexpr size_t kRows = kMaxSoftmaxRows;
+
+  explicit AttentionTile(const State& state)
+      : tokens(static_cast<size_t>(state.range(0))),
+        head_dim(static_cast<size_t>(state.range(1))),
+        head_words(DivideUp(head_dim, sizeof(int32_t))),
+        stride(RoundUp(tokens, kScoreCols)),
+        queries(Aligned(RandomInts<int32_t>(kRows * head_words, 1, INT32_MIN, INT32_MAX))),
+        keys(Aligned(RandomInts<int32_t>(head_words * stride, 2, INT32_MIN, INT32_MAX))),
+        values(Aligned(RandomInts<int32_t>(stride / 2 * head_dim, 3, INT32_MIN, INT32_MAX))),
+        less(Aligned(RandomInts<int32_t>(stride, 4, -100000, 100000))),
+        scores(Aligned(RandomInts<int32_t>(kRows * stride, 5, -400000, 400000))),
+        parts(Aligned(RandomInts<int16_t>(stride, 6, 16384, 32767))),
+        query_scales(kRows, 1e-5f),
+        p(Aligned(RandomInts<int16_t>(kRows * stride, 7, 0, 300))),
+        sums(kRows * head_dim),
+        factors(kRows) {}
+
+  const size_t tokens, head_dim, head_words, stride;
+  const AlignedBuffer<int32_t> queries, keys, values, less, scores;
+  const AlignedBuffer<int16_t> parts;
+  const std::vector<float> query_scales;
+  AlignedBuffer<int16_t> p;
+  AlignedBuffer<int32_t> sums;
+  std::vector<float> factors;
+};
+
+void AttentionScores(State& state) {
+  if (Kernels().gemm_u8s8_quads == nullptr) return state.SkipWithError("no such products at this level");
+  const AttentionTile t(state);
+  AlignedBuffer<int32_t> scores(t.kRows * t.stride);
+  for (auto _ : state) {
+    Kernels().gemm_u8s8_quads({{.a = t.queries.data(),
+                                .lda = t.head_words,
+                                .b = t.keys.data(),
+                                .ldb = t.stride,
+                                .c = scores.data(),
+                                .ldc = t.stride,
+                                .rows = t.kRows,
+                                .cols = t.tokens,
+                                .depth = t.head_words,
+                                .pads_c = true},
+                               t.less.data()});
+    benchmark::ClobberMemory();
+  }
+}
+
+void AttentionSoftmax(State& state) {
+  AttentionTile t(state);
+  for (auto _ : state) {
+    Kernels().softmax_s16({.scores = t.scores.data(),
+                           .score_shift = 12,
+                           .queries = t.query_scales.data(),
+                           .keys = {t.parts.data(), 1.0f},
+                           .values = {t.parts.data(), 1.0f},
+                           .rows = t.kRows,
+                           .n = t.tokens,
+                           .stride = t.stride,
+                           .p = t.p.data(),
+                           .factors = t.factors.data()});
+    benchmark::ClobberMemory();
+  }
+}
+
+void AttentionValues(State& state) {
+  AttentionTile t(state);
+  for (auto _ : state) {
+    Kernels().gemm_s16({.a = reinterpret_cast<const int32_t*>(t.p.data()),
+                        .lda = t.stride / 2,
+                        .b = t.values.data(),
+                        .ldb = t.head_dim,
+                        .c = t.sums.data(),
+                        .ldc = t.head_dim,
+                        .rows = t.kRows,
+                        .cols = t.head_dim,
+                        .depth = t.tokens / 2});
+    benchmark::ClobberMemory();
+  }
+}
+
+void TileShapes(benchmark::internal::Benchmark* bench) { bench->Args({128, 26})->Args({128, 32})->Args({128, 64}); }
+BENCHMARK(AttentionScores)->Apply(TileShapes);
+BENCHMARK(AttentionSoftmax)->Args({32, 32})->Args({64, 32})->Args({128, 32});
+BENCHMARK(AttentionValues)->Apply(TileShapes);
+
 // What the epilogue of queries, keys and values stores of a block of 64 rows. Range: heads, head size.
 void StoreAttentionInputs(State& state, AttentionKind kind) {
   const AttentionShape shape{static_cast<size_t>(state.range(0)), static_cast<size_t>(state.range(1))};
