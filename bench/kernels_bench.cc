@@ -9,7 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
-#include <utility>
+#include <set>
 
 #include "base/aligned_buffer.h"
 #include "base/rounding.h"
@@ -39,6 +39,25 @@ const KernelTable& Kernels() { return KernelsFor(TheIsa()); }
 
 void CountOps(State& state, double ops_per_iteration) {
   state.counters["ops"] = Counter(ops_per_iteration, Counter::kIsIterationInvariantRate);
+}
+
+// Encoders whose passes tools/roofline.py adds up.
+struct EncoderShape {
+  int64_t hidden, intermediate, heads, head_dim;
+};
+constexpr EncoderShape kEncoders[] = {
+    {256, 1024, 4, 64}, {312, 1200, 12, 26}, {384, 1536, 12, 32}, {768, 3072, 12, 64}, {1024, 4096, 16, 64}};
+
+void HiddenSizes(benchmark::internal::Benchmark* bench) {
+  for (const EncoderShape& encoder : kEncoders) bench->Arg(encoder.hidden);
+}
+void IntermediateSizes(benchmark::internal::Benchmark* bench) {
+  for (const EncoderShape& encoder : kEncoders) bench->Arg(encoder.intermediate);
+}
+void InputSizes(benchmark::internal::Benchmark* bench) {
+  std::set<int64_t> sizes;
+  for (const EncoderShape& encoder : kEncoders) sizes.insert({encoder.hidden, encoder.intermediate});
+  for (const int64_t size : sizes) bench->Arg(size);
 }
 
 // Row kernels: one row of state.range(0) values, written anew each time (a GELU of a GELU of ... is denormal soon).
@@ -90,7 +109,7 @@ void QuantizeRows(State& state) {
   RunRows(state, 5,
           [&](size_t n) { Kernels().quantize_rows_u8(x.data(), kMaxRowsAtOnce, {}, n, q.data(), quantizations); });
 }
-BENCHMARK(QuantizeRows)->Arg(256)->Arg(312)->Arg(384)->Arg(768)->Arg(1024)->Arg(1200)->Arg(1536)->Arg(3072)->Arg(4096);
+BENCHMARK(QuantizeRows)->Apply(InputSizes);
 
 template <typename T>
 void QuantizeHeads(State& state, void (*KernelTable::*kernel)(const HeadRows<T>&), float limit) {
@@ -140,7 +159,7 @@ BENCHMARK(GeluErfRow)->Arg(1536)->Arg(3072);
 void GeluErfShortRow(State& state) {
   RunRow(state, 8, [](size_t n, float* x) { Kernels().gelu_erf_short_row(x, n); });
 }
-BENCHMARK(GeluErfShortRow)->Arg(1024)->Arg(1200)->Arg(1536)->Arg(3072)->Arg(4096);
+BENCHMARK(GeluErfShortRow)->Apply(IntermediateSizes);
 
 void GeluTanhRow(State& state) {
   RunRow(state, 8, [](size_t n, float* x) { Kernels().gelu_tanh_row(x, n); });
@@ -157,7 +176,7 @@ void LayerNormRows(State& state) {
                               y.data());
   });
 }
-BENCHMARK(LayerNormRows)->Arg(256)->Arg(312)->Arg(384)->Arg(768)->Arg(1024);
+BENCHMARK(LayerNormRows)->Apply(HiddenSizes);
 
 void ExpRow(State& state) {
   RunRow(state, 8, [](size_t n, float* x) { benchmark::DoNotOptimize(Kernels().exp_row(x, 0.1f, n)); });
@@ -187,11 +206,10 @@ void LinearShapes(benchmark::internal::Benchmark* bench) {
   }
 }
 
-// Products of 32 rows, as of VNNI in a pass, by hidden size.
+// Products of 32 rows, as of VNNI in a pass.
 void VnniShapes(benchmark::internal::Benchmark* bench) {
   constexpr int64_t kRows = 32;
-  for (const auto& [hidden, intermediate] :
-       {std::pair<int64_t, int64_t>{256, 1024}, {312, 1200}, {384, 1536}, {768, 3072}, {1024, 4096}}) {
+  for (const auto& [hidden, intermediate, heads, head_dim] : kEncoders) {
     bench->Args({kRows, hidden, hidden})->Args({kRows, hidden, intermediate})->Args({kRows, intermediate, hidden});
   }
 }
@@ -244,10 +262,15 @@ void Attention(State& state, AttentionKind kind) {
   CountOps(state, 4.0 * static_cast<double>(queries * tokens * hidden));
 }
 void AttentionShapes(benchmark::internal::Benchmark* bench) {
-  bench->ArgsProduct({{16, 32, 64, 128, 256, 512}, {12}, {32, 64}})
-      ->Args({128, 12, 26})
-      ->Args({128, 4, 64})
-      ->Args({128, 16, 64});
+  const std::set<int64_t> head_dims = {32, 64};
+  constexpr int64_t kHeads = 12;
+  for (const int64_t head_dim : head_dims) {
+    for (const int64_t tokens : {16, 32, 64, 128, 256, 512}) bench->Args({tokens, kHeads, head_dim});
+  }
+  for (const EncoderShape& encoder : kEncoders) {
+    if (encoder.heads == kHeads && head_dims.count(encoder.head_dim) > 0) continue;  // above
+    bench->Args({128, encoder.heads, encoder.head_dim});
+  }
   bench->ArgsProduct({{1024, 2048, 4096, 8192}, {12}, {64}});
 }
 BENCHMARK_CAPTURE(Attention, F32, AttentionKind::kF32)->Apply(AttentionShapes);
@@ -361,12 +384,9 @@ void StoreAttentionInputs(State& state, AttentionKind kind) {
 }
 BENCHMARK_CAPTURE(StoreAttentionInputs, F32, AttentionKind::kF32)->Args({12, 32})->Args({12, 64});
 BENCHMARK_CAPTURE(StoreAttentionInputs, S16, AttentionKind::kS16)->Args({12, 32})->Args({12, 64});
-BENCHMARK_CAPTURE(StoreAttentionInputs, S8, AttentionKind::kS8)
-    ->Args({12, 26})
-    ->Args({12, 32})
-    ->Args({4, 64})
-    ->Args({12, 64})
-    ->Args({16, 64});
+BENCHMARK_CAPTURE(StoreAttentionInputs, S8, AttentionKind::kS8)->Apply([](benchmark::internal::Benchmark* bench) {
+  for (const EncoderShape& encoder : kEncoders) bench->Args({encoder.heads, encoder.head_dim});
+});
 
 }  // namespace
 }  // namespace octet::kernels
