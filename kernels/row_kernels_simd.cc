@@ -272,14 +272,19 @@ void LayerNormRows(const float* x, const float* residual, size_t rows, const Lay
   }
   SumHalvesOfEach(lanes_of_sums, factor);
   for (float& f : factor) f = 1.0f / std::sqrt(f / size + weights.epsilon);
-  for (size_t r = 0; r < rows; ++r) {
-    const VF means = hn::Set(d, mean[r]), factors = hn::Set(d, factor[r]);
-    float* const row = y + r * n;
-    ForEachVector(n, [&](size_t c, auto lanes) {
-      const VF h = hn::Mul(hn::Sub(lanes.Load(d, row + c), means), factors);
-      lanes.Store(hn::MulAdd(h, lanes.Load(d, weights.gamma + c), lanes.Load(d, weights.beta + c)), d, row + c);
+  const float *const gamma = weights.gamma, *const beta = weights.beta;
+  VF means[kFolded], factors[kFolded];
+  ForEachIndex<kFolded>([&](size_t r) { means[r] = hn::Set(d, mean[r]), factors[r] = hn::Set(d, factor[r]); });
+  const auto finish = [&](VF h, size_t r, VF by, VF plus) {
+    return hn::MulAdd(hn::Mul(hn::Sub(h, means[r]), factors[r]), by, plus);
+  };
+  ForEachVector(n, [&](size_t c, auto lanes) {
+    const VF by = lanes.Load(d, gamma + c), plus = lanes.Load(d, beta + c);
+    ForEachIndex<kFolded>([&](size_t r) {
+      float* const at = y + r * n + c;
+      if (r < rows) lanes.Store(finish(lanes.Load(d, at), r, by, plus), d, at);
     });
-  }
+  });
 }
 
 float ExpRow(float* x, float scale, size_t n) {

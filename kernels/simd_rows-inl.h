@@ -13,6 +13,7 @@
 #include <cstring>
 #include <iterator>
 #include <type_traits>
+#include <utility>
 
 #include "hwy/highway.h"
 
@@ -226,6 +227,25 @@ HWY_INLINE void MaxOfEach(D d, const hn::Vec<D>* v, T* maxima) {
   std::memcpy(maxima, lanes, kFolded * sizeof(T));
 }
 
+// body(i) for i from 0 to kCount - 1, as constants: what a loop indexes would be kept in memory.
+template <size_t kCount, class F>
+HWY_INLINE void ForEachIndex(const F& body) {
+  [&body]<size_t... kIdx>(std::index_sequence<kIdx...>) { (body(kIdx), ...); }
+  (std::make_index_sequence<kCount>());
+}
+
+// The second half of the sums is added to the first, until one is left.
+template <size_t kCount>
+HWY_INLINE VF AddHalves(const VF* sums) {
+  if constexpr (kCount == 1) {
+    return sums[0];
+  } else {
+    VF halves[kCount / 2];
+    ForEachIndex<kCount / 2>([&](size_t i) { halves[i] = hn::Add(sums[i], sums[i + kCount / 2]); });
+    return AddHalves<kCount / 2>(halves);
+  }
+}
+
 // Folds a row into kSums running sums, however many vectors they take: lane l has elements l, l + kSums, l + 2 kSums and
 // so on, in that order. fold(c, lanes, sum) returns `sum` with the vector of elements from c on folded in. Returned are
 // the sums, added half to half down to one vector.
@@ -234,22 +254,22 @@ HWY_INLINE VF SumRowInLanes(size_t n, const F& fold) {
   constexpr size_t kVectors = kSums / kLanes;
   const DF d;
   VF sums[kVectors];
-  for (size_t v = 0; v < kVectors; ++v) sums[v] = hn::Zero(d);
+  ForEachIndex<kVectors>([&](size_t v) { sums[v] = hn::Zero(d); });
   size_t c = 0;
   for (; c + kSums <= n; c += kSums) {
-    for (size_t v = 0; v < kVectors; ++v) sums[v] = fold(c + v * kLanes, Whole(), sums[v]);
+    ForEachIndex<kVectors>([&](size_t v) { sums[v] = fold(c + v * kLanes, Whole(), sums[v]); });
   }
-  for (size_t v = 0; v < kVectors; ++v, c += kLanes) {
-    if (c + kLanes <= n) {
-      sums[v] = fold(c, Whole(), sums[v]);
-    } else if (c < n) {
-      sums[v] = fold(c, Part{n - c}, sums[v]);
-    }
+  if (c < n) {
+    ForEachIndex<kVectors>([&](size_t v) {
+      const size_t begin = c + v * kLanes;
+      if (begin + kLanes <= n) {
+        sums[v] = fold(begin, Whole(), sums[v]);
+      } else if (begin < n) {
+        sums[v] = fold(begin, Part{n - begin}, sums[v]);
+      }
+    });
   }
-  for (size_t step = kVectors / 2; step > 0; step /= 2) {
-    for (size_t v = 0; v < step; ++v) sums[v] = hn::Add(sums[v], sums[v + step]);
-  }
-  return sums[0];
+  return AddHalves<kVectors>(sums);
 }
 
 // And down to one.
