@@ -3,8 +3,9 @@
 
     make roofline ARGS="MODEL_DIR ..."    int8 with VNNI, models whose layers bench/kernels_bench.cc has cases of
 
-Kernels are timed alone, on one thread, with their data near: the median of interleaved repetitions. A pass has so many of each, shared
-by the threads. The passes are timed by `octet bench`; embedding, waiting and what begins and ends a pass are taken from its profile.
+Kernels are timed alone, on one thread, with their data near; a pass has so many of each, shared by the threads. The passes are timed by
+`octet bench`; embedding, waiting and what begins and ends a pass are taken from its profile. Kernels and passes take turns, since the
+clock moves; shown are medians.
 """
 import json
 import os
@@ -23,39 +24,34 @@ LANES, SCORES = 16, 32  # of a vector, of the softmax's case
 
 def add_arguments(parser):
     parser.add_argument("models", nargs="+")
-    parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--passes", type=int, default=5, help="runs of `octet bench`")
+    parser.add_argument("--rounds", type=int, default=5, help="turns")
 
 
-def time_kernels(repetitions):
-    """{case: ns of a call}, {instruction: ns}"""
-    done = subprocess.run([bench_program("kernels_bench"), f"--benchmark_filter={CASES}", "--benchmark_min_time=0.15",
-                           f"--benchmark_repetitions={repetitions}", "--benchmark_enable_random_interleaving=true",
-                           "--benchmark_format=json"], check=True, capture_output=True, text=True)
-    calls, instructions = {}, {}
-    for run in json.loads(done.stdout)["benchmarks"]:
-        if run["run_type"] != "iteration":
-            continue
-        if "error_message" in run:
-            raise SystemExit(f"{run['run_name']}: {run['error_message']}")
-        calls.setdefault(run["run_name"], []).append(run["real_time"])
-        if "items_per_second" in run:
-            instructions.setdefault(run["run_name"].split("/")[1], []).append(1e9 / run["items_per_second"])
-    return tuple({name: statistics.median(times) for name, times in of.items()} for of in (calls, instructions))
+def run(*command):
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def time_passes(args, model):
-    """Medians of runs: ms of a pass, GOP/s of the peak loop, ms that no kernel below has."""
-    passes, peaks, rest = [], [], []
-    for _ in range(args.passes):
-        done = subprocess.run([args.binary, "bench", "--model", model, "--threads", args.threads, "--lengths", str(TOKENS),
-                               "--batches", str(TEXTS), "--seconds", "1", "--profile", "--json"],
-                              check=True, capture_output=True, text=True)
-        case = json.loads(done.stdout)["cases"][0]
-        passes.append(case["median_ms"])
-        peaks.append(case["int8_peak_gops"])
-        rest.append(sum(case["phases"][name]["ms"] for name in ("embed", "synchronize", "start and end")))
-    return tuple(statistics.median(values) for values in (passes, peaks, rest))
+def time_kernels():
+    """{case: ns of a call, or of an instruction}"""
+    times = {}
+    for case in run(bench_program("kernels_bench"), f"--benchmark_filter={CASES}", "--benchmark_min_time=0.15",
+                    "--benchmark_format=json")["benchmarks"]:
+        if "error_message" in case:
+            raise SystemExit(f"{case['name']}: {case['error_message']}")
+        times[case["name"]] = 1e9 / case["items_per_second"] if "items_per_second" in case else case["real_time"]
+    return times
+
+
+def time_pass(args, model):
+    """{"pass": ms, "peak": GOP/s of the peak loop, "rest": ms that no kernel here has}"""
+    case = run(args.binary, "bench", "--model", model, "--threads", args.threads, "--lengths", str(TOKENS), "--batches",
+               str(TEXTS), "--seconds", "1", "--profile", "--json")["cases"][0]
+    rest = sum(case["phases"][name]["ms"] for name in ("embed", "synchronize", "start and end"))
+    return {"pass": case["median_ms"], "peak": case["int8_peak_gops"], "rest": rest}
+
+
+def medians(rounds):
+    return {name: statistics.median(times[name] for times in rounds) for name in rounds[0]}
 
 
 class Shape:
@@ -70,52 +66,56 @@ class Shape:
         """Of the linear layers, in a pass."""
         return 2e-9 * ROWS * self.layers * (4 * self.hidden**2 + 2 * self.hidden * self.intermediate)
 
-    def kernels(self, calls):
+    def kernels(self, times):
         """{row of the table: ms of a pass on one thread}"""
         h, i = self.hidden, self.intermediate
         heads = f"{self.heads}/{self.head_dim}"
 
         def product(depth, cols):
-            return calls[f"Multiply/Int8/{PRODUCT_ROWS}/{depth}/{cols}"]
+            return times[f"Multiply/Int8/{PRODUCT_ROWS}/{depth}/{cols}"]
 
         of_a_row = {
             "products": (4 * product(h, h) + product(h, i) + product(i, h)) / PRODUCT_ROWS,
-            "GELU": calls[f"GeluErfShortRow/{i}"],
-            "attention": calls[f"Attention/S8/{TOKENS}/{heads}"] / QUERIES,
-            "quantize": (3 * calls[f"QuantizeRows/{h}"] + calls[f"QuantizeRows/{i}"]) / ROWS_AT_ONCE,
-            "epilogue": calls[f"StoreAttentionInputs/S8/{heads}"] / STORED_ROWS,
-            "norm": 2 * calls[f"LayerNormRows/{h}"] / ROWS_AT_ONCE,
+            "GELU": times[f"GeluErfShortRow/{i}"],
+            "attention": times[f"Attention/S8/{TOKENS}/{heads}"] / QUERIES,
+            "quantize": (3 * times[f"QuantizeRows/{h}"] + times[f"QuantizeRows/{i}"]) / ROWS_AT_ONCE,
+            "epilogue": times[f"StoreAttentionInputs/S8/{heads}"] / STORED_ROWS,
+            "norm": 2 * times[f"LayerNormRows/{h}"] / ROWS_AT_ONCE,
         }
         return {name: 1e-6 * ROWS * self.layers * ns for name, ns in of_a_row.items()}
 
-    def attention_at_instruction_rate(self, instructions):
+    def attention_at_instruction_rate(self, times):
         """ms of a pass on one thread: products of queries with keys in quads of 8 bits, of weights with values in pairs of 16."""
         vectors_of_keys = -(-TOKENS // LANES)
-        scores = -(-self.head_dim // 4) * vectors_of_keys * instructions["vpdpbusd"]
-        softmax = TOKENS / SCORES * instructions["softmax_of_32_scores"]
-        values = TOKENS // 2 * -(-self.head_dim // LANES) * instructions["vpdpwssd"]
+        scores = -(-self.head_dim // 4) * vectors_of_keys * times["Instruction/vpdpbusd"]
+        softmax = TOKENS / SCORES * times["Instruction/softmax_of_32_scores"]
+        values = TOKENS // 2 * -(-self.head_dim // LANES) * times["Instruction/vpdpwssd"]
         return 1e-6 * ROWS * self.layers * self.heads * (scores + softmax + values)
 
 
 def main():
     args = parse_arguments(__doc__, add_arguments)
     threads = int(args.threads)
-    calls, instructions = time_kernels(args.repetitions)
+    kernel_rounds, pass_rounds = [], {model: [] for model in args.models}
+    for _ in range(args.rounds):
+        kernel_rounds.append(time_kernels())
+        for model, rounds in pass_rounds.items():
+            rounds.append(time_pass(args, model))
+    times = medians(kernel_rounds)
     columns = []
-    for model in args.models:
-        shape = Shape(model)
-        took, peak, rest = time_passes(args, model)
-        kernels = {name: ms / threads for name, ms in shape.kernels(calls).items()}
-        at_peak = shape.gop() / peak * 1e3
-        total = sum(kernels.values()) + rest
-        attention = shape.attention_at_instruction_rate(instructions) / threads
+    for model, rounds in pass_rounds.items():
+        shape, measured = Shape(model), medians(rounds)
+        kernels = {name: ms / threads for name, ms in shape.kernels(times).items()}
+        took, at_peak = measured["pass"], shape.gop() / measured["peak"] * 1e3
+        total = sum(kernels.values()) + measured["rest"]
+        attention = shape.attention_at_instruction_rate(times) / threads
         with_products = total - kernels["products"] + at_peak
         with_attention = with_products - kernels["attention"] + attention
         columns.append({
             "": str(shape.hidden),
             "layers; heads by their size": f"{shape.layers}; {shape.heads} x {shape.head_dim}",
             **{f"{name}, ms": f"{ms:.2f}" for name, ms in kernels.items()},
-            "embed, synchronize, start and end (of the pass)": f"{rest:.2f}",
+            "embed, synchronize, start and end (of the pass)": f"{measured['rest']:.2f}",
             "sum": f"{total:.2f}",
             "the pass; sum / pass": f"{took:.2f}; {total / took:.2f}",
             "share of the peak": f"{100 * at_peak / took:.1f} %",
@@ -124,8 +124,7 @@ def main():
             "share if products took what the peak gives": f"{100 * at_peak / with_products:.0f} %",
             "and attention what its instructions take": f"{100 * at_peak / with_attention:.0f} %",
         })
-    print("ns of an instruction, of a softmax of 32 scores: "
-          + ", ".join(f"{name} {ns:.3f}" for name, ns in instructions.items()))
+    print("ns: " + ", ".join(f"{name.split('/')[1]} {ns:.3f}" for name, ns in times.items() if name.startswith("Instruction")))
     for i, name in enumerate(columns[0]):
         print(f"| {name} | " + " | ".join(column[name] for column in columns) + " |")
         if i == 0:
