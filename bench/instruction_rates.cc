@@ -56,25 +56,33 @@ OCTET_INSTRUCTION(vpermt2w, "avx512bw", Isa::kAvx512, OCTET_OF_TWO);
 OCTET_INSTRUCTION(vpmovsdw, "avx512bw", Isa::kAvx512, OCTET_TO_HALF);
 OCTET_INSTRUCTION(vpmovusdb, "avx512bw", Isa::kAvx512, OCTET_TO_QUARTER);
 
-// The arithmetic of KernelTable::softmax_s16 for 32 scores in zmm a, b and c, as it is compiled for AVX-512, without loads, stores and
+// The arithmetic of KernelTable::softmax_s16 for 32 scores, as it is compiled for AVX-512, in zmm a, b and c; without loads, stores and
 // what a row has once: narrowing, the largest, the weight, its sum, its value's part, the last narrowing.
-#define OCTET_SCORES(a, b, c)                                                                                       \
-  "vpsllvd %%zmm20, %%zmm31, %%zmm" #a "\n vpsllvd %%zmm20, %%zmm31, %%zmm" #b "\n vpermt2w %%zmm" #b               \
-  ", %%zmm19, %%zmm" #a "\n vpmulhrsw %%zmm21, %%zmm" #a ", %%zmm" #a "\n vpmaxsw %%zmm" #a                         \
-  ", %%zmm18, %%zmm18\n"                                                                                            \
-  "vpsubw %%zmm17, %%zmm30, %%zmm" #b "\n vpmulhuw %%zmm29, %%zmm" #b ", %%zmm" #b "\n vpmullw %%zmm28, %%zmm" #b   \
-  ", %%zmm" #c "\n vpmulhuw %%zmm28, %%zmm" #b ", %%zmm" #b                                                         \
-  "\n"                                                                                                              \
-  "vpmulhuw %%zmm27, %%zmm" #c ", %%zmm" #a "\n vpsubw %%zmm" #a ", %%zmm26, %%zmm" #a                              \
-  "\n"                                                                                                              \
-  "vpmulhuw %%zmm" #c ", %%zmm" #a ", %%zmm" #a "\n vpsubw %%zmm" #a ", %%zmm25, %%zmm" #a                          \
-  "\n"                                                                                                              \
-  "vpmulhuw %%zmm" #c ", %%zmm" #a ", %%zmm" #a "\n vpsubw %%zmm" #a ", %%zmm24, %%zmm" #a                          \
-  "\n"                                                                                                              \
-  "vpsrlvw %%zmm" #b ", %%zmm" #a ", %%zmm" #a "\n vpavgw %%zmm31, %%zmm" #a ", %%zmm" #a                           \
-  "\n"                                                                                                              \
-  "vpmaddwd %%zmm23, %%zmm" #a ", %%zmm" #b "\n vpaddd %%zmm" #b ", %%zmm22, %%zmm22\n vpmulhrsw %%zmm21, %%zmm" #a \
-  ", %%zmm" #a "\n vpmulhrsw %%zmm21, %%zmm" #a ", %%zmm" #a "\n"
+#define OCTET_OP(op, second, first, to) op " %%zmm" #second ", %%zmm" #first ", %%zmm" #to "\n"
+// clang-format off
+#define OCTET_SCORES(a, b, c)       \
+  OCTET_OP("vpsllvd", 20, 31, a)    \
+  OCTET_OP("vpsllvd", 20, 31, b)    \
+  OCTET_OP("vpermt2w", b, 19, a)    \
+  OCTET_OP("vpmulhrsw", 21, a, a)   \
+  OCTET_OP("vpmaxsw", a, 18, 18)    \
+  OCTET_OP("vpsubw", 17, 30, b)     \
+  OCTET_OP("vpmulhuw", 29, b, b)    \
+  OCTET_OP("vpmullw", 28, b, c)     \
+  OCTET_OP("vpmulhuw", 28, b, b)    \
+  OCTET_OP("vpmulhuw", 27, c, a)    \
+  OCTET_OP("vpsubw", a, 26, a)      \
+  OCTET_OP("vpmulhuw", c, a, a)     \
+  OCTET_OP("vpsubw", a, 25, a)      \
+  OCTET_OP("vpmulhuw", c, a, a)     \
+  OCTET_OP("vpsubw", a, 24, a)      \
+  OCTET_OP("vpsrlvw", b, a, a)      \
+  OCTET_OP("vpavgw", 31, a, a)      \
+  OCTET_OP("vpmaddwd", 23, a, b)    \
+  OCTET_OP("vpaddd", b, 22, 22)     \
+  OCTET_OP("vpmulhrsw", 21, a, a)   \
+  OCTET_OP("vpmulhrsw", 21, a, a)
+// clang-format on
 constexpr int kScoreGroups = 4;
 
 __attribute__((target("avx512f,avx512bw"))) void SoftmaxScores() {

@@ -12,8 +12,9 @@
 
 namespace octet::cli {
 
-// A phase's part of one pass and the pooling after it, which the times of a CaseResult are without: milliseconds of all threads
-// divided by their number, so that the phases add up to wall-clock time. `gops` where the phase is a product: its operations over its own time.
+// A phase's part of one pass and the pooling after it, which the times of a CaseResult are without: milliseconds of all
+// threads divided by their number, so that the phases add up to wall-clock time. `gops` where the phase is a product: its
+// operations over its own time.
 struct PhaseTime {
   const char* name;
   double ms;
