@@ -243,7 +243,7 @@ void LayerNormRows(const float* x, const float* residual, size_t rows, const Lay
   const auto sum_rows = [&](const auto& add_residual) {
     for (size_t r = 0; r < rows; ++r) {
       const size_t begin = r * n;
-      lanes_of_sums[r] = SumRowInLanes<kLongSums>(n, [&](size_t c, auto lanes, VF sums) {
+      lanes_of_sums[r] = SumRowInLanes<kLongSums>(n, [&](size_t c, auto lanes, VF sums) OCTET_INLINE_LAMBDA {
         const VF h = add_residual(lanes.Load(d, x + begin + c), begin, c, lanes);
         lanes.Store(h, d, y + begin + c);
         return hn::Add(sums, h);
@@ -251,21 +251,20 @@ void LayerNormRows(const float* x, const float* residual, size_t rows, const Lay
     }
   };
   if (residual == nullptr) {
-    sum_rows([](VF h, size_t, size_t, auto) { return h; });
+    sum_rows([](VF h, size_t, size_t, auto) OCTET_INLINE_LAMBDA { return h; });
   } else if (const float* const by = weights.residual_factors; by != nullptr) {
-    sum_rows([d, residual, by](VF h, size_t begin, size_t c, auto lanes) {
+    sum_rows([d, residual, by](VF h, size_t begin, size_t c, auto lanes) OCTET_INLINE_LAMBDA {
       return hn::Add(h, hn::Mul(lanes.Load(d, residual + begin + c), lanes.Load(d, by + c)));
     });
   } else {
-    sum_rows([d, residual](VF h, size_t begin, size_t c, auto lanes) {
-      return hn::Add(h, lanes.Load(d, residual + begin + c));
-    });
+    sum_rows([d, residual](VF h, size_t begin, size_t c, auto lanes)
+                 OCTET_INLINE_LAMBDA { return hn::Add(h, lanes.Load(d, residual + begin + c)); });
   }
   SumHalvesOfEach(lanes_of_sums, mean);
   for (float& m : mean) m /= size;
   for (size_t r = 0; r < rows; ++r) {
     const VF means = hn::Set(d, mean[r]);
-    lanes_of_sums[r] = SumRowInLanes<kLongSums>(n, [&](size_t c, auto lanes, VF sums) {
+    lanes_of_sums[r] = SumRowInLanes<kLongSums>(n, [&](size_t c, auto lanes, VF sums) OCTET_INLINE_LAMBDA {
       const VF h = lanes.ZeroUnused(hn::Sub(lanes.Load(d, y + r * n + c), means));
       return hn::MulAdd(h, h, sums);
     });

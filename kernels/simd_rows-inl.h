@@ -227,10 +227,14 @@ HWY_INLINE void MaxOfEach(D d, const hn::Vec<D>* v, T* maxima) {
   std::memcpy(maxima, lanes, kFolded * sizeof(T));
 }
 
+// Of a lambda that is called in many places: else g++ 12 calls it as a function from some number of them on, and what it captures is
+// in memory.
+#define OCTET_INLINE_LAMBDA __attribute__((always_inline))
+
 // body(i) for i from 0 to kCount - 1, as constants: what a loop indexes would be kept in memory.
 template <size_t kCount, class F>
 HWY_INLINE void ForEachIndex(const F& body) {
-  [&body]<size_t... kIdx>(std::index_sequence<kIdx...>) { (body(kIdx), ...); }
+  [&body]<size_t... kIdx>(std::index_sequence<kIdx...>) OCTET_INLINE_LAMBDA { (body(kIdx), ...); }
   (std::make_index_sequence<kCount>());
 }
 
@@ -241,7 +245,7 @@ HWY_INLINE VF AddHalves(const VF* sums) {
     return sums[0];
   } else {
     VF halves[kCount / 2];
-    ForEachIndex<kCount / 2>([&](size_t i) { halves[i] = hn::Add(sums[i], sums[i + kCount / 2]); });
+    ForEachIndex<kCount / 2>([&](size_t i) OCTET_INLINE_LAMBDA { halves[i] = hn::Add(sums[i], sums[i + kCount / 2]); });
     return AddHalves<kCount / 2>(halves);
   }
 }
@@ -254,13 +258,13 @@ HWY_INLINE VF SumRowInLanes(size_t n, const F& fold) {
   constexpr size_t kVectors = kSums / kLanes;
   const DF d;
   VF sums[kVectors];
-  ForEachIndex<kVectors>([&](size_t v) { sums[v] = hn::Zero(d); });
+  ForEachIndex<kVectors>([&](size_t v) OCTET_INLINE_LAMBDA { sums[v] = hn::Zero(d); });
   size_t c = 0;
   for (; c + kSums <= n; c += kSums) {
-    ForEachIndex<kVectors>([&](size_t v) { sums[v] = fold(c + v * kLanes, Whole(), sums[v]); });
+    ForEachIndex<kVectors>([&](size_t v) OCTET_INLINE_LAMBDA { sums[v] = fold(c + v * kLanes, Whole(), sums[v]); });
   }
   if (c < n) {
-    ForEachIndex<kVectors>([&](size_t v) {
+    ForEachIndex<kVectors>([&](size_t v) OCTET_INLINE_LAMBDA {
       const size_t begin = c + v * kLanes;
       if (begin + kLanes <= n) {
         sums[v] = fold(begin, Whole(), sums[v]);
