@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <functional>
 #include <set>
+#include <vector>
 
 #include "base/aligned_buffer.h"
 #include "base/rounding.h"
@@ -262,16 +263,13 @@ void Attention(State& state, AttentionKind kind) {
   CountOps(state, 4.0 * static_cast<double>(queries * tokens * hidden));
 }
 void AttentionShapes(benchmark::internal::Benchmark* bench) {
-  const std::set<int64_t> head_dims = {32, 64};
-  constexpr int64_t kHeads = 12;
-  for (const int64_t head_dim : head_dims) {
-    for (const int64_t tokens : {16, 32, 64, 128, 256, 512}) bench->Args({tokens, kHeads, head_dim});
+  std::set<std::vector<int64_t>> shapes;
+  for (const int64_t head_dim : {32, 64}) {
+    for (const int64_t tokens : {16, 32, 64, 128, 256, 512}) shapes.insert({tokens, 12, head_dim});
   }
-  for (const EncoderShape& encoder : kEncoders) {
-    if (encoder.heads == kHeads && head_dims.count(encoder.head_dim) > 0) continue;  // above
-    bench->Args({128, encoder.heads, encoder.head_dim});
-  }
-  bench->ArgsProduct({{1024, 2048, 4096, 8192}, {12}, {64}});
+  for (const int64_t tokens : {1024, 2048, 4096, 8192}) shapes.insert({tokens, 12, 64});
+  for (const EncoderShape& encoder : kEncoders) shapes.insert({128, encoder.heads, encoder.head_dim});
+  for (const auto& shape : shapes) bench->Args(shape);
 }
 BENCHMARK_CAPTURE(Attention, F32, AttentionKind::kF32)->Apply(AttentionShapes);
 BENCHMARK_CAPTURE(Attention, S16, AttentionKind::kS16)->Apply(AttentionShapes);

@@ -274,14 +274,13 @@ void LayerNormRows(const float* x, const float* residual, size_t rows, const Lay
   const float *const gamma = weights.gamma, *const beta = weights.beta;
   VF means[kFolded], factors[kFolded];
   ForEachIndex<kFolded>([&](size_t r) { means[r] = hn::Set(d, mean[r]), factors[r] = hn::Set(d, factor[r]); });
-  const auto finish = [&](VF h, size_t r, VF by, VF plus) {
-    return hn::MulAdd(hn::Mul(hn::Sub(h, means[r]), factors[r]), by, plus);
-  };
   ForEachVector(n, [&](size_t c, auto lanes) {
     const VF by = lanes.Load(d, gamma + c), plus = lanes.Load(d, beta + c);
     ForEachIndex<kFolded>([&](size_t r) {
       float* const at = y + r * n + c;
-      if (r < rows) lanes.Store(finish(lanes.Load(d, at), r, by, plus), d, at);
+      if (r >= rows) return;
+      const VF h = hn::Mul(hn::Sub(lanes.Load(d, at), means[r]), factors[r]);
+      lanes.Store(hn::MulAdd(h, by, plus), d, at);
     });
   });
 }

@@ -8,6 +8,7 @@ Kernels are timed alone, on one thread, with their data near; a pass has so many
 clock moves; shown are medians.
 """
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -17,7 +18,7 @@ from octet_tools import bench_program, parse_arguments
 TEXTS, TOKENS = 8, 128
 ROWS = TEXTS * TOKENS
 PRODUCT_ROWS, STORED_ROWS, QUERIES, ROWS_AT_ONCE = 32, 64, 64, 4  # of one call in kernels_bench
-CASES = ("Multiply/Int8/32/|Attention/S8/128/|StoreAttentionInputs/S8/|QuantizeRows/|LayerNormRows/|GeluErfShortRow/|"
+CASES = (f"Multiply/Int8/{PRODUCT_ROWS}/|Attention/S8/{TOKENS}/|StoreAttentionInputs/S8/|QuantizeRows/|LayerNormRows/|GeluErfShortRow/|"
          "Instruction/(vpdpbusd|vpdpwssd|softmax_of_32_scores)")
 LANES, SCORES = 16, 32  # of a vector, of the softmax's case
 
@@ -86,10 +87,9 @@ class Shape:
 
     def attention_at_instruction_rate(self, times):
         """ms of a pass on one thread: products of queries with keys in quads of 8 bits, of weights with values in pairs of 16."""
-        vectors_of_keys = -(-TOKENS // LANES)
-        scores = -(-self.head_dim // 4) * vectors_of_keys * times["Instruction/vpdpbusd"]
+        scores = math.ceil(self.head_dim / 4) * math.ceil(TOKENS / LANES) * times["Instruction/vpdpbusd"]
         softmax = TOKENS / SCORES * times["Instruction/softmax_of_32_scores"]
-        values = TOKENS // 2 * -(-self.head_dim // LANES) * times["Instruction/vpdpwssd"]
+        values = TOKENS // 2 * math.ceil(self.head_dim / LANES) * times["Instruction/vpdpwssd"]
         return 1e-6 * ROWS * self.layers * self.heads * (scores + softmax + values)
 
 
@@ -124,7 +124,8 @@ def main():
             "share if products took what the peak gives": f"{100 * at_peak / with_products:.0f} %",
             "and attention what its instructions take": f"{100 * at_peak / with_attention:.0f} %",
         })
-    print("ns: " + ", ".join(f"{name.split('/')[1]} {ns:.3f}" for name, ns in times.items() if name.startswith("Instruction")))
+    rates = {name: ns for name, ns in times.items() if name.startswith("Instruction/")}
+    print("ns: " + ", ".join(f"{name.split('/')[1]} {ns:.3f}" for name, ns in rates.items()))
     for i, name in enumerate(columns[0]):
         print(f"| {name} | " + " | ".join(column[name] for column in columns) + " |")
         if i == 0:

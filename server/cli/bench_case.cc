@@ -1,8 +1,10 @@
 #include "server/cli/bench_case.h"
 
 #include <algorithm>
+#include <numeric>
 #include <random>
 
+#include "absl/functional/function_ref.h"
 #include "base/clock.h"
 #include "base/status_macros.h"
 #include "kernels/int8_peak.h"
@@ -28,15 +30,18 @@ OwnedBatch RandomBatch(size_t length, size_t batch, uint32_t vocab_size) {
   return owned;
 }
 
-// Passes until `seconds` are over, at least `min_repetitions`: appends the milliseconds of each.
-absl::Status Repeat(BenchEngine& engine, const OwnedBatch& input, double seconds, size_t min_repetitions,
-                    std::vector<double>* ms) {
+// Passes until `seconds` are over, at least `min_repetitions`: appends the milliseconds of each, without those of `use`, which gets
+// the hidden states.
+absl::Status Repeat(
+    BenchEngine& engine, const OwnedBatch& input, double seconds, size_t min_repetitions, std::vector<double>* ms,
+    absl::FunctionRef<void(MatrixView<const float>)> use = [](MatrixView<const float>) {}) {
   const Clock& clock = SteadyClock::Get();
   const MonotonicTime end = clock.Now() + absl::Seconds(seconds);
   for (size_t i = 0; i < min_repetitions || clock.Now() < end; ++i) {
     const MonotonicTime begin = clock.Now();
-    RETURN_IF_ERROR(engine.Forward(input).status());
+    ASSIGN_OR_RETURN(const auto states, engine.Forward(input));
     ms->push_back(absl::ToDoubleMilliseconds(clock.Now() - begin));
+    use(states);
   }
   return absl::OkStatus();
 }
@@ -72,31 +77,6 @@ double ProductWeights(const model::ModelInfo& info, Phase phase) {
   }
 }
 
-// Wall-clock times of passes and of pooling what they yield, all together.
-struct PooledPasses {
-  size_t count = 0;
-  double ms = 0, pool_ms = 0;
-};
-
-// As Repeat, and pools as a server does.
-absl::StatusOr<PooledPasses> RepeatWithPooling(BenchEngine& engine, const OwnedBatch& input, double seconds) {
-  const Clock& clock = SteadyClock::Get();
-  const model::Head& head = engine.model().head();
-  std::vector<float> vectors((input.starts.size() - 1) * engine.model().info().hidden_dim);
-  PooledPasses passes;
-  const MonotonicTime end = clock.Now() + absl::Seconds(seconds);
-  for (; passes.count < kMinRepetitions || clock.Now() < end; ++passes.count) {
-    const MonotonicTime begin = clock.Now();
-    ASSIGN_OR_RETURN(const auto states, engine.Forward(input));
-    const MonotonicTime pool_begin = clock.Now();
-    head.Run(input.view(), states, /*workspace=*/nullptr, vectors);
-    const MonotonicTime pool_end = clock.Now();
-    passes.ms += absl::ToDoubleMilliseconds(pool_begin - begin);
-    passes.pool_ms += absl::ToDoubleMilliseconds(pool_end - pool_begin);
-  }
-  return passes;
-}
-
 absl::StatusOr<std::vector<PhaseTime>> RunProfile(BenchEngine& engine, const OwnedBatch& input, double seconds) {
   constexpr std::pair<Phase, const char*> kNames[] = {
       {Phase::kEmbed, "embed"},
@@ -114,10 +94,18 @@ absl::StatusOr<std::vector<PhaseTime>> RunProfile(BenchEngine& engine, const Own
   static_assert(std::size(kNames) == model::kNumPhases);
   engine.workspace().StartProfile();
   const uint64_t begin_ticks = __rdtsc();
-  ASSIGN_OR_RETURN(const PooledPasses total, RepeatWithPooling(engine, input, seconds));
+  std::vector<double> ms;
+  double pool_ms = 0;
+  std::vector<float> vectors((input.starts.size() - 1) * engine.model().info().hidden_dim);
+  RETURN_IF_ERROR(Repeat(engine, input, seconds, kMinRepetitions, &ms, [&](MatrixView<const float> states) {
+    const MonotonicTime begin = SteadyClock::Get().Now();
+    engine.model().head().Run(input.view(), states, /*workspace=*/nullptr, vectors);
+    pool_ms += absl::ToDoubleMilliseconds(SteadyClock::Get().Now() - begin);
+  }));
   const auto wall_ticks = static_cast<double>(__rdtsc() - begin_ticks);
-  const double passes = static_cast<double>(total.count), threads = engine.team().num_threads();
-  const double ms_per_tick = (total.ms + total.pool_ms) / wall_ticks / passes / threads;
+  const double pass_ms = std::accumulate(ms.begin(), ms.end(), 0.0);
+  const double passes = static_cast<double>(ms.size()), threads = engine.team().num_threads();
+  const double ms_per_tick = (pass_ms + pool_ms) / wall_ticks / passes / threads;
   const model::PhaseTicks ticks = engine.workspace().Profile();
   std::vector<PhaseTime> phases;
   double accounted = 0;
@@ -129,8 +117,8 @@ absl::StatusOr<std::vector<PhaseTime>> RunProfile(BenchEngine& engine, const Own
     phases.push_back(time);
   }
   // Waking the team, and waiting for the last of it, happen outside the threads' own passes.
-  phases.push_back({"start and end", total.ms / passes - accounted, {}});
-  phases.push_back({"pool", total.pool_ms / passes, {}});
+  phases.push_back({"start and end", pass_ms / passes - accounted, {}});
+  phases.push_back({"pool", pool_ms / passes, {}});
   return phases;
 }
 
