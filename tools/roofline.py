@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""A pass of 8 x 128 tokens as the sum of its kernels alone, and what it would take at the rates of their instructions.
+"""A pass of 8 x 128 tokens as the sum of its kernels alone, and what each would take at the rate of its instructions.
 
     make roofline ARGS="MODEL_DIR ..."    int8 with VNNI, models whose layers bench/kernels_bench.cc has cases of
 
-Kernels are timed alone, on one thread, with their data near; a pass has so many of each, shared by the threads. The passes are timed by
-`octet bench`; embedding, waiting and what begins and ends a pass are taken from its profile. Kernels and passes take turns, since the
-clock moves; shown are medians.
+Kernels are timed alone, on one thread, with their data near; a pass has so many of each, shared by the threads. Bounds are of loops of a
+kernel's instructions in registers alone (bench/instruction_rates.cc), the products' is the peak's. The passes are timed by `octet
+bench`; embedding, waiting and what begins and ends a pass are taken from its profile. Kernels and passes take turns, since the clock
+moves; shown are medians.
 """
 import json
 import math
@@ -19,8 +20,8 @@ TEXTS, TOKENS = 8, 128
 ROWS = TEXTS * TOKENS
 PRODUCT_ROWS, STORED_ROWS, QUERIES, ROWS_AT_ONCE = 32, 64, 64, 4  # of one call in kernels_bench
 CASES = (f"Multiply/Int8/{PRODUCT_ROWS}/|Attention/S8/{TOKENS}/|StoreAttentionInputs/S8/|QuantizeRows/|LayerNormRows/|GeluErfShortRow/|"
-         "Instruction/(vpdpbusd|vpdpwssd|softmax_of_32_scores)")
-LANES, SCORES = 16, 32  # of a vector, of the softmax's case
+         "Instruction/(vpdpbusd|vpdpwssd|.*_of_.*|round.*)")
+LANES = 16  # of a vector
 
 
 def add_arguments(parser):
@@ -63,9 +64,11 @@ class Shape:
         self.layers, self.heads = config["num_hidden_layers"], config["num_attention_heads"]
         self.head_dim = self.hidden // self.heads
 
-    def gop(self):
-        """Of the linear layers, in a pass."""
-        return 2e-9 * ROWS * self.layers * (4 * self.hidden**2 + 2 * self.hidden * self.intermediate)
+    def gop(self, each=1):
+        """Of the linear layers, in a pass; of columns in vectors of `each`, the last one filled up."""
+        h, i = self.hidden, self.intermediate
+        cols_of_h, cols_of_i = (math.ceil(cols / each) * each for cols in (h, i))
+        return 2e-9 * ROWS * self.layers * (4 * h * cols_of_h + h * cols_of_i + i * cols_of_h)
 
     def kernels(self, times):
         """{row of the table: ms of a pass on one thread}"""
@@ -83,14 +86,36 @@ class Shape:
             "epilogue": times[f"StoreAttentionInputs/S8/{heads}"] / STORED_ROWS,
             "norm": 2 * times[f"LayerNormRows/{h}"] / ROWS_AT_ONCE,
         }
-        return {name: 1e-6 * ROWS * self.layers * ns for name, ns in of_a_row.items()}
+        return {name: self.ms(ns) for name, ns in of_a_row.items()}
 
-    def attention_at_instruction_rate(self, times):
-        """ms of a pass on one thread: products of queries with keys in quads of 8 bits, of weights with values in pairs of 16."""
-        scores = math.ceil(self.head_dim / 4) * math.ceil(TOKENS / LANES) * times["Instruction/vpdpbusd"]
-        softmax = TOKENS / SCORES * times["Instruction/softmax_of_32_scores"]
-        values = TOKENS // 2 * math.ceil(self.head_dim / LANES) * times["Instruction/vpdpwssd"]
-        return 1e-6 * ROWS * self.layers * self.heads * (scores + softmax + values)
+    def bounds(self, times, peak):
+        """{row of the table: ms of a pass on one thread}, each kernel at the rate of its instructions. peak: GOP/s of a thread."""
+        h, i, dim = self.hidden, self.intermediate, self.head_dim
+
+        def of(values, name, each):
+            return math.ceil(values / each) * times[f"Instruction/{name}"]
+
+        # What is done with sums beside adding to them.
+        finish = 5 * of(h, "finish_of_16_sums", LANES) + of(i, "finish_of_16_sums", LANES)
+
+        # Products of queries with keys in quads of 8 bits, of weights with values in pairs of 16.
+        scores = math.ceil(dim / 4) * of(TOKENS, "vpdpbusd", LANES)
+        values = TOKENS // 2 * of(dim, "vpdpwssd", LANES)
+        # A head's queries and keys have 8 bits, its values 16.
+        heads = (3 * (of(dim, "largest_of_32_values", 32) + of(1, "fold_of_4_heads", 1) / 4) + 2 * of(dim, "round_32_to_8_bits", 32) +
+                 of(dim, "round_32_to_16_bits", 32))
+        of_a_row = {
+            "GELU": of(i, "gelu_of_16_values", LANES),
+            "attention": self.heads * (scores + of(TOKENS, "softmax_of_32_scores", 32) + values),
+            "quantize": (3 * h + i) / 64 * times["Instruction/quantize_of_64_values"],
+            "epilogue": self.heads * heads,
+            "norm": 2 * of(h, "layer_norm_of_16_values", LANES),
+        }
+        return {"products": 1e3 * self.gop(LANES) / peak + self.ms(finish), **{name: self.ms(ns) for name, ns in of_a_row.items()}}
+
+    def ms(self, ns_of_a_row):
+        """Of a pass on one thread, from those of a layer's row."""
+        return 1e-6 * ROWS * self.layers * ns_of_a_row
 
 
 def main():
@@ -108,9 +133,10 @@ def main():
         kernels = {name: ms / threads for name, ms in shape.kernels(times).items()}
         took, at_peak = measured["pass"], shape.gop() / measured["peak"] * 1e3
         total = sum(kernels.values()) + measured["rest"]
-        attention = shape.attention_at_instruction_rate(times) / threads
-        with_products = total - kernels["products"] + at_peak
-        with_attention = with_products - kernels["attention"] + attention
+        bounds = {name: ms / threads for name, ms in shape.bounds(times, measured["peak"] / threads).items()}
+        with_products = total - kernels["products"] + bounds["products"]
+        with_attention = with_products - kernels["attention"] + bounds["attention"]
+        with_all = sum(bounds.values()) + measured["rest"]
         columns.append({
             "": str(shape.hidden),
             "layers; heads by their size": f"{shape.layers}; {shape.heads} x {shape.head_dim}",
@@ -120,9 +146,10 @@ def main():
             "the pass; sum / pass": f"{took:.2f}; {total / took:.2f}",
             "share of the peak": f"{100 * at_peak / took:.1f} %",
             "products alone, of the peak": f"{100 * at_peak / kernels['products']:.0f} %",
-            "attention at the instructions' rate, of its time": f"{attention / kernels['attention']:.2f}",
-            "share if products took what the peak gives": f"{100 * at_peak / with_products:.0f} %",
-            "and attention what its instructions take": f"{100 * at_peak / with_attention:.0f} %",
+            **{f"{name} at the rate of the instructions, of its time": f"{ms / kernels[name]:.2f}" for name, ms in bounds.items()},
+            "share if products took what their instructions take": f"{100 * at_peak / with_products:.0f} %",
+            "and attention": f"{100 * at_peak / with_attention:.0f} %",
+            "and all other kernels": f"{100 * at_peak / with_all:.0f} %",
         })
     rates = {name: ns for name, ns in times.items() if name.startswith("Instruction/")}
     print("ns: " + ", ".join(f"{name.split('/')[1]} {ns:.3f}" for name, ns in rates.items()))
