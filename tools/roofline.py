@@ -6,7 +6,7 @@
 Kernels are timed alone, on one thread, with their data near; a pass has so many of each, shared by the threads. Bounds are of loops of a
 kernel's instructions in registers alone (bench/instruction_rates.cc), the products' is the peak's. The passes are timed by `octet
 bench`; embedding, waiting and what begins and ends a pass are taken from its profile. Kernels and passes take turns, since the clock
-moves; shown are medians.
+moves; shown are medians or, with --least, the shortest times: on a machine whose neighbours take theirs, what is left.
 """
 import json
 import math
@@ -27,6 +27,7 @@ LANES = 16  # of a vector
 def add_arguments(parser):
     parser.add_argument("models", nargs="+")
     parser.add_argument("--rounds", type=int, default=5, help="turns")
+    parser.add_argument("--least", action="store_true", help="the shortest times instead of the medians")
 
 
 def run(*command):
@@ -45,15 +46,16 @@ def time_kernels():
 
 
 def time_pass(args, model):
-    """{"pass": ms, "peak": GOP/s of the peak loop, "rest": ms that no kernel here has}"""
+    """{"pass": ms, "GOP": ms that one takes in the peak loop, "rest": ms that no kernel here has}"""
     case = run(args.binary, "bench", "--model", model, "--threads", args.threads, "--lengths", str(TOKENS), "--batches",
                str(TEXTS), "--seconds", "1", "--profile", "--json")["cases"][0]
     rest = sum(case["phases"][name]["ms"] for name in ("embed", "synchronize", "start and end"))
-    return {"pass": case["median_ms"], "peak": case["int8_peak_gops"], "rest": rest}
+    return {"pass": case["min_ms" if args.least else "median_ms"], "GOP": 1e3 / case["int8_peak_gops"], "rest": rest}
 
 
-def medians(rounds):
-    return {name: statistics.median(times[name] for times in rounds) for name in rounds[0]}
+def summary(args, rounds):
+    """{name: its time in all rounds}"""
+    return {name: (min if args.least else statistics.median)(times[name] for times in rounds) for name in rounds[0]}
 
 
 class Shape:
@@ -88,8 +90,8 @@ class Shape:
         }
         return {name: self.ms(ns) for name, ns in of_a_row.items()}
 
-    def bounds(self, times, peak):
-        """{row of the table: ms of a pass on one thread}, each kernel at the rate of its instructions. peak: GOP/s of a thread."""
+    def bounds(self, times, ms_of_gop):
+        """{row of the table: ms of a pass on one thread}, each kernel at the rate of its instructions. ms_of_gop: of products alone."""
         h, i, dim = self.hidden, self.intermediate, self.head_dim
 
         def of(values, name, each):
@@ -111,7 +113,7 @@ class Shape:
             "epilogue": self.heads * heads,
             "norm": 2 * of(h, "layer_norm_of_16_values", LANES),
         }
-        return {"products": 1e3 * self.gop(LANES) / peak + self.ms(finish), **{name: self.ms(ns) for name, ns in of_a_row.items()}}
+        return {"products": self.gop(LANES) * ms_of_gop + self.ms(finish), **{name: self.ms(ns) for name, ns in of_a_row.items()}}
 
     def ms(self, ns_of_a_row):
         """Of a pass on one thread, from those of a layer's row."""
@@ -126,14 +128,14 @@ def main():
         kernel_rounds.append(time_kernels())
         for model, rounds in pass_rounds.items():
             rounds.append(time_pass(args, model))
-    times = medians(kernel_rounds)
+    times = summary(args, kernel_rounds)
     columns = []
     for model, rounds in pass_rounds.items():
-        shape, measured = Shape(model), medians(rounds)
+        shape, measured = Shape(model), summary(args, rounds)
         kernels = {name: ms / threads for name, ms in shape.kernels(times).items()}
-        took, at_peak = measured["pass"], shape.gop() / measured["peak"] * 1e3
+        took, at_peak = measured["pass"], shape.gop() * measured["GOP"]
         total = sum(kernels.values()) + measured["rest"]
-        bounds = {name: ms / threads for name, ms in shape.bounds(times, measured["peak"] / threads).items()}
+        bounds = {name: ms / threads for name, ms in shape.bounds(times, measured["GOP"] * threads).items()}
         with_products = total - kernels["products"] + bounds["products"]
         with_attention = with_products - kernels["attention"] + bounds["attention"]
         with_all = sum(bounds.values()) + measured["rest"]
