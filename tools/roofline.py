@@ -99,13 +99,12 @@ class Shape:
 
         # What is done with sums beside adding to them.
         finish = 5 * of(h, "finish_of_16_sums", LANES) + of(i, "finish_of_16_sums", LANES)
-
         # Products of queries with keys in quads of 8 bits, of weights with values in pairs of 16.
         scores = math.ceil(dim / 4) * of(TOKENS, "vpdpbusd", LANES)
         values = TOKENS // 2 * of(dim, "vpdpwssd", LANES)
         # A head's queries and keys have 8 bits, its values 16.
-        heads = (3 * (of(dim, "largest_of_32_values", 32) + of(1, "fold_of_4_heads", 1) / 4) + 2 * of(dim, "round_32_to_8_bits", 32) +
-                 of(dim, "round_32_to_16_bits", 32))
+        largest = of(dim, "largest_of_32_values", 32) + times["Instruction/fold_of_4_heads"] / 4
+        heads = 3 * largest + 2 * of(dim, "round_32_to_8_bits", 32) + of(dim, "round_32_to_16_bits", 32)
         of_a_row = {
             "GELU": of(i, "gelu_of_16_values", LANES),
             "attention": self.heads * (scores + of(TOKENS, "softmax_of_32_scores", 32) + values),
