@@ -24,8 +24,18 @@ size_t BlockRows(size_t num_rows, size_t num_threads) {
   return DivideUp(num_rows, std::clamp<size_t>(num_rows / kMinBlockRows, 1, blocks));
 }
 
-// Each group reaches its share of the rows, so there are no more than are wanted on one thread.
-size_t MaxGroups(size_t max_tokens) { return DivideUp(max_tokens, kMinGroupRowsPerThread); }
+// Fewer rows of the last phase are not worth another pass over its weights.
+constexpr size_t kMinLastRows = 64;
+
+// Of the last phase's next block, while `left` rows are: each thread's share of them (guided self-scheduling: Polychronopoulos
+// and Kuck, 1987).
+size_t LastRows(size_t left, size_t num_threads, size_t block_rows) {
+  constexpr size_t kProductRows = 32;
+  return std::min(left, std::clamp(left / num_threads / kProductRows * kProductRows, kMinLastRows, block_rows));
+}
+
+// Each group reaches its share of the rows, so there are no more than are wanted on one thread; and one more for the last phase.
+size_t MaxGroups(size_t max_tokens) { return DivideUp(max_tokens, kMinGroupRowsPerThread) + 1; }
 
 }  // namespace
 
@@ -36,7 +46,8 @@ BlockSchedule::BlockSchedule(size_t max_tokens, size_t hidden_dim)
       num_finished_(max_tokens) {}
 
 uint64_t BlockSchedule::Bytes(size_t max_tokens) {
-  return uint64_t{max_tokens} * (sizeof(Block) + sizeof(std::atomic<uint32_t>)) + MaxGroups(max_tokens) * sizeof(Group);
+  return uint64_t{max_tokens} * (sizeof(Block) + sizeof(std::atomic<uint32_t>)) +
+         MaxGroups(max_tokens) * sizeof(GroupPhases);
 }
 
 void BlockSchedule::Plan(std::span<const uint32_t> starts, size_t num_phases, size_t num_threads, size_t block_rows) {
@@ -51,39 +62,57 @@ void BlockSchedule::Plan(std::span<const uint32_t> starts, size_t num_phases, si
     size_t end = text + 1;
     while (end < num_texts && starts[end] < wanted_end) ++end;
     const size_t group_rows = starts[end] - starts[text];
-    AddGroup(starts.subspan(text, end - text + 1), block_rows != 0 ? block_rows : BlockRows(group_rows, num_threads));
+    AddGroup(starts.subspan(text, end - text + 1), block_rows != 0 ? block_rows : BlockRows(group_rows, num_threads),
+             num_threads, /*ends_pass=*/end == num_texts);
     text = end;
   }
   for (size_t i = 0; i < num_blocks_; ++i) num_finished_[i].store(0, std::memory_order_relaxed);
   next_step_.store(0, std::memory_order_relaxed);
 }
 
-void BlockSchedule::AddGroup(std::span<const uint32_t> starts, size_t block_rows) {
+void BlockSchedule::AddGroup(std::span<const uint32_t> starts, size_t block_rows, size_t num_threads, bool ends_pass) {
   const auto first_row = starts.front(), end_row = starts.back();
-  const auto rows = static_cast<uint32_t>(block_rows), first_block = static_cast<uint32_t>(num_blocks_);
-  size_t first_text = 0, last_text = 0;  // that a block has rows of
-  for (uint32_t begin = first_row; begin < end_row; begin += rows) {
-    const uint32_t size = std::min(rows, end_row - begin);
-    while (starts[first_text + 1] <= begin) ++first_text;
-    while (starts[last_text + 1] < begin + size) ++last_text;
-    blocks_[num_blocks_++] = {.begin = begin,
-                              .size = size,
-                              .first_needed = first_block + (starts[first_text] - first_row) / rows,
-                              .end_needed = first_block + (starts[last_text + 1] - 1 - first_row) / rows + 1};
+  const size_t first_block = num_blocks_;
+  const auto text_of = [&](uint32_t row) { return std::prev(std::upper_bound(starts.begin(), starts.end(), row)); };
+  const auto block_of = [&](uint32_t row) {
+    return static_cast<uint32_t>(first_block + (row - first_row) / block_rows);
+  };
+  const auto add_blocks = [&](auto rows_of_next) {
+    for (uint32_t begin = first_row; begin < end_row; begin += blocks_[num_blocks_ - 1].size) {
+      const auto size = static_cast<uint32_t>(rows_of_next(end_row - begin));
+      blocks_[num_blocks_++] = {.begin = begin,
+                                .size = size,
+                                .first_needed = block_of(*text_of(begin)),
+                                .end_needed = block_of(*std::next(text_of(begin + size - 1)) - 1) + 1};
+    }
+  };
+  const bool shrinks = ends_pass && num_threads > 1 && block_rows >= 2 * kMinLastRows;
+  const size_t first_shrinking = num_phases_ - (shrinks ? 1 : 0);
+  add_blocks([&](size_t left) { return std::min(left, block_rows); });
+  AddPhases(0, first_shrinking, first_block);
+  if (shrinks) {
+    const size_t first_last_block = num_blocks_;
+    add_blocks([&](size_t left) { return LastRows(left, num_threads, block_rows); });
+    AddPhases(first_shrinking, 1, first_last_block);
   }
+}
+
+void BlockSchedule::AddPhases(size_t first_phase, size_t num_phases, size_t first_block) {
+  const size_t num_blocks = num_blocks_ - first_block;
   groups_[num_groups_++] = {.first_step = static_cast<uint32_t>(num_steps_),
-                            .first_block = first_block,
-                            .num_blocks = static_cast<uint32_t>(num_blocks_) - first_block};
-  num_steps_ += (num_blocks_ - first_block) * num_phases_;
+                            .first_phase = static_cast<uint32_t>(first_phase),
+                            .first_block = static_cast<uint32_t>(first_block),
+                            .num_blocks = static_cast<uint32_t>(num_blocks)};
+  num_steps_ += num_blocks * num_phases;
 }
 
 std::optional<BlockSchedule::Step> BlockSchedule::Next() {
   const uint32_t step = next_step_.fetch_add(1, std::memory_order_relaxed);
   if (step >= num_steps_) return std::nullopt;
   const auto groups = std::span(groups_).first(num_groups_);
-  const Group& group = *std::prev(std::upper_bound(groups.begin(), groups.end(), step,
-                                                   [](uint32_t s, const Group& g) { return s < g.first_step; }));
-  const uint32_t in_group = step - group.first_step, phase = in_group / group.num_blocks;
+  const GroupPhases& group = *std::prev(std::upper_bound(
+      groups.begin(), groups.end(), step, [](uint32_t s, const GroupPhases& g) { return s < g.first_step; }));
+  const uint32_t in_group = step - group.first_step, phase = group.first_phase + in_group / group.num_blocks;
   const size_t block_idx = group.first_block + in_group % group.num_blocks;
   const Block& block = blocks_[block_idx];
   for (size_t i = block.first_needed; i < block.end_needed; ++i) WaitUntilAtLeast(num_finished_[i], phase);

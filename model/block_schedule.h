@@ -2,7 +2,8 @@
 // leaves keys and values that the next phase's attention reads. Threads claim steps in one fixed order and wait only
 // for the blocks that share a text with theirs, so that no thread waits for a whole layer of the batch. Many tokens go
 // in groups of whole texts: one group passes all phases, while its rows are in the threads' caches, before the
-// next begins. Internal to the encoder's files.
+// next begins. In the very last phase blocks become ever smaller, so that all threads end together, also where one of
+// them is slower. Internal to the encoder's files.
 #ifndef OCTET_MODEL_BLOCK_SCHEDULE_H_
 #define OCTET_MODEL_BLOCK_SCHEDULE_H_
 
@@ -55,14 +56,18 @@ class BlockSchedule {
     uint32_t begin, size;
     uint32_t first_needed, end_needed;  // blocks that share a text with it, itself among them
   };
-  struct Group {
-    uint32_t first_step, first_block, num_blocks;
+  // Blocks [first_block, first_block + num_blocks) of a group's phases from `first_phase` on.
+  struct GroupPhases {
+    uint32_t first_step, first_phase, first_block, num_blocks;
   };
-  void AddGroup(std::span<const uint32_t> starts, size_t block_rows);
+  // Texts of rows [starts[t], starts[t + 1]) in blocks of `block_rows`; in the last phase, if `ends_pass`, of fewer and fewer.
+  void AddGroup(std::span<const uint32_t> starts, size_t block_rows, size_t num_threads, bool ends_pass);
+  // Of all blocks from `first_block` on.
+  void AddPhases(size_t first_phase, size_t num_phases, size_t first_block);
 
   const size_t group_rows_per_thread_;
   std::vector<Block> blocks_;
-  std::vector<Group> groups_;
+  std::vector<GroupPhases> groups_;
   std::vector<std::atomic<uint32_t>> num_finished_;  // phases of a block
   size_t num_phases_ = 0, num_blocks_ = 0, num_groups_ = 0, num_steps_ = 0;
   std::atomic<uint32_t> next_step_{0};

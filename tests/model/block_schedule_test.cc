@@ -100,6 +100,38 @@ TEST(BlockScheduleTest, GroupPassesAllPhasesBeforeTheNextAndHasWholeTexts) {
   EXPECT_EQ(end, starts.back());
 }
 
+// So a thread that is ahead can take what another has not begun.
+TEST(BlockScheduleTest, BlocksShrinkInTheLastPhaseOfTheLastGroup) {
+  constexpr size_t kPhases = 3;
+  BlockSchedule schedule(kMaxTokens, kHiddenDim);
+  const auto starts = Starts(std::vector<uint32_t>(16, 128));  // two groups
+  schedule.Plan(starts, kPhases, 2, 0);
+  std::vector<size_t> last_rows;
+  for (const auto& [phase, block_idx, rows] : RunAll(&schedule)) {
+    if (phase + 1 == kPhases && rows.begin >= 1024) {
+      last_rows.push_back(rows.size);
+    } else {
+      EXPECT_EQ(rows.size, 256u);
+    }
+  }
+  EXPECT_EQ(last_rows, (std::vector<size_t>{256, 256, 256, 128, 64, 64}));
+}
+
+TEST(BlockScheduleTest, BlocksShrinkOnlyWhereThreadsCouldWaitForEachOther) {
+  BlockSchedule schedule(kMaxTokens, kHiddenDim);
+  const auto sizes = [&](const std::vector<uint32_t>& lengths, size_t num_threads) {
+    std::vector<size_t> last_rows;
+    schedule.Plan(Starts(lengths), 2, num_threads, 0);
+    for (const auto& step : RunAll(&schedule)) {
+      if (step.phase == 1) last_rows.push_back(step.rows.size);
+    }
+    return last_rows;
+  };
+  EXPECT_EQ(sizes({384}, 1), (std::vector<size_t>{384}));
+  EXPECT_EQ(sizes({128, 126}, 2), (std::vector<size_t>{127, 127})) << "too small to be cut";
+  EXPECT_EQ(sizes({128, 128}, 2), (std::vector<size_t>{128, 64, 64}));
+}
+
 // Each step writes its rows' values for the next phase, as keys and values are written, and reads those of all rows of
 // its texts. Two copies take turns, so a step that comes too early reads an older value, or overwrites one in use.
 TEST(BlockScheduleTest, StepsSeeWhatTheirTextsWroteInThePhaseBefore) {
