@@ -3,9 +3,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <iterator>
 #include <map>
+#include <utility>
 
 #include "base/check.h"
 #include "base/mutex.h"
@@ -58,28 +60,47 @@ class Regions {
     OCTET_CHECK(after != regions_.begin());
     const auto it = std::prev(after);
     Region& region = it->second;
-    OCTET_CHECK(begin + bytes <= it->first + region.used && bytes <= region.live);
-    region.live -= bytes;
-    if (keeps_one_ && it == current_) {
-      if (region.live == 0) region.used = 0;
-      return;
-    }
-    if (region.live == 0) return Unmap(it);
-    // Whole pages that no neighbor has a part of.
-    const size_t first = RoundUp(static_cast<size_t>(begin - it->first), page_bytes_);
-    const size_t end = static_cast<size_t>(begin + bytes - it->first) / page_bytes_ * page_bytes_;
+    const auto offset = static_cast<size_t>(begin - it->first);
+    OCTET_CHECK(offset + bytes <= region.used);
+    const auto [free_begin, free_end] = region.Free(offset, offset + bytes);
+    if (keeps_one_ && it == current_) return;
+    if (region.used == 0) return Unmap(it);
+    // Whole pages that nothing has a part of any more: a page that stays would become a huge one again, with time.
+    const size_t first = std::max(RoundUp(free_begin, page_bytes_), offset / page_bytes_ * page_bytes_);
+    const size_t end = std::min(free_end / page_bytes_ * page_bytes_, RoundUp(offset + bytes, page_bytes_));
     if (first < end) madvise(it->first + first, end - first, MADV_DONTNEED);
   }
 
   void ReleaseKept() {
     const MutexLock lock(&mu_);
-    if (current_ != regions_.end() && current_->second.live == 0) Unmap(current_);
+    if (current_ != regions_.end() && current_->second.used == 0) Unmap(current_);
   }
 
  private:
-  // All in bytes. Arrays lie in the first `used`; `live` is what those that were not freed have.
+  // All in bytes, from its begin on. Arrays lie in the first `used`, but for what is in `freed`: ranges by their begin, with their end,
+  // that do not touch each other. Addresses of these are not used again: where a huge page was split the next array would have small ones.
   struct Region {
-    size_t size, used, live;
+    size_t size, used = 0;
+    std::map<size_t, size_t> freed = {};
+
+    // All that is free around [begin, end), which was an array.
+    std::pair<size_t, size_t> Free(size_t begin, size_t end) {
+      auto next = freed.lower_bound(begin);
+      if (next != freed.end() && next->first == end) {
+        end = next->second;
+        next = freed.erase(next);
+      }
+      if (next != freed.begin() && std::prev(next)->second == begin) {
+        begin = std::prev(next)->first;
+        freed.erase(std::prev(next));
+      }
+      if (begin == 0 && end == used) {
+        used = 0;
+      } else {
+        freed[begin] = end;
+      }
+      return {begin, end};
+    }
   };
 
   using RegionsByBegin = std::map<std::byte*, Region>;
@@ -88,7 +109,7 @@ class Regions {
   RegionsByBegin::iterator AddRegion(size_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     std::byte* const begin = Map(size);
     if (begin == nullptr) return regions_.end();
-    return regions_.insert({begin, {.size = size, .used = 0, .live = 0}}).first;
+    return regions_.insert({begin, {.size = size}}).first;
   }
 
   void Unmap(RegionsByBegin::iterator it) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
@@ -102,7 +123,6 @@ class Regions {
     Region& region = it->second;
     std::byte* const memory = it->first + region.used;
     region.used += bytes;
-    region.live += bytes;
     return memory;
   }
 

@@ -91,6 +91,18 @@ TEST(LargeMemoryTest, WhatIsFreedGoesBackToTheSystemThoughItsNeighborsStay) {
   CheckAndFree(after);
 }
 
+// The page that two freed neighbors share as well: what is left of a huge page's range may become a huge page again.
+TEST(LargeMemoryTest, NothingStaysOfFreedNeighbors) {
+  const Array before = NewArray(kMiB, 1);
+  std::vector<Array> arrays;
+  for (int i = 0; i < 8; ++i) arrays.push_back(NewArray(kMiB / 2 + kCacheLineBytes, 2));
+  const Array after = NewArray(kMiB, 3);
+  for (const size_t i : {3, 1, 2, 6, 7, 5, 0, 4}) CheckAndFree(arrays[i]);
+  EXPECT_EQ(ResidentPages(arrays[0].data, static_cast<size_t>(after.data - arrays[0].data)), 0);
+  CheckAndFree(before);
+  CheckAndFree(after);
+}
+
 TEST(LargeMemoryTest, ShortLivedArraysLieApartAndTheirPagesAreKeptForTheNext) {
   ReleaseShortLived();
   const Array before = NewArray(kMiB, 1), first = NewArray(4 * kMiB, 2, Lifetime::kShort), after = NewArray(kMiB, 3);
