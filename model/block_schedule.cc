@@ -30,7 +30,7 @@ constexpr size_t kMinLastRows = 64;
 // Of the last phase's next block, while `left` rows are: each thread's share of them (guided self-scheduling: Polychronopoulos
 // and Kuck, 1987).
 size_t LastRows(size_t left, size_t num_threads, size_t block_rows) {
-  constexpr size_t kProductRows = 32;
+  constexpr size_t kProductRows = 32;  // of int8 with VNNI; others multiply this many at a time as well
   return std::min(left, std::clamp(left / num_threads / kProductRows * kProductRows, kMinLastRows, block_rows));
 }
 
@@ -86,9 +86,9 @@ void BlockSchedule::AddGroup(std::span<const uint32_t> starts, size_t block_rows
                                 .end_needed = block_of(*std::next(text_of(begin + size - 1)) - 1) + 1};
     }
   };
-  const bool shrinks = ends_pass && num_threads > 1 && block_rows >= 2 * kMinLastRows;
-  const size_t first_shrinking = num_phases_ - (shrinks ? 1 : 0);
   add_blocks([&](size_t left) { return std::min(left, block_rows); });
+  const bool shrinks = ends_pass && num_threads > 1 && blocks_[first_block].size >= 2 * kMinLastRows;
+  const size_t first_shrinking = num_phases_ - (shrinks ? 1 : 0);
   AddPhases(0, first_shrinking, first_block);
   if (shrinks) {
     const size_t first_last_block = num_blocks_;

@@ -132,6 +132,13 @@ TEST(BlockScheduleTest, BlocksShrinkOnlyWhereThreadsCouldWaitForEachOther) {
   EXPECT_EQ(sizes({128, 128}, 2), (std::vector<size_t>{128, 64, 64}));
 }
 
+TEST(BlockScheduleTest, FewRowsStayOneBlockWhateverItsLargestSize) {
+  BlockSchedule schedule(/*max_tokens=*/1, kHiddenDim);
+  schedule.Plan(Starts({1}), 3, 2, kMaxBlockRows);
+  EXPECT_EQ(schedule.num_blocks(), 1u);
+  EXPECT_EQ(RunAll(&schedule).size(), 3u);
+}
+
 // Each step writes its rows' values for the next phase, as keys and values are written, and reads those of all rows of
 // its texts. Two copies take turns, so a step that comes too early reads an older value, or overwrites one in use.
 TEST(BlockScheduleTest, StepsSeeWhatTheirTextsWroteInThePhaseBefore) {
