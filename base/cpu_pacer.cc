@@ -16,12 +16,10 @@ absl::Duration Read(clockid_t clock) {
 }  // namespace
 
 void CpuPacer::Pace() {
-  absl::Duration rest;
-  {
-    MutexLock lock(&mu_);
-    rest = budget_.Rest(Read(CLOCK_MONOTONIC), Read(CLOCK_PROCESS_CPUTIME_ID));
-    rested_ += rest;
-  }
+  if (!mu_.TryLock()) return;  // another thread is looking; this one does so after its next piece
+  const absl::Duration rest = budget_.Rest(Read(CLOCK_MONOTONIC), Read(CLOCK_PROCESS_CPUTIME_ID));
+  rested_ += rest;
+  mu_.Unlock();
   if (rest > absl::ZeroDuration()) absl::SleepFor(rest);
 }
 

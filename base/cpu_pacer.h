@@ -14,8 +14,8 @@ class CpuPacer {
   // As CpuBudget.
   CpuPacer(double quota_cpus, int num_threads) : budget_(quota_cpus, num_threads) {}
 
-  // Sleeps for as long as is due, at most a few milliseconds. To be called between pieces of work of about a
-  // millisecond; costs about 1 us (two clocks).
+  // Sleeps for as long as is due, at most a few milliseconds, but never waits for another thread. To be called between
+  // pieces of work of about a millisecond; costs about 1 us (two clocks).
   void Pace();
 
   // How long all threads together have rested.
