@@ -73,19 +73,28 @@ void AddBenchCommand(CLI::App& app, CommandBody* chosen) {
       ->check(CLI::IsMember({"dynamic", "smooth"}));
   command->add_option("--threads", flags->threads, "Default: the CPUs that the container may use")
       ->check(CLI::Range(1, 1024));
-  command->add_option("--lengths", flags->options.lengths, "Tokens of a text, such as 16,128")->delimiter(',');
-  command->add_option("--batches", flags->options.batches, "Texts of a batch, such as 1,8")->delimiter(',');
-  command->add_option("--seconds", flags->options.seconds_per_case, "Time of one case")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  command->add_flag("--profile", flags->options.profile, "Show where the time of each case goes");
   CLI::Option* json = command->add_flag("--json", flags->options.json, "One JSON object instead of the table");
-  command->add_option("--compare", flags->options.compare_file, "Output of an earlier --json to compare with")
-      ->excludes(json);
+  // All that the table alone heeds.
+  CLI::Option* const of_table[] = {
+      json,
+      command->add_option("--compare", flags->options.compare_file, "Output of an earlier --json to compare with")
+          ->excludes(json),
+      command->add_option("--lengths", flags->options.lengths, "Tokens of a text, such as 16,128")->delimiter(','),
+      command->add_option("--batches", flags->options.batches, "Texts of a batch, such as 1,8")->delimiter(','),
+      command->add_option("--seconds", flags->options.seconds_per_case, "Time of one case")
+          ->check(CLI::PositiveNumber)
+          ->capture_default_str(),
+      command->add_flag("--profile", flags->options.profile, "Show where the time of each case goes"),
+  };
   CLI::Option* requests = command->add_flag("--requests", flags->requests,
                                             "Read paths of request files from stdin, answer each with a line of JSON");
-  command->add_flag("--sweep", flags->sweep, "Time one text of every length and name those that stick out")
-      ->excludes(requests);
+  CLI::Option* sweep =
+      command->add_flag("--sweep", flags->sweep, "Time one text of every length and name those that stick out")
+          ->excludes(requests);
+  for (CLI::Option* option : of_table) {
+    requests->excludes(option);
+    sweep->excludes(option);
+  }
   command->callback([flags, chosen] { *chosen = [flags] { return RunBench(*flags); }; });
 }
 

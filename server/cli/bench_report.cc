@@ -2,6 +2,7 @@
 
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -11,6 +12,9 @@ namespace octet::cli {
 namespace {
 
 using nlohmann::json;
+
+constexpr const char* kModelKeys[] = {"family", "num_layers", "hidden_dim", "num_heads", "intermediate_dim"};
+constexpr const char* kRunKeys[] = {"precision", "quantization", "isa", "onednn_isa", "peak_instructions", "threads"};
 
 void PrintPhases(const CaseResult& result, std::ostream& out) {
   double total = 0;
@@ -47,6 +51,46 @@ json CaseJson(const CaseResult& result) {
   return root;
 }
 
+json AboutJson(const BenchReport& report) {
+  json root = {{"family", report.family},
+               {"num_layers", report.num_layers},
+               {"hidden_dim", report.hidden_dim},
+               {"num_heads", report.num_heads},
+               {"intermediate_dim", report.intermediate_dim},
+               {"precision", report.precision},
+               {"isa", report.isa},
+               {"onednn_isa", report.onednn_isa},
+               {"kernels", report.kernels},
+               {"threads", report.threads}};
+  if (!report.quantization.empty()) root["quantization"] = report.quantization;
+  if (!report.peak_instructions.empty()) root["peak_instructions"] = report.peak_instructions;
+  return root;
+}
+
+using Words = std::map<std::string, std::string>;
+
+// The values of those `keys` that `about` has.
+Words ReadWords(const json& about, std::span<const char* const> keys) {
+  Words words;
+  for (const char* key : keys) {
+    const auto it = about.find(key);
+    if (it != about.end()) words[key] = it->is_string() ? it->get<std::string>() : it->dump();
+  }
+  return words;
+}
+
+// "num_layers 6 before, 12 now; ...": of what both reports say.
+std::string Differences(const BenchBaseline& baseline, const BenchReport& report, std::span<const char* const> keys) {
+  const Words now = ReadWords(AboutJson(report), keys);
+  std::vector<std::string> differences;
+  for (const char* key : keys) {
+    const auto then_it = baseline.about.find(key), now_it = now.find(key);
+    if (then_it == baseline.about.end() || now_it == now.end() || then_it->second == now_it->second) continue;
+    differences.push_back(absl::StrCat(key, " ", then_it->second, " before, ", now_it->second, " now"));
+  }
+  return absl::StrJoin(differences, "; ");
+}
+
 }  // namespace
 
 absl::StatusOr<BenchBaseline> ReadBaseline(const std::string& path) {
@@ -54,10 +98,9 @@ absl::StatusOr<BenchBaseline> ReadBaseline(const std::string& path) {
   if (!file) return absl::NotFoundError(absl::StrCat("--compare: cannot read ", path));
   try {
     const json root = json::parse(file);
-    BenchBaseline baseline;
-    baseline.description =
-        absl::StrCat(root.at("precision").get<std::string>(), ", ", root.at("isa").get<std::string>(), ", ",
-                     root.at("threads").get<int>(), " threads");
+    BenchBaseline baseline{.path = path, .about = ReadWords(root, kModelKeys), .median_ms = {}};
+    baseline.about.merge(ReadWords(root, kRunKeys));
+    for (const char* key : {"family", "precision", "isa", "threads"}) root.at(key);  // or it throws
     for (const json& c : root.at("cases")) {
       baseline.median_ms[{c.at("length").get<size_t>(), c.at("batch").get<size_t>()}] = c.at("median_ms").get<double>();
     }
@@ -68,14 +111,26 @@ absl::StatusOr<BenchBaseline> ReadBaseline(const std::string& path) {
   }
 }
 
+absl::Status CheckSameModel(const BenchBaseline& baseline, const BenchReport& report) {
+  const std::string differences = Differences(baseline, report, kModelKeys);
+  if (differences.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("--compare: ", baseline.path, " is of another model (", differences,
+                                                 "); compare reports of one model"));
+}
+
 void PrintTable(const BenchReport& report, const BenchBaseline* baseline, std::ostream& out) {
   out << absl::StrFormat("%s, %d layers, hidden %d; precision %s, instruction set %s, %d threads\nkernels: %s\n",
                          report.family, report.num_layers, report.hidden_dim, report.precision, report.isa,
                          report.threads, absl::StrJoin(report.kernels, "; "));
-  out << "peak: int8 operations a second of the vector units, register-only " << report.peak_instructions << "\n";
-  if (baseline != nullptr) out << "before: " << baseline->description << "\n";
-  out << "of peak: of the median pass, and of the shortest, which is disturbed as little as the best run of the peak "
-         "loop\n";
+  if (!report.peak_instructions.empty()) {
+    out << "peak: int8 operations a second of the vector units, register-only " << report.peak_instructions
+        << "\nof peak: of the median pass, and of the shortest, which is disturbed as little as the best run of the "
+           "peak loop\n";
+  }
+  if (baseline != nullptr) {
+    const std::string differences = Differences(*baseline, report, kRunKeys);
+    out << "before: " << baseline->path << (differences.empty() ? "" : "; the runs differ: ") << differences << "\n";
+  }
   out << "length batch      min ms   median ms      p90 ms    tokens/s   GOP/s    peak  of peak  at best"
       << (baseline != nullptr ? "   before\n" : "\n");
   for (const CaseResult& r : report.cases) {
@@ -93,15 +148,8 @@ void PrintTable(const BenchReport& report, const BenchBaseline* baseline, std::o
 void PrintJson(const BenchReport& report, std::ostream& out) {
   json cases = json::array();
   for (const CaseResult& result : report.cases) cases.push_back(CaseJson(result));
-  json root = {{"family", report.family},
-               {"num_layers", report.num_layers},
-               {"hidden_dim", report.hidden_dim},
-               {"precision", report.precision},
-               {"isa", report.isa},
-               {"onednn_isa", report.onednn_isa},
-               {"kernels", report.kernels},
-               {"threads", report.threads},
-               {"cases", std::move(cases)}};
+  json root = AboutJson(report);
+  root["cases"] = std::move(cases);
   out << root.dump(2) << "\n";
 }
 

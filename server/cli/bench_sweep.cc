@@ -1,5 +1,6 @@
 // `octet bench --sweep`: one text of every length, and the lengths that stick out.
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <vector>
 
@@ -26,6 +27,10 @@ class Sweep {
                  std::numeric_limits<double>::infinity()) {}
 
   size_t max_length() const { return best_ms_.size() - 1; }
+  size_t num_timed() const {
+    return static_cast<size_t>(
+        std::count_if(best_ms_.begin(), best_ms_.end(), [](double ms) { return std::isfinite(ms); }));
+  }
   double ms(size_t length) const { return best_ms_[length]; }
   double MsPerToken(size_t length) const { return best_ms_[length] / static_cast<double>(length); }
 
@@ -65,8 +70,8 @@ absl::Status RunBenchSweep(const BenchOptions& options, std::ostream& out) {
                            sweep.ms(length), sweep.ms(length - 1), sweep.ms(length + 1));
   }
   out << absl::StrFormat(
-      "one text of 1 to %d tokens: %d lengths cost over %.0f %% more per token than both neighbours\n",
-      sweep.max_length(), num_outliers, 100 * (kTolerance - 1));
+      "one text of 1 to %d tokens, %d lengths timed: %d cost over %.0f %% more per token than both neighbours\n",
+      sweep.max_length(), sweep.num_timed(), num_outliers, 100 * (kTolerance - 1));
   for (size_t length = 1; length <= sweep.max_length(); length *= 2) {
     out << absl::StrFormat("%6d tokens %9.3f ms %9.2f us a token\n", length, sweep.ms(length),
                            1e3 * sweep.MsPerToken(length));

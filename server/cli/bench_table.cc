@@ -15,14 +15,17 @@ namespace {
 BenchReport Describe(const BenchOptions& options, const BenchEngine& engine) {
   const model::ModelInfo& info = engine.model().info();
   return {.family = info.family,
-          .precision = std::string(model::PrecisionName(info.precision)),
-          .isa = std::string(IsaName(info.isa)),
-          .onednn_isa = kernels::OneDnnIsaName(),
           .num_layers = info.num_layers,
           .hidden_dim = info.hidden_dim,
+          .num_heads = info.num_heads,
+          .intermediate_dim = info.intermediate_dim,
+          .precision = std::string(model::PrecisionName(info.precision)),
+          .quantization = info.quantization,
+          .isa = std::string(IsaName(info.isa)),
+          .onednn_isa = kernels::OneDnnIsaName(),
           .threads = options.num_threads,
           .kernels = engine.model().encoder().implementation_names(),
-          .peak_instructions = kernels::Int8PeakInstructions(options.isa),
+          .peak_instructions = info.isa == Isa::kScalar ? "" : kernels::Int8PeakInstructions(info.isa),
           .cases = {}};
 }
 
@@ -44,6 +47,7 @@ absl::Status RunBenchTable(const BenchOptions& options, std::ostream& out) {
   if (options.lengths.empty()) std::erase_if(lengths, [limit](size_t length) { return length > limit; });
 
   BenchReport report = Describe(options, *engine);
+  if (baseline) RETURN_IF_ERROR(CheckSameModel(*baseline, report));
   for (const size_t length : lengths) {
     for (const size_t batch : batches) {
       ASSIGN_OR_RETURN(CaseResult result,
