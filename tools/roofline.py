@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A pass of 8 x 128 tokens as the sum of its kernels alone, and what each would take at the rate of its instructions.
 
-    make roofline ARGS="MODEL_DIR ..."    int8 with VNNI, models whose layers bench/kernels_bench.cc has cases of
+    make roofline ARGS="MODEL_DIR ..."    int8 with VNNI, models whose layers have cases in bench/ (kernel_cases.h)
 
 Kernels are timed alone, on one thread, with their data near; a pass has so many of each, shared by the threads. Bounds are of loops of a
 kernel's instructions in registers alone (bench/instruction_rates.cc), the products' is the peak's. The passes are timed by `octet
