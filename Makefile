@@ -15,7 +15,7 @@ FORMATTED = $(shell find base kernels text model serving server bench tests -nam
 
 .PHONY: help setup setup-test build serve test check asan tsan thread-safety install format lint \
   test-deploy test-cluster chart-files image test-container buf accuracy bench bench-kernels roofline bench-tracing \
-  overhead served capacity scrape peers goldens interop qat metrics-page dashboards clean
+  overhead served capacity many-models scrape peers goldens interop qat metrics-page dashboards clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do \
@@ -122,6 +122,10 @@ scrape: build setup-test ## what one scrape of the metrics port costs with ten m
 
 capacity: build setup-test ## texts per second of one core by length, int8 and f32, and a server's memory: for docs/scaling.md
 	@$(PYTHON) tools/capacity.py $(ARGS)
+
+many-models: build setup-test ## speed and memory of a server by how many models it has
+	@cmake --build build --target served_load --parallel $(JOBS)
+	@$(PYTHON) tools/many_models.py $(ARGS)
 
 peers: build ## octet beside other engines, same weights, one interleaved run; ARGS as bench/peers/run_peers.py
 	@scripts/peers $(ARGS)

@@ -4,6 +4,7 @@
 //   served_load HOST:PORT open RATE SECONDS        calls come at random times, RATE a second on average, whatever the
 //                                                  server does; a call's time counts from when it should have been sent
 //
+// MODEL,MODEL,... after it: names of models that calls ask for by turns; else each asks for the server's only one.
 // Prints a line for each call that began after the first second: TOKENS MILLISECONDS CODE.
 #include <chrono>
 #include <cstdio>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
 #include "bench/random_texts.h"
 #include "grpcpp/grpcpp.h"
 #include "octet/v1/text_encoder.grpc.pb.h"
@@ -40,6 +42,15 @@ struct Sample {
   grpc::StatusCode code;
 };
 
+// The `call_idx`-th call of a load.
+v1::EmbedRequest RequestOf(const std::vector<std::string>& models, size_t call_idx, size_t num_tokens,
+                           std::mt19937* random) {
+  v1::EmbedRequest request;
+  request.set_model(models[call_idx % models.size()]);
+  request.add_texts(RandomText(num_tokens, random));
+  return request;
+}
+
 class Connection {
  public:
   explicit Connection(const std::string& address) {
@@ -61,7 +72,8 @@ double MillisecondsSince(TimePoint begin) {
   return std::chrono::duration<double, std::milli>(steady_clock::now() - begin).count();
 }
 
-std::vector<Sample> RunClosed(const std::string& address, int num_clients, std::chrono::seconds duration) {
+std::vector<Sample> RunClosed(const std::string& address, const std::vector<std::string>& models, int num_clients,
+                              std::chrono::seconds duration) {
   std::vector<std::vector<Sample>> samples(static_cast<size_t>(num_clients));
   std::vector<std::thread> clients;
   const TimePoint start = steady_clock::now();
@@ -70,10 +82,10 @@ std::vector<Sample> RunClosed(const std::string& address, int num_clients, std::
       Connection connection(address);
       std::mt19937 random(static_cast<uint32_t>(client_idx));
       LogNormalLengths lengths;
-      for (TimePoint begin; (begin = steady_clock::now()) < start + kWarmUp + duration;) {
+      size_t call_idx = static_cast<size_t>(client_idx);
+      for (TimePoint begin; (begin = steady_clock::now()) < start + kWarmUp + duration; ++call_idx) {
         const size_t num_tokens = lengths(&random);
-        v1::EmbedRequest request;
-        request.add_texts(RandomText(num_tokens, &random));
+        const v1::EmbedRequest request = RequestOf(models, call_idx, num_tokens, &random);
         const TimePoint sent = steady_clock::now();
         v1::EmbedResponse response;
         grpc::ClientContext context;
@@ -99,7 +111,8 @@ struct OpenCall {
   std::unique_ptr<grpc::ClientAsyncResponseReader<v1::EmbedResponse>> reader;
 };
 
-std::vector<Sample> RunOpen(const std::string& address, double rate, std::chrono::seconds duration) {
+std::vector<Sample> RunOpen(const std::string& address, const std::vector<std::string>& models, double rate,
+                            std::chrono::seconds duration) {
   std::vector<std::unique_ptr<Connection>> connections;
   for (int i = 0; i < kConnections; ++i) connections.push_back(std::make_unique<Connection>(address));
   grpc::CompletionQueue answers;
@@ -121,8 +134,7 @@ std::vector<Sample> RunOpen(const std::string& address, double rate, std::chrono
     auto call = std::make_unique<OpenCall>();
     call->num_tokens = lengths(&random);
     call->due = due;
-    v1::EmbedRequest request;
-    request.add_texts(RandomText(call->num_tokens, &random));
+    const v1::EmbedRequest request = RequestOf(models, i, call->num_tokens, &random);
     call->context.set_deadline(std::chrono::system_clock::now() + kDeadline);
     std::this_thread::sleep_until(due);
     call->reader = connections[i % kConnections]->stub().AsyncEmbed(&call->context, request, &answers);
@@ -141,15 +153,19 @@ std::vector<Sample> RunOpen(const std::string& address, double rate, std::chrono
 int main(int argc, char** argv) {
   double amount = 0;
   int seconds = 0;
-  const bool closed = argc == 5 && std::strcmp(argv[2], "closed") == 0;
-  const bool open = argc == 5 && std::strcmp(argv[2], "open") == 0;
+  const bool complete = argc == 5 || argc == 6;
+  const bool closed = complete && std::strcmp(argv[2], "closed") == 0;
+  const bool open = complete && std::strcmp(argv[2], "open") == 0;
   if ((!closed && !open) || !absl::SimpleAtod(argv[3], &amount) || amount < 1 || amount > 1e5 ||
       !absl::SimpleAtoi(argv[4], &seconds) || seconds < 1 || seconds > 3600) {
-    std::fprintf(stderr, "usage: served_load HOST:PORT closed CLIENTS SECONDS | HOST:PORT open RATE SECONDS\n");
+    std::fprintf(stderr,
+                 "usage: served_load HOST:PORT closed CLIENTS SECONDS | HOST:PORT open RATE SECONDS, [MODEL,...]\n");
     return 2;
   }
-  const auto samples = closed ? octet::RunClosed(argv[1], static_cast<int>(amount), std::chrono::seconds(seconds))
-                              : octet::RunOpen(argv[1], amount, std::chrono::seconds(seconds));
+  const std::vector<std::string> models = absl::StrSplit(argc == 6 ? argv[5] : "", ',');
+  const std::chrono::seconds duration(seconds);
+  const auto samples = closed ? octet::RunClosed(argv[1], models, static_cast<int>(amount), duration)
+                              : octet::RunOpen(argv[1], models, amount, duration);
   for (const auto& sample : samples) std::printf("%zu %.4f %d\n", sample.num_tokens, sample.ms, sample.code);
   return samples.empty() ? 1 : 0;
 }

@@ -70,26 +70,31 @@ def load(address, *arguments):
     return [(int(tokens), float(ms)) for tokens, ms, code in calls if code == "0"]
 
 
-def measure_closed(server, engine, seconds):
-    """One round: calls, seconds, the server's CPU seconds, tokens and batch sizes, the engine's CPU seconds per token."""
+def load_closed(server, seconds, models=()):
+    """Calls, how many of them and of their tokens a second, the server's CPU time per token in us, tokens and texts of a batch."""
     before, cpu_before = server.metrics(), cpu_seconds(server.process.pid)
-    calls = load(server.grpc_address, "closed", CLIENTS, seconds)
+    calls = load(server.grpc_address, "closed", CLIENTS, seconds, *([",".join(models)] if models else []))
     after, cpu = server.metrics(), cpu_seconds(server.process.pid) - cpu_before
 
     def grown(name):
         return after.sum(name) - before.sum(name)
 
     tokens, batches = grown("octet_batch_tokens_sum"), grown("octet_batch_tokens_count")
-    batch_tokens, batch_texts = tokens / batches, grown("octet_batch_size_sum") / batches
+    return {"calls": calls, "calls/s": len(calls) / seconds, "tokens/s": sum(n for n, _ in calls) / seconds,
+            "server": 1e6 * cpu / tokens, "batch tokens": tokens / batches,
+            "batch texts": grown("octet_batch_size_sum") / batches}
+
+
+def measure_closed(server, engine, seconds):
+    """One round: what load_closed says, and the engine's CPU time per token in us."""
+    result = load_closed(server, seconds)
     # The engine on batches like the server's: that many texts, of the lengths that the calls had.
-    texts = max(1, round(batch_texts))
-    lengths = [n for n, _ in calls][:256 * texts]
+    texts = max(1, round(result["batch texts"]))
+    lengths = [n for n, _ in result["calls"]][:256 * texts]
     engine_batches = [lengths[i:i + texts] for i in range(0, len(lengths), texts)]
     repetitions = 3
     _, engine_cpu = engine.run(engine_batches, repetitions)
-    return {"calls": calls, "calls/s": len(calls) / seconds, "tokens/s": sum(n for n, _ in calls) / seconds,
-            "server": 1e6 * cpu / tokens, "engine": 1e6 * engine_cpu / (repetitions * sum(lengths)),
-            "batch tokens": batch_tokens, "batch texts": batch_texts}
+    return {**result, "engine": 1e6 * engine_cpu / (repetitions * sum(lengths))}
 
 
 def report_closed(server, engine, rounds, seconds):
