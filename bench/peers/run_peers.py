@@ -15,6 +15,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
 import adapters  # noqa: E402
+import instruction_sets  # noqa: E402
 import no_amx  # noqa: E402
 import report  # noqa: E402
 import workloads  # noqa: E402
@@ -302,14 +303,15 @@ def main():
     ap.add_argument("--out", default="peers-out", help="folder for results.jsonl, table.md and logs")
     ap.add_argument("--models", default="minilm-l6,bert-base")
     ap.add_argument("--workloads", default=",".join(workloads.ALL))
-    ap.add_argument("--peers", help="names or prefixes with * (default: all); --list shows them")
-    ap.add_argument("--exclude", default="", help="names or prefixes with *")
+    ap.add_argument("--peers", help="names, prefixes with * or sets such as @int8 (default: all); --list shows them")
+    ap.add_argument("--exclude", default="", help="as --peers")
     ap.add_argument("--exec", dest="execs", action="append", default=[], metavar="NAME=COMMAND",
                     help="an external program as a peer; see adapters/exec_adapter.py")
     ap.add_argument("--exec-outside", dest="outside_execs", action="append", default=[], metavar="NAME=COMMAND",
                     help="the same, timed by the harness instead of by the program")
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--no-amx", action="store_true", help="all peers as on a processor without AMX (no_amx.py)")
+    ap.add_argument("--isa", choices=instruction_sets.LIMITS, help="octet, torch and ctranslate2 at this instruction set at most")
     ap.add_argument("--cpus", help="CPU list to pin to (default: the first --threads CPUs allowed)")
     ap.add_argument("--nice", type=int, default=0, help="niceness of the peers, for smoke runs on a busy machine")
     ap.add_argument("--quick", action="store_true", help="few repetitions, 64 texts in W4")
@@ -333,6 +335,8 @@ def main():
     known = list(adapters.PEERS) + list(a.exec_commands)
     if a.list:
         print("\n".join(known))
+        for name, members in adapters.SETS.items():
+            print("@%s: %s" % (name, ", ".join(members)))
         return
     if not a.models_dir or not a.cache:
         sys.exit("give --models-dir and --cache, or set PEERS_MODELS and PEERS_CACHE")
@@ -340,7 +344,10 @@ def main():
     def select_peers(text):
         got = []
         for part in filter(None, text.split(",")):
-            hits = [p for p in known if p == part or part.endswith("*") and p.startswith(part[:-1])]
+            if part.startswith("@") and part[1:] in adapters.SETS:
+                hits = adapters.SETS[part[1:]]
+            else:
+                hits = [p for p in known if p == part or part.endswith("*") and p.startswith(part[:-1])]
             if not hits:
                 sys.exit("no such peer: %s (see --list)" % part)
             got += hits
@@ -360,11 +367,13 @@ def main():
 
     if a.no_amx:
         no_amx.refuse_tiles()
+    if a.isa:
+        instruction_sets.limit(a.isa, a.cache)
     # So that "finally" ends the workers.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     run = Run(a)
     run.record(kind="run", time=time.strftime("%Y-%m-%dT%H:%M:%S%z"), machine=machine(), python=platform.python_version(),
-               peers=a.peers, models=a.models, workloads=a.workloads, threads=a.threads, cpus=a.cpus, no_amx=a.no_amx,
+               peers=a.peers, models=a.models, workloads=a.workloads, threads=a.threads, cpus=a.cpus, no_amx=a.no_amx, isa=a.isa,
                quick=quick, rounds=a.rounds, slice_ms=a.slice_ms, budget_s=a.budget_s)
     try:
         for m in a.models:

@@ -78,3 +78,12 @@ peer("ct2-int8-x2", C, "Ct2Adapter", compute="int8_float32", parallel=2, skip_ca
 L = "llama_adapters"
 for q in ("f32", "bf16", "q8_0"):
     peer("llama-" + q, L, "LlamaAdapter", ftype=q)
+
+# --- Sets -----------------------------------------------------------------------------------------
+# The fastest variants of every library, by the precision of their linear layers: the peers of published tables.
+SETS = {
+    "int8": ("ov-int8", "ov-int8-bf16", "ov-int8-static", "ov-int8-tput", "ort-int8", "ort-int8-opt", "ct2-int8", "ct2-int8-x2",
+             "torch-pt2e-int8-static", "torchao-int8-compile", "llama-q8_0"),
+    "f32": ("ov-fp32", "ort-fp32", "ort-fp32-opt", "ct2-fp32", "torch-fp32-compile"),
+    "bf16": ("ov-bf16", "ov-bf16-tput", "torch-bf16-compile"),
+}
