@@ -21,7 +21,8 @@ namespace {
 
 using benchmark::State;
 
-// A block of 64 queries (fewer in a shorter text) over a whole text, all heads. Range: tokens, heads, head size.
+// A block of 64 queries (fewer in a shorter text) over a whole text, all heads. Range: tokens, heads, head size. Beside the time: what a
+// thread needs for it, and what the text's queries, keys and values take, in kB.
 void Attention(State& state, AttentionKind kind) {
   const auto tokens = static_cast<size_t>(state.range(0));
   const AttentionShape shape{static_cast<size_t>(state.range(1)), static_cast<size_t>(state.range(2))};
@@ -44,6 +45,8 @@ void Attention(State& state, AttentionKind kind) {
     benchmark::ClobberMemory();
   }
   CountOps(state, 4.0 * static_cast<double>(queries * tokens * hidden));
+  state.counters["thread_kB"] = static_cast<double>(scratch.bytes()) / 1e3;
+  state.counters["text_kB"] = static_cast<double>(AttentionInputs::Bytes(kind, Kernels(), shape, tokens)) / 1e3;
 }
 void AttentionShapes(benchmark::internal::Benchmark* bench) {
   std::set<std::vector<int64_t>> shapes;

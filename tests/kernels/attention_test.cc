@@ -178,6 +178,18 @@ TEST_P(AttentionTest, ALongTextOfEqualScoresIsItsMean) {
   }
 }
 
+// Never a matrix of all scores.
+TEST_P(AttentionTest, MemoryGrowsWithTheLengthNotItsSquare) {
+  for (const AttentionShape shape : {AttentionShape{2, 32}, {1, 64}, {3, 26}}) {
+    for (const size_t tokens : {256, 1024, 4096}) {
+      EXPECT_LE(AttentionInputs::AttendScratch(kind_, shape, 2 * tokens),
+                2 * AttentionInputs::AttendScratch(kind_, shape, tokens));
+      EXPECT_LE(AttentionInputs::Bytes(kind_, kernels_, shape, 2 * tokens),
+                2 * AttentionInputs::Bytes(kind_, kernels_, shape, tokens));
+    }
+  }
+}
+
 TEST_P(AttentionTest, AQueryHasTheSameBitsHoweverQueriesAreCut) {
   const Problem problem({2, 32}, 70);
   const auto whole = problem.Run(kind_, kernels_, 0, 70);
