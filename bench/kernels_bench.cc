@@ -39,7 +39,6 @@ void VnniShapes(benchmark::internal::Benchmark* bench) {
 void Multiply(State& state, LinearKind kind) {
   const auto rows = static_cast<size_t>(state.range(0)), depth = static_cast<size_t>(state.range(1)),
              cols = static_cast<size_t>(state.range(2));
-  TheIsa();
   LinearFactory factory(TheIsa());
   const auto weights = RandomFloats(depth * cols, 1), bias = RandomFloats(cols, 2);
   const auto linear =

@@ -67,6 +67,9 @@ std::optional<double> MeasureInt8PeakOpsPerSecond(Isa isa, absl::Duration run, T
   return 2 * loop.macs_per_round * kRounds * static_cast<double>(loops) / seconds;
 }
 
-const char* Int8PeakInstructions(Isa isa) { return isa >= Isa::kAvx512Vnni ? "VPDPBUSD" : "VPMADDWD + VPADDD"; }
+const char* Int8PeakInstructions(Isa isa) {
+  if (isa == Isa::kScalar) return "";
+  return isa >= Isa::kAvx512Vnni ? "VPDPBUSD" : "VPMADDWD + VPADDD";
+}
 
 }  // namespace octet::kernels

@@ -17,7 +17,7 @@ namespace octet::kernels {
 std::optional<double> MeasureInt8PeakOpsPerSecond(Isa isa, absl::Duration run, ThreadTeam* team);
 
 // The instructions of that loop: "VPDPBUSD", or without VNNI "VPMADDWD + VPADDD", since the one-instruction
-// products of older processors saturate.
+// products of older processors saturate. "" at level scalar.
 const char* Int8PeakInstructions(Isa isa);
 
 }  // namespace octet::kernels

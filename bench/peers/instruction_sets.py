@@ -3,7 +3,6 @@
 So octet, PyTorch (ATen, inductor, oneDNN, MKL) and CTranslate2 can be compared at one level. OpenVINO, ONNX Runtime, FBGEMM and
 llama.cpp read none of these and go on using all that there is.
 """
-import os
 
 LIMITS = {
     "avx2": {"OCTET_ISA": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2", "ATEN_CPU_CAPABILITY": "avx2",
@@ -11,9 +10,3 @@ LIMITS = {
     "avx512": {"OCTET_ISA": "avx512", "ONEDNN_MAX_CPU_ISA": "AVX512_CORE", "MKL_ENABLE_INSTRUCTIONS": "AVX512",
                "ATEN_CPU_CAPABILITY": "avx512", "CT2_FORCE_CPU_ISA": "AVX512"},
 }
-
-
-def limit(level, cache):
-    """For what this process starts. cache: folder of converted models; what torch compiles for a level stays apart."""
-    os.environ.update(LIMITS[level])
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = os.path.join(os.path.abspath(cache), "inductor-" + level)

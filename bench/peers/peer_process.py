@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import adapters
+import instruction_sets
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -27,8 +28,10 @@ class Worker:
                 python = os.environ.get(python_var)
                 if not python:
                     raise PeerFailed("Unsupported: set %s to the interpreter that has this peer" % python_var)
-        env = dict(os.environ, **env_extra)
-        env.setdefault("TORCHINDUCTOR_CACHE_DIR", os.path.join(os.path.abspath(a.cache), "inductor"))
+        env = {**os.environ, **instruction_sets.LIMITS.get(a.isa, {}), **env_extra}
+        # What torch compiles for a lower instruction set stays apart.
+        inductor = "inductor-" + a.isa if a.isa else "inductor"
+        env.setdefault("TORCHINDUCTOR_CACHE_DIR", os.path.join(os.path.abspath(a.cache), inductor))
         env.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
         env.setdefault("HF_HUB_OFFLINE", "1")
         env.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -367,8 +367,6 @@ def main():
 
     if a.no_amx:
         no_amx.refuse_tiles()
-    if a.isa:
-        instruction_sets.limit(a.isa, a.cache)
     # So that "finally" ends the workers.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     run = Run(a)

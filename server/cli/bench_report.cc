@@ -69,19 +69,18 @@ json AboutJson(const BenchReport& report) {
 
 using Words = std::map<std::string, std::string>;
 
-// The values of those `keys` that `about` has.
-Words ReadWords(const json& about, std::span<const char* const> keys) {
+// The strings and numbers of a report's first level.
+Words ReadWords(const json& report) {
   Words words;
-  for (const char* key : keys) {
-    const auto it = about.find(key);
-    if (it != about.end()) words[key] = it->is_string() ? it->get<std::string>() : it->dump();
+  for (const auto& [key, value] : report.items()) {
+    if (value.is_primitive()) words[key] = value.is_string() ? value.get<std::string>() : value.dump();
   }
   return words;
 }
 
 // "num_layers 6 before, 12 now; ...": of what both reports say.
 std::string Differences(const BenchBaseline& baseline, const BenchReport& report, std::span<const char* const> keys) {
-  const Words now = ReadWords(AboutJson(report), keys);
+  const Words now = ReadWords(AboutJson(report));
   std::vector<std::string> differences;
   for (const char* key : keys) {
     const auto then_it = baseline.about.find(key), now_it = now.find(key);
@@ -98,9 +97,8 @@ absl::StatusOr<BenchBaseline> ReadBaseline(const std::string& path) {
   if (!file) return absl::NotFoundError(absl::StrCat("--compare: cannot read ", path));
   try {
     const json root = json::parse(file);
-    BenchBaseline baseline{.path = path, .about = ReadWords(root, kModelKeys), .median_ms = {}};
-    baseline.about.merge(ReadWords(root, kRunKeys));
     for (const char* key : {"family", "precision", "isa", "threads"}) root.at(key);  // or it throws
+    BenchBaseline baseline{.path = path, .about = ReadWords(root), .median_ms = {}};
     for (const json& c : root.at("cases")) {
       baseline.median_ms[{c.at("length").get<size_t>(), c.at("batch").get<size_t>()}] = c.at("median_ms").get<double>();
     }

@@ -31,7 +31,7 @@ struct BenchReport {
 // An earlier report, as far as it is compared.
 struct BenchBaseline {
   std::string path;
-  std::map<std::string, std::string> about;               // model and run, by the JSON's keys, those that it has
+  std::map<std::string, std::string> about;               // model and run, by the JSON's keys
   std::map<std::pair<size_t, size_t>, double> median_ms;  // by length and batch
 };
 

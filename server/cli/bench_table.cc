@@ -25,7 +25,7 @@ BenchReport Describe(const BenchOptions& options, const BenchEngine& engine) {
           .onednn_isa = kernels::OneDnnIsaName(),
           .threads = options.num_threads,
           .kernels = engine.model().encoder().implementation_names(),
-          .peak_instructions = info.isa == Isa::kScalar ? "" : kernels::Int8PeakInstructions(info.isa),
+          .peak_instructions = kernels::Int8PeakInstructions(info.isa),
           .cases = {}};
 }
 
